@@ -1,0 +1,75 @@
+//! Tells the linker what the program is, and the program which revision it is.
+//!
+//! Link arguments given here reach the program alone, not the host's tests, and
+//! hold whatever RUSTFLAGS says, which would replace those of a Cargo
+//! configuration. They are passed to the linker itself or, where the linker is
+//! a compiler driver (as in Buildroot), through it.
+
+use std::{env, path::Path, process::Command};
+
+fn main() {
+    println!("cargo::rerun-if-changed=linker");
+    println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
+    let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    let script =
+        Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("linker/program.ld");
+
+    // The largest page that a kernel of this architecture may have: the file
+    // offset and the address of the segment agree modulo this.
+    let max_page_size = match target.as_str() {
+        "aarch64" => 65536,
+        _ => 4096,
+    };
+    let mut arguments = vec![
+        format!("--script={}", script.display()),
+        format!("-zmax-page-size={max_page_size}"),
+        // Loaded where it was linked: nothing would relocate it.
+        "--no-pie".to_owned(),
+        "--no-dynamic-linker".to_owned(),
+        // 28 bytes that nobody reads.
+        "--build-id=none".to_owned(),
+    ];
+    if env::var_os("CARGO_FEATURE_EXPLAIN").is_none() {
+        // The minimal build does without section headers, too: 280 bytes that
+        // are there for objdump alone.
+        arguments.push("-znosectionheader".to_owned());
+    }
+
+    if is_driver() {
+        for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {
+            println!("cargo::rustc-link-arg-bins={argument}");
+        }
+        for argument in arguments {
+            println!("cargo::rustc-link-arg-bins=-Wl,{argument}");
+        }
+    } else {
+        for argument in arguments {
+            println!("cargo::rustc-link-arg-bins={argument}");
+        }
+    }
+}
+
+/// Whether the linker is a compiler that calls one, as `aarch64-linux-gnu-gcc`.
+fn is_driver() -> bool {
+    let linker = env::var("RUSTC_LINKER").unwrap_or_default();
+    let name = Path::new(&linker)
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy();
+    !(name.ends_with("ld") || name.contains("lld"))
+}
+
+/// The git revision, or `unknown` outside a checkout.
+fn revision() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    for file in ["HEAD", "logs/HEAD"] {
+        if let Some(path) = git(&["rev-parse", "--git-path", file]) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned())
+}

@@ -1,0 +1,54 @@
+//! A copy of `/proc/self/maps`, in memory that the maps do not show.
+
+use crate::sys::{Errno, Result, files};
+use heapless::Vec;
+use linux_raw_sys::general::O_RDONLY;
+use vm_anon_name::maps::Vma;
+
+/// Room for the maps of the stages. They are about ten lines; the longest line is
+/// that of the executable, whose path may have 4096 bytes.
+pub(crate) const ROOM: usize = 8192;
+
+/// The bytes of `/proc/self/maps` at one moment.
+pub(crate) struct Snapshot(Vec<u8, ROOM>);
+
+impl Snapshot {
+    pub(crate) const fn new() -> Self {
+        Snapshot(Vec::new())
+    }
+
+    /// Reads the maps as they are now.
+    ///
+    /// The buffer is on the stack, in pages that the kernel has reserved for it
+    /// from the start: reading changes nothing of what is read. One thread alone
+    /// maps nothing between two reads of the file.
+    ///
+    /// # Errors
+    ///
+    /// Of open or read; `EOVERFLOW` if there are more bytes than [`ROOM`].
+    pub(crate) fn take(&mut self) -> Result {
+        self.0.clear();
+        let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
+        let ended = files::read_to_end(maps, &mut self.0);
+        files::close(maps)?;
+        let result = if ended? {
+            Ok(())
+        } else {
+            Err(Errno::EOVERFLOW)
+        };
+        if result.is_err() {
+            self.0.clear();
+        }
+        result
+    }
+
+    /// The bytes; empty if the last [`take`](Self::take) failed.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The VMAs, up to the first line that is none.
+    pub(crate) fn vmas(&self) -> impl Iterator<Item = Vma<'_>> {
+        self.0.split(|b| *b == b'\n').map_while(Vma::parse)
+    }
+}

@@ -1,0 +1,204 @@
+//! Watches the stages: what each changed in the maps, and why a call failed.
+
+use super::{output::Directory, release, report, snapshot::Snapshot, status};
+use crate::{
+    console::Console,
+    stages::{Call, Plan, Stage, Watch},
+    sys::{self, Errno, files},
+};
+use core::ops::Range;
+use vm_anon_name::{
+    diff,
+    kernel::Refusal,
+    options::Options,
+    text::{Shown, Sink},
+};
+
+/// How far a line of a diff stands in from the transcript.
+const INDENT: &[u8] = b"  ";
+
+/// Takes a snapshot at each stage, unless nobody wants to see or keep it.
+pub(crate) struct Watcher<'a> {
+    plan: &'a Plan<'a>,
+    /// Whether to print what changed.
+    shows: bool,
+    /// Where to write the snapshots.
+    output: Option<Directory>,
+    /// The maps at each stage.
+    snapshots: [Snapshot; 4],
+    /// The worst that has happened, as an exit status.
+    exit: u8,
+}
+
+impl<'a> Watcher<'a> {
+    pub(crate) fn new(plan: &'a Plan, options: &Options, console: &mut Console) -> Self {
+        let mut watcher = Watcher {
+            plan,
+            shows: !options.quiet,
+            output: None,
+            snapshots: [const { Snapshot::new() }; 4],
+            exit: status::FINE,
+        };
+        if let Some(path) = options.output {
+            match Directory::open(path) {
+                Ok(directory) => watcher.output = Some(directory),
+                Err(errno) => watcher.fail(console, errno, |out| out.shown(path.to_bytes())),
+            }
+        }
+        watcher
+    }
+
+    /// Compares the last maps with the first, and gives the exit status.
+    pub(crate) fn finish(mut self, console: &mut Console) -> u8 {
+        if self.shows {
+            let [first, _, _, last] = &self.snapshots;
+            if !first.bytes().is_empty() && !last.bytes().is_empty() {
+                let same = first.bytes() == last.bytes();
+                console.put(if same {
+                    b"\nThe first and the last maps are the same.\n"
+                } else {
+                    b"\nThe first and the last maps differ.\n"
+                });
+                if !same {
+                    self.exit = self.exit.max(status::FAILED);
+                }
+            }
+        }
+        self.exit
+    }
+
+    /// Reports a failed call.
+    fn fail(&mut self, console: &mut Console, errno: Errno, what: impl FnOnce(&mut dyn Sink)) {
+        report::failure(console, errno, what);
+        self.exit = status::FAILED;
+    }
+
+    /// Takes the snapshot of `stage`, and writes it out if that is wanted.
+    fn take(&mut self, stage: Stage, console: &mut Console) {
+        let Some(snapshot) = self.snapshots.get_mut(stage as usize) else {
+            return;
+        };
+        if let Err(errno) = snapshot.take() {
+            return self.fail(console, errno, |out| out.put(b"/proc/self/maps"));
+        }
+        if let Some(output) = &self.output
+            && let Err(errno) = output.write(stage.file(), snapshot.bytes())
+        {
+            self.fail(console, errno, |out| out.shown(stage.file().to_bytes()));
+        }
+    }
+
+    /// Prints what `stage` changed.
+    fn show(&mut self, stage: Stage, console: &mut Console) {
+        if stage == Stage::Munmap {
+            console.put(b"\n");
+        }
+        let at = stage as usize;
+        let before = self.snapshots.get(at.wrapping_sub(1));
+        let (Some(before), Some(now)) = (before, self.snapshots.get(at)) else {
+            return;
+        };
+        if before.bytes().is_empty() || now.bytes().is_empty() {
+            return; // A snapshot failed, and that has been reported.
+        }
+        match diff::normal(before.bytes(), now.bytes(), INDENT, &mut Shown(console)) {
+            Ok(true) => {}
+            Ok(false) => console.put(b"The maps did not change.\n"),
+            Err(malformed) => {
+                self.exit = status::FAILED;
+                console.complain(|out| {
+                    out.put(b"/proc/self/maps: line ");
+                    out.decimal(malformed.line);
+                    out.put(b" is no line of a maps file, so there is no diff");
+                });
+            }
+        }
+    }
+
+    /// Checks that the kernel, which accepted the name of `memory`, shows it.
+    fn verify(&mut self, memory: &Range<usize>, console: &mut Console) {
+        let [_, _, now, _] = &self.snapshots;
+        let name = self.plan.name.to_bytes();
+        let found = now
+            .vmas()
+            .find(|vma| (vma.start..vma.end).contains(&(memory.start as u64)));
+        if now.bytes().is_empty()
+            || found.is_some_and(|vma| vma.end >= memory.end as u64 && vma.name() == Some(name))
+        {
+            return;
+        }
+        self.exit = status::FAILED;
+        console.complain(|out| {
+            out.put(b"the kernel accepted the name '");
+            out.shown(name);
+            out.put(b"' but /proc/self/maps does not show it at ");
+            out.address(memory.start as u64);
+        });
+    }
+
+    /// Finds out why `memory` could not be named, and says so.
+    fn explain(&mut self, memory: &Range<usize>, errno: Errno, console: &mut Console) {
+        let name = self.plan.name.to_bytes();
+        let probe = sys::set_anon_name(&(0..0), None).map_err(Errno::into_raw);
+        let names = files::uname();
+        let release = release(&names);
+        let refusal = Refusal::of(errno.into_raw(), probe, release, name, self.plan.shared);
+        let exit = if refusal.is_lack() {
+            status::LACKING
+        } else {
+            status::FAILED
+        };
+        self.exit = if self.exit == status::FINE {
+            exit
+        } else {
+            self.exit
+        };
+        console.complain(|out| {
+            out.put(b"prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, ");
+            out.address(memory.start as u64);
+            out.put(b", ");
+            out.decimal(memory.len() as u64);
+            out.put(b", \"");
+            out.shown(name);
+            out.put(b"\")");
+            report::number(errno, out);
+            if refusal != Refusal::Other {
+                out.put(b": ");
+                refusal.explain(release, name, out);
+            }
+        });
+    }
+}
+
+impl Watch for Watcher<'_> {
+    fn reached(&mut self, stage: Stage, named: Option<&Range<usize>>, console: &mut Console) {
+        if !self.shows && self.output.is_none() {
+            return;
+        }
+        self.take(stage, console);
+        if self.shows && stage != Stage::Start {
+            self.show(stage, console);
+        }
+        if let Some(memory) = named {
+            self.verify(memory, console);
+        }
+    }
+
+    fn failed(&mut self, call: Call, errno: Errno, console: &mut Console) {
+        match call {
+            Call::Name(memory) => self.explain(memory, errno, console),
+            Call::Mmap(length) => self.fail(console, errno, |out| {
+                out.put(b"mmap of ");
+                out.decimal(length as u64);
+                out.put(b" bytes");
+            }),
+            Call::Munmap(memory) => self.fail(console, errno, |out| {
+                out.put(b"munmap at ");
+                out.address(memory.start as u64);
+            }),
+            Call::ReadEnter => self.fail(console, errno, |out| {
+                out.put(b"standard input, so there are no more pauses");
+            }),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Being PID 1: when it ends, so does the machine.
+
+use crate::{
+    console::Console,
+    sys::{self, Reboot},
+};
+
+/// The process that the kernel starts first.
+pub(crate) const PID: u32 = 1;
+
+/// Exits with `status`. The kernel panics when PID 1 exits, so PID 1 leaves the
+/// machine as `how` says instead, and sleeps if that is refused.
+pub(crate) fn end(pid: u32, status: u8, how: Reboot) -> ! {
+    if pid != PID {
+        sys::exit(status);
+    }
+    let errno = sys::reboot(how);
+    Console::new().complain(|out| {
+        out.put(b"reboot: errno ");
+        out.decimal(errno.into_raw() as u64);
+    });
+    loop {
+        sys::sleep();
+    }
+}

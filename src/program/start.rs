@@ -1,0 +1,101 @@
+//! What the kernel hands to a new program: words, environment, auxiliary vector.
+//!
+//! ```text
+//! sp -> argc
+//!       argv[0] .. argv[argc - 1], NULL      pointers to NUL-terminated words
+//!       envp[0] .., NULL
+//!       (AT_tag, value) .., (AT_NULL, 0)     the auxiliary vector
+//!       ... the words themselves ...         up to the stack's top
+//! ```
+//!
+//! # Safety
+//!
+//! Unsafe, because it follows the kernel's pointers. It relies on nothing but
+//! the picture above (`create_elf_tables` in the kernel's `fs/binfmt_elf.c`),
+//! and nobody writes there while the program runs.
+#![allow(unsafe_code)]
+
+use core::{
+    ffi::{CStr, c_char},
+    iter, slice,
+};
+use linux_raw_sys::auxvec::{AT_EXECFN, AT_PAGESZ};
+
+/// The initial stack, taken apart.
+pub(crate) struct Process {
+    words: &'static [*const c_char],
+    /// What [`crate::sys::exec`] passes on.
+    pub(crate) environment: *const *const c_char,
+    auxiliary: *const [usize; 2],
+}
+
+/// Called by `_start` with the initial stack pointer.
+pub(crate) extern "C" fn enter(stack: *const usize) -> ! {
+    // SAFETY: `_start` passes the stack pointer that the kernel set.
+    let process = unsafe { Process::from_stack(stack) };
+    crate::main(&process)
+}
+
+impl Process {
+    /// # Safety
+    ///
+    /// `stack` is the stack pointer with which the kernel entered the program.
+    unsafe fn from_stack(stack: *const usize) -> Self {
+        // SAFETY: The argument count lies at the initial stack pointer.
+        let count = unsafe { *stack };
+        // SAFETY: The words' pointers follow it.
+        let words: *const *const c_char = unsafe { stack.add(1) }.cast();
+        // SAFETY: The environment follows the words and the NULL behind them.
+        let environment = unsafe { words.add(count + 1) };
+        let mut end = environment;
+        // SAFETY: The environment goes on to its NULL.
+        while !unsafe { *end }.is_null() {
+            // SAFETY: As above: that was not the NULL yet.
+            end = unsafe { end.add(1) };
+        }
+        Process {
+            // SAFETY: There are `count` of them, and they stay.
+            words: unsafe { slice::from_raw_parts(words, count) },
+            environment,
+            // SAFETY: The auxiliary vector follows the NULL.
+            auxiliary: unsafe { end.add(1) }.cast(),
+        }
+    }
+
+    /// The words of the command line, without the program's own name.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &'static CStr> {
+        // SAFETY: Each points to a NUL-terminated string that stays.
+        self.words
+            .iter()
+            .skip(1)
+            .map(|word| unsafe { CStr::from_ptr(*word) })
+    }
+
+    /// The auxiliary vector's value for `tag`, such as `AT_PAGESZ`.
+    pub(crate) fn auxiliary(&self, tag: u32) -> Option<usize> {
+        let mut next = self.auxiliary;
+        let entries = iter::from_fn(|| {
+            // SAFETY: `next` has not gone beyond AT_NULL, which ends both loops.
+            let entry = unsafe { *next };
+            // SAFETY: AT_NULL, the last entry, is inside the same vector.
+            next = unsafe { next.add(1) };
+            Some(entry)
+        });
+        entries
+            .take_while(|[tag, _]| *tag != 0)
+            .find(|[found, _]| *found == tag as usize)
+            .map(|[_, value]| value)
+    }
+
+    /// The size of a page of memory, in bytes.
+    pub(crate) fn page_size(&self) -> usize {
+        self.auxiliary(AT_PAGESZ).unwrap_or(4096)
+    }
+
+    /// How many bytes lie between here and the stack's top: what the words, the
+    /// environment and the program's own frames have used so far.
+    pub(crate) fn stack_used(&self) -> usize {
+        let top = self.auxiliary(AT_EXECFN).unwrap_or_default();
+        top.saturating_sub(self.words.as_ptr().addr())
+    }
+}

@@ -1,0 +1,184 @@
+//! The system calls of the full build: files, mounts, limits, programs.
+//!
+//! # Safety
+//!
+//! As in [`sys`](super): each block says why the kernel may read or write there.
+#![allow(unsafe_code)]
+
+use super::{Descriptor, Errno, Result, STDERR, STDIN, STDOUT, patiently};
+use core::{
+    ffi::{CStr, c_char},
+    mem::MaybeUninit,
+    ptr,
+};
+use heapless::VecView;
+use linux_raw_sys::{general::*, system::new_utsname};
+use syscalls::{Sysno, syscall};
+
+/// `openat(2)` below `directory`, or the working directory.
+///
+/// Never gives 0, 1 or 2, even when those are closed: what is meant for standard
+/// output must not end up in a file.
+pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
+    let at = directory.map_or(AT_FDCWD, |directory| directory.0);
+    let flags = flags | O_CLOEXEC;
+    // SAFETY: The kernel reads `path` up to its NUL.
+    let file = unsafe { syscall!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
+    let file = Descriptor(file as i32);
+    if file.0 > STDERR.0 {
+        return Ok(file);
+    }
+    let moved = duplicate(file, STDERR.0 + 1);
+    close(file)?;
+    moved
+}
+
+/// `fcntl(2)`: the lowest free number from `least` on becomes `file` too.
+fn duplicate(file: Descriptor, least: i32) -> Result<Descriptor> {
+    // SAFETY: No memory is involved.
+    let moved = unsafe { syscall!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, least) }?;
+    Ok(Descriptor(moved as i32))
+}
+
+/// `dup3(2)`: the number `to` becomes `file` too, and is kept by [`exec`].
+pub(crate) fn duplicate_to(file: Descriptor, to: Descriptor) -> Result {
+    // SAFETY: No memory is involved.
+    unsafe { syscall!(Sysno::dup3, file.0, to.0, 0) }.map(drop)
+}
+
+/// `fcntl(2)`: whether nothing is open under the number `file`.
+pub(crate) fn is_closed(file: Descriptor) -> bool {
+    // SAFETY: No memory is involved.
+    let flags = unsafe { syscall!(Sysno::fcntl, file.0, F_GETFD, 0) };
+    flags == Err(Errno::EBADF)
+}
+
+/// Standard input, output and error.
+pub(crate) fn standard() -> impl Iterator<Item = Descriptor> {
+    [STDIN, STDOUT, STDERR].into_iter()
+}
+
+/// `close(2)`. The number is free afterwards, whatever the result.
+pub(crate) fn close(file: Descriptor) -> Result {
+    // SAFETY: No memory is involved, and the program keeps no second owner.
+    unsafe { syscall!(Sysno::close, file.0) }.map(drop)
+}
+
+/// `execve(2)`: `path`, with itself as the only word. Returns only on failure.
+pub(crate) fn exec(path: &CStr, environment: *const *const c_char) -> Errno {
+    let words = [path.as_ptr(), ptr::null()];
+    // SAFETY: The kernel reads `path` and `words`, which end in NUL and NULL, and
+    // `environment`, which is the one this program was given.
+    let result = unsafe { syscall!(Sysno::execve, path.as_ptr(), words.as_ptr(), environment) };
+    result.err().unwrap_or(Errno::EIO)
+}
+
+/// `read(2)`, until `buffer` is full or the file ends. Tells whether it ended.
+pub(crate) fn read_to_end(from: Descriptor, buffer: &mut VecView<u8>) -> Result<bool> {
+    while !buffer.is_full() {
+        let room = buffer.spare_capacity_mut();
+        let (start, size) = (room.as_mut_ptr(), room.len());
+        let read = patiently(from, POLLIN, || {
+            // SAFETY: The kernel writes at most the `size` bytes of the room.
+            unsafe { syscall!(Sysno::read, from.0, start, size) }
+        })?;
+        if read == 0 {
+            return Ok(true);
+        }
+        let length = buffer.len() + read.min(size);
+        // SAFETY: The kernel has written so many bytes of the room behind the rest.
+        unsafe { buffer.set_len(length) };
+    }
+    Ok(false)
+}
+
+/// `renameat(2)` below `directory`.
+pub(crate) fn rename(directory: Descriptor, from: &CStr, to: &CStr) -> Result {
+    // SAFETY: The kernel reads both names up to their NULs.
+    unsafe {
+        syscall!(
+            Sysno::renameat2,
+            directory.0,
+            from.as_ptr(),
+            directory.0,
+            to.as_ptr(),
+            0
+        )
+    }
+    .map(drop)
+}
+
+/// `unlinkat(2)` below `directory`.
+pub(crate) fn unlink(directory: Descriptor, name: &CStr) -> Result {
+    // SAFETY: The kernel reads `name` up to its NUL.
+    unsafe { syscall!(Sysno::unlinkat, directory.0, name.as_ptr(), 0) }.map(drop)
+}
+
+/// `mkdirat(2)` and `mount(2)`: mounts a `kind` at `place`, which is made if it is
+/// not there. What is mounted already stays.
+pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
+    // SAFETY: The kernel reads `place` up to its NUL.
+    let made = unsafe { syscall!(Sysno::mkdirat, AT_FDCWD, place.as_ptr(), 0o755) };
+    // SAFETY: The kernel reads the three names up to their NULs; there is no data.
+    let mounted = unsafe {
+        syscall!(
+            Sysno::mount,
+            kind.as_ptr(),
+            place.as_ptr(),
+            kind.as_ptr(),
+            0,
+            ptr::null::<u8>()
+        )
+    };
+    match (made, mounted) {
+        (_, Ok(_) | Err(Errno::EBUSY)) => Ok(()),
+        (Err(errno), _) if errno != Errno::EEXIST => Err(errno),
+        (_, Err(errno)) => Err(errno),
+    }
+}
+
+/// `uname(2)`: the kernel's names for itself.
+pub(crate) fn uname() -> Result<new_utsname> {
+    let mut names = MaybeUninit::<new_utsname>::uninit();
+    // SAFETY: The kernel writes a `new_utsname`.
+    unsafe { syscall!(Sysno::uname, names.as_mut_ptr()) }?;
+    // SAFETY: It succeeded, so it did.
+    Ok(unsafe { names.assume_init() })
+}
+
+/// `prlimit64(2)`: the soft limit on the size of the stack, in bytes.
+pub(crate) fn stack_limit() -> Result<u64> {
+    let mut limit = rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: The kernel writes `limit`, and reads no new one.
+    unsafe {
+        syscall!(
+            Sysno::prlimit64,
+            0,
+            RLIMIT_STACK,
+            ptr::null::<u8>(),
+            &raw mut limit
+        )
+    }?;
+    Ok(limit.rlim_cur)
+}
+
+/// `rt_sigaction(2)`: writing to a pipe that nobody reads fails, and does not kill.
+pub(crate) fn ignore_sigpipe() -> Result {
+    const SIG_IGN: usize = 1;
+    // A `struct sigaction`: handler, flags, restorer, mask.
+    let action = [SIG_IGN, 0, 0, 0];
+    // SAFETY: The kernel reads `action` and writes no old one.
+    unsafe {
+        syscall!(
+            Sysno::rt_sigaction,
+            SIGPIPE,
+            action.as_ptr(),
+            ptr::null::<u8>(),
+            size_of::<usize>()
+        )
+    }
+    .map(drop)
+}
