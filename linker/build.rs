@@ -1,14 +1,18 @@
-//! Tells the linker what the program is, and the program which revision it is.
+//! Tells the linker what the program is, and packs what it carries.
 //!
 //! Link arguments given here reach the program alone, not the host's tests, and
 //! hold whatever RUSTFLAGS says, which would replace those of a Cargo
 //! configuration. They are passed to the linker itself or, where the linker is
 //! a compiler driver (as in Buildroot), through it.
 
-use std::{env, path::Path, process::Command};
+mod pack;
+
+use std::{env, fs, path::Path, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=linker");
+    println!("cargo::rerun-if-changed=src/suite/cases.txt");
+    pack_suite();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
     let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let script =
@@ -47,6 +51,15 @@ fn main() {
             println!("cargo::rustc-link-arg-bins={argument}");
         }
     }
+}
+
+/// Leaves the suite for `src/program/full/check.rs`: what unpacks it, then the text.
+fn pack_suite() {
+    let text = fs::read_to_string("src/suite/cases.txt").expect("src/suite/cases.txt is there");
+    let (pairs, packed) = pack::pack(pack::strip(&text).as_bytes());
+    let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
+    fs::write(Path::new(&out).join("suite.pairs"), pairs).expect("OUT_DIR can be written");
+    fs::write(Path::new(&out).join("suite.text"), packed).expect("OUT_DIR can be written");
 }
 
 /// Whether the linker is a compiler that calls one, as `aarch64-linux-gnu-gcc`.

@@ -15,7 +15,10 @@
 //!     both begin together       -> it was changed: both join the hunk
 //! ```
 
-use crate::{maps::Vma, text::Sink};
+use crate::{
+    maps::Vma,
+    text::{Sink, Value::Number},
+};
 
 /// Why two files cannot be compared: one is not a whole maps file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -174,13 +177,11 @@ fn print_hunk(removed: &Hunk, added: &Hunk, indent: &[u8], out: &mut dyn Sink) {
 
 /// `5`, or `5,7`; a side without lines is named by the line before the place.
 fn print_range(hunk: &Hunk, out: &mut dyn Sink) {
-    if hunk.count == 0 {
-        return out.decimal(hunk.first - 1);
-    }
-    out.decimal(hunk.first);
-    if hunk.count > 1 {
-        out.put(b",");
-        out.decimal(hunk.first + hunk.count - 1);
+    let Hunk { first, count, .. } = *hunk;
+    match count {
+        0 => out.decimal(first - 1),
+        1 => out.decimal(first),
+        _ => out.print(b"%,%", &[Number(first), Number(first + count - 1)]),
     }
 }
 

@@ -12,12 +12,11 @@ ENOSYS ENOTEMPTY ELOOP";
 /// The name of error `number`, such as `EINVAL` for 22; `errno` for one that no
 /// call of the program gives by itself.
 pub fn name(number: i32) -> &'static [u8] {
+    let mut names = NAMES.split(|b| *b == b' ');
     let index = usize::try_from(number)
         .ok()
         .and_then(|number| number.checked_sub(1));
-    index
-        .and_then(|index| NAMES.split(|b| *b == b' ').nth(index))
-        .unwrap_or(b"errno")
+    index.and_then(|index| names.nth(index)).unwrap_or(b"errno")
 }
 
 /// What error `number` means wherever the program meets it; empty if its name

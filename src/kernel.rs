@@ -6,7 +6,10 @@
 //! exactly where the feature is (`madvise_set_anon_name` returns early for an
 //! empty range). Here this is called the probe.
 
-use crate::{name, text::Sink};
+use crate::{
+    name,
+    text::{Sink, Value::*},
+};
 use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
 
 /// The first Linux that names private anonymous memory.
@@ -61,15 +64,12 @@ impl Absence {
 
     /// Writes the reason as a clause.
     pub fn explain(self, release: &[u8], out: &mut dyn Sink) {
-        if self == Absence::Blocked {
-            return out.put(b"blocked before the kernel saw it, as by a seccomp filter");
-        }
-        out.put(b"Linux ");
-        out.shown(release);
-        out.put(match self {
-            Absence::TooOld => b" is older than 5.17, the first to name anonymous memory",
-            _ => b" was built without CONFIG_ANON_VMA_NAME",
-        });
+        let text: &[u8] = match self {
+            Absence::TooOld => b"Linux % is older than 5.17, the first to name anonymous memory",
+            Absence::BuiltWithout => b"Linux % was built without CONFIG_ANON_VMA_NAME",
+            Absence::Blocked => b"blocked before Linux % saw it, as by a seccomp filter",
+        };
+        out.print(text, &[Foreign(release)]);
     }
 }
 
@@ -122,14 +122,18 @@ impl Refusal {
         match self {
             Refusal::Absent(absence) => absence.explain(release, out),
             Refusal::Name(name::Fault::Long) => {
-                out.put(b"this name has ");
-                out.decimal(name.len() as u64);
-                out.put(b" bytes, the kernel takes 79 at most");
+                let length = Number(name.len() as u64);
+                out.print(
+                    b"this name has % bytes, the kernel takes 79 at most",
+                    &[length],
+                );
             }
             Refusal::Name(name::Fault::Byte(byte)) => {
-                out.put(b"this name has a character the kernel refuses: '");
-                out.shown(&[byte]);
-                out.put(b"'");
+                let byte = Foreign(&[byte]);
+                out.print(
+                    b"this name has a character the kernel refuses: '%'",
+                    &[byte],
+                );
             }
             Refusal::Shared => out.put(b"shared mappings can be named since 6.2"),
             Refusal::Limit => out.put(b"no room for a further mapping (vm.max_map_count)"),

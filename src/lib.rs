@@ -8,18 +8,26 @@
 //! |---|---|---|
 //! | [`options`] | the words of the command line | what to do |
 //! | [`maps`] | a line of `/proc/PID/maps` | a VMA |
+//! | [`lines`] | bytes as they are read | whole lines |
 //! | [`diff`] | two maps files | what changed, in diff(1)'s normal format |
 //! | [`name`] | a name | why the kernel refuses it |
 //! | [`kernel`] | release, probe and errno | why naming is not to be had |
 //! | [`errno`] | an error number | its name |
+//! | [`suite`] | the conformance suite's text | cases, statements, words, numbers |
+//! | [`picture`] | VMAs | a line that shows pages, names and splits |
 //! | [`text`] | numbers and bytes | text |
+//! | [`words`] | a word | what it stands for |
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod diff;
 pub mod errno;
 pub mod kernel;
+pub mod lines;
 pub mod maps;
 pub mod name;
 pub mod options;
+pub mod picture;
+pub mod suite;
 pub mod text;
+pub mod words;

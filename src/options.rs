@@ -1,6 +1,10 @@
 //! The words of the command line, read into what to do.
 
-use crate::text::Sink;
+use crate::{
+    text::{Sink, Value::Foreign},
+    words,
+    words::position,
+};
 use core::ffi::CStr;
 use heapless::Vec;
 
@@ -26,35 +30,43 @@ exit: 0 fine, 1 a step failed, 2 usage, 4 the kernel lacks the feature
 probe: 0 supported, 4 built without, 5 too old, 6 blocked, 7 not shown, 8 no /proc
 ";
 
-/// What the program is asked to do.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
-pub enum Command {
-    /// Walk the four stages.
-    #[default]
-    Stages,
-    /// Tell whether the kernel names anonymous memory.
-    Probe,
-    /// Test how it does.
-    Check,
-    /// Print [`HELP`].
-    Help,
-    /// Print the version.
-    Version,
+words! {
+    /// What the program is asked to do.
+    #[cfg_attr(debug_assertions, derive(Debug))]
+    pub enum Command {
+        /// Walk the four stages.
+        "stages" => Stages,
+        /// Tell whether the kernel names anonymous memory.
+        "probe" => Probe,
+        /// Test how it does.
+        "check" => Check,
+        /// Print [`HELP`].
+        "help" => Help,
+        /// Print the version.
+        "version" => Version,
+    }
+}
+
+words! {
+    /// How PID 1 ends by itself.
+    #[cfg_attr(debug_assertions, derive(Debug))]
+    pub enum Ending {
+        /// Switch the machine off.
+        "poweroff" => PowerOff,
+        /// Start it again.
+        "reboot" => Reboot,
+        /// Stop it without switching it off.
+        "halt" => Halt,
+    }
 }
 
 /// What follows when PID 1 is done.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(debug_assertions, derive(Debug))]
 pub enum Then<'a> {
-    /// Switch the machine off.
-    #[default]
-    PowerOff,
-    /// Start it again.
-    Reboot,
-    /// Stop it without switching it off.
-    Halt,
-    /// Become the real init.
+    /// The machine stops.
+    End(Ending),
+    /// It becomes the real init.
     Exec(&'a CStr),
 }
 
@@ -107,19 +119,20 @@ pub enum Fault<'a> {
 impl Fault<'_> {
     /// Writes what is wrong, and what would be right.
     pub fn explain(self, out: &mut dyn Sink) {
-        let (word, wrong): (_, &[u8]) = match self {
-            Fault::Unknown(word) => (word, b": unknown word, try --help"),
-            Fault::NoValue(word) => (word, b": a value must follow"),
-            Fault::Value(word) => (word, b": this option takes no value"),
-            Fault::Size(word) => (word, b": give a size above 0, as 4096, 64K, 2M or 1G"),
-            Fault::Case(word) => (word, b": too many cases named, 64 at most"),
+        let (word, text): (_, &[u8]) = match self {
+            Fault::Unknown(word) => (word, b"'%': unknown word, try --help"),
+            Fault::NoValue(word) => (word, b"'%': a value must follow"),
+            Fault::Value(word) => (word, b"'%': this option takes no value"),
+            Fault::Size(word) => (word, b"'%': give a size above 0, as 4096, 64K, 2M or 1G"),
+            Fault::Case(word) => (word, b"'%': too many cases named, 64 at most"),
         };
-        out.put(b"'");
-        out.shown(word.to_bytes());
-        out.put(b"'");
-        out.put(wrong);
+        out.print(text, &[Foreign(word.to_bytes())]);
     }
 }
+
+/// The long options, and below each its letter.
+const LONG: &[u8] = b"quiet yes name size shared output require list then help version";
+const LETTERS: &[u8] = b"qynsSorlthV";
 
 impl<'a> Options<'a> {
     /// Reads `words`, the program's own name not among them. Each word that
@@ -159,6 +172,15 @@ impl<'a> Options<'a> {
         options
     }
 
+    /// Whether the case to run is part of another, see [`Case::is_part`].
+    ///
+    /// [`Case::is_part`]: crate::suite::Case::is_part
+    pub fn is_part(&self) -> bool {
+        self.cases
+            .first()
+            .is_some_and(|name| name.to_bytes().starts_with(b"."))
+    }
+
     /// `--name` or `--name=VALUE`.
     fn long(
         &mut self,
@@ -167,20 +189,11 @@ impl<'a> Options<'a> {
     ) -> Result<(), Fault<'a>> {
         let bytes = word.to_bytes();
         let length = bytes.iter().position(|b| *b == b'=').unwrap_or(bytes.len());
-        let letter = match bytes.split_at_checked(length).unwrap_or_default().0 {
-            b"--quiet" => b'q',
-            b"--yes" => b'y',
-            b"--name" => b'n',
-            b"--size" => b's',
-            b"--shared" => b'S',
-            b"--output" => b'o',
-            b"--require" => b'r',
-            b"--list" => b'l',
-            b"--then" => b't',
-            b"--help" => b'h',
-            b"--version" => b'V',
-            _ => return Err(Fault::Unknown(word)),
+        let long = bytes.get(2..length).unwrap_or_default();
+        let Some(letter) = LETTERS.get(position(LONG, long)) else {
+            return Err(Fault::Unknown(word));
         };
+        let letter = *letter;
         match (self.flag(letter), suffix(word, length + 1)) {
             (true, None) => Ok(()),
             (true, Some(_)) => Err(Fault::Value(word)),
@@ -235,12 +248,8 @@ impl<'a> Options<'a> {
             b's' => self.size = Some(size(value.to_bytes()).ok_or(Fault::Size(value))?),
             b'o' => self.output = Some(value),
             _ => {
-                self.then = Some(match value.to_bytes() {
-                    b"poweroff" => Then::PowerOff,
-                    b"reboot" => Then::Reboot,
-                    b"halt" => Then::Halt,
-                    _ => Then::Exec(value),
-                });
+                let ending = Ending::of(value.to_bytes());
+                self.then = Some(ending.map_or(Then::Exec(value), Then::End));
             }
         }
         Ok(())
@@ -251,12 +260,7 @@ impl<'a> Options<'a> {
         if self.command == Command::Check {
             return self.cases.push(word).map_err(Fault::Case);
         }
-        self.command = match word.to_bytes() {
-            b"stages" => Command::Stages,
-            b"probe" => Command::Probe,
-            b"check" => Command::Check,
-            _ => return Err(Fault::Unknown(word)),
-        };
+        self.command = Command::of(word.to_bytes()).ok_or(Fault::Unknown(word))?;
         Ok(())
     }
 }

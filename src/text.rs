@@ -3,6 +3,19 @@
 //! `core::fmt` would cost more than the rest of the minimal build together, so
 //! the few forms that the program prints are made here.
 
+/// A value in a text.
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    /// In decimal.
+    Number(u64),
+    /// In hexadecimal, after `0x`.
+    Address(u64),
+    /// As it is.
+    Text(&'a [u8]),
+    /// What somebody else wrote: see [`shown`](#method.shown).
+    Foreign(&'a [u8]),
+}
+
 /// Takes bytes, in order: a buffer before a descriptor, or a test's `Vec`.
 pub trait Sink {
     /// Appends `bytes`.
@@ -21,10 +34,29 @@ impl dyn Sink + '_ {
         self.digits(value, 16, width);
     }
 
-    /// Appends `0x` and `value` in lower-case hexadecimal.
-    pub fn address(&mut self, value: u64) {
-        self.put(b"0x");
-        self.hex(value, 1);
+    /// Appends `text`, with the next of `values` for each `%` in it.
+    pub fn print(&mut self, text: &[u8], values: &[Value]) {
+        let mut values = values.iter();
+        for (index, piece) in text.split(|b| *b == b'%').enumerate() {
+            if index > 0
+                && let Some(value) = values.next()
+            {
+                self.value(*value);
+            }
+            self.put(piece);
+        }
+    }
+
+    fn value(&mut self, value: Value) {
+        match value {
+            Value::Number(number) => self.decimal(number),
+            Value::Address(address) => {
+                self.put(b"0x");
+                self.hex(address, 1);
+            }
+            Value::Text(text) => self.put(text),
+            Value::Foreign(text) => self.shown(text),
+        }
     }
 
     /// Appends `bytes` as they are while they are printable ASCII or newlines,
@@ -55,6 +87,16 @@ impl dyn Sink + '_ {
             length += 1;
         }
         self.put(text.split_at(text.len() - length).1);
+    }
+}
+
+/// Takes what fits and drops the rest: one that is full afterwards may lack bytes.
+impl<const ROOM: usize> Sink for heapless::Vec<u8, ROOM> {
+    fn put(&mut self, bytes: &[u8]) {
+        let room = self.capacity() - self.len();
+        let (fits, _) = bytes.split_at_checked(room).unwrap_or((bytes, b""));
+        // It fits, as its name says.
+        let _ = self.extend_from_slice(fits);
     }
 }
 

@@ -1,6 +1,10 @@
 //! The whole program: options in, one command, and an exit status out.
 
+#[cfg(feature = "check")]
+mod check;
 mod output;
+#[cfg(feature = "check")]
+mod probe;
 mod report;
 mod snapshot;
 mod surroundings;
@@ -13,9 +17,10 @@ use crate::{
     start::Process,
     sys::{self, Errno, Reboot, files},
 };
+use linux_raw_sys::system::new_utsname;
 use vm_anon_name::{
-    options::{Command, HELP, Options, Then},
-    text::Sink,
+    options::{Command, Ending, HELP, Options, Then},
+    text::{Sink, Value::*},
 };
 use watch::Watcher;
 
@@ -49,11 +54,13 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     let mut faults = 0;
     let mut options = Options::read(&mut process.words(), &mut |fault| {
         faults += 1;
-        console.complain(|out| fault.explain(out));
+        console.begin_complaint();
+        fault.explain(&mut console);
+        console.end_complaint();
     });
     if options.then.is_some() && !is_init {
         faults += 1;
-        console.complain(|out| out.put(b"'--then': only PID 1 decides what follows"));
+        console.complain(b"'--then': only PID 1 decides what follows", &[]);
     }
     let mut exit = if faults > 0 && !is_init {
         status::USAGE
@@ -63,13 +70,13 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
         command(process, pid, &mut options, &mut console)
     };
     if let Some(errno) = console.close() {
-        report::failure(&mut console, errno, |out| out.put(b"standard output"));
+        report::failure(&mut console, errno, b"standard output", &[]);
         exit = status::FAILED;
     }
     if is_init {
         become_next(
             process,
-            options.then.unwrap_or_default(),
+            options.then.unwrap_or(Then::End(Ending::PowerOff)),
             exit,
             &mut console,
         );
@@ -87,13 +94,25 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
             console.put(VERSION.as_bytes());
             status::FINE
         }
-        _ => walk_stages(process, pid, options, console),
+        Command::Stages => walk_stages(process, pid, options, console),
+        #[cfg(feature = "check")]
+        Command::Probe => probe::run(process, options.quiet, console),
+        #[cfg(feature = "check")]
+        Command::Check if options.is_part() => check::run_part(process, options, console),
+        #[cfg(feature = "check")]
+        Command::Check => check::run(process, options, console),
+        #[cfg(not(feature = "check"))]
+        Command::Probe | Command::Check => {
+            console.complain(b"this build has no probe and no check", &[]);
+            status::USAGE
+        }
     }
 }
 
 fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     let page = process.page_size();
-    let length = options.size.unwrap_or(1).next_multiple_of(page as u64) as usize;
+    // A size is below 2^63, and a page is a power of two.
+    let length = (options.size.unwrap_or(1) as usize + page - 1) & !(page - 1);
     let plan = Plan {
         pid,
         page,
@@ -110,32 +129,32 @@ fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Con
 /// What PID 1 does in the end. It does not exit: the kernel would panic.
 fn become_next(process: &Process, then: Then, exit: u8, console: &mut Console) -> ! {
     let (word, how): (&[u8], _) = match then {
-        Then::PowerOff | Then::Exec(_) => (b"powering off", Reboot::PowerOff),
-        Then::Reboot => (b"rebooting", Reboot::Restart),
-        Then::Halt => (b"halting", Reboot::Halt),
+        Then::End(Ending::Reboot) => (b"rebooting", Reboot::Restart),
+        Then::End(Ending::Halt) => (b"halting", Reboot::Halt),
+        Then::End(Ending::PowerOff) | Then::Exec(_) => (b"powering off", Reboot::PowerOff),
     };
-    console.put(b"\nvm_anon_name: status ");
-    (console as &mut dyn Sink).decimal(exit.into());
+    console.print(b"\nvm_anon_name: status %, ", &[Number(exit.into())]);
     if let Then::Exec(path) = then {
-        console.put(b", executing ");
-        (console as &mut dyn Sink).shown(path.to_bytes());
-        console.put(b"\n");
+        let name = Foreign(path.to_bytes());
+        console.print(b"executing %\n", &[name]);
         console.flush();
         let errno = files::exec(path, process.environment);
-        report::failure(console, errno, |out| out.shown(path.to_bytes()));
+        report::failure(console, errno, b"%", &[name]);
         console.put(b"vm_anon_name: ");
-    } else {
-        console.put(b", ");
     }
-    console.put(word);
-    console.put(b"\n");
+    console.print(b"%\n", &[Text(word)]);
     console.flush();
     init::end(init::PID, exit, how)
 }
 
-/// The release that `uname` gives, as bytes.
-fn release(names: &Result<linux_raw_sys::system::new_utsname, Errno>) -> &[u8] {
-    let Ok(names) = names else { return b"" };
-    let bytes = core::ffi::CStr::from_bytes_until_nul(&names.release);
-    bytes.map_or(b"", core::ffi::CStr::to_bytes)
+/// The release that `uname` gave.
+fn release(names: &Result<new_utsname, Errno>) -> &[u8] {
+    names
+        .as_ref()
+        .map_or(b"", |names| up_to_nul(&names.release))
+}
+
+/// The text in a field that a NUL ends.
+fn up_to_nul(field: &[u8]) -> &[u8] {
+    field.split(|b| *b == 0).next().unwrap_or_default()
 }

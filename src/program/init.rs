@@ -4,6 +4,7 @@ use crate::{
     console::Console,
     sys::{self, Reboot},
 };
+use vm_anon_name::text::Value::Number;
 
 /// The process that the kernel starts first.
 pub(crate) const PID: u32 = 1;
@@ -15,10 +16,8 @@ pub(crate) fn end(pid: u32, status: u8, how: Reboot) -> ! {
         sys::exit(status);
     }
     let errno = sys::reboot(how);
-    Console::new().complain(|out| {
-        out.put(b"reboot: errno ");
-        out.decimal(errno.into_raw() as u64);
-    });
+    let errno = Number(errno.into_raw() as u64);
+    Console::new().complain(b"reboot: errno %", &[errno]);
     loop {
         sys::sleep();
     }

@@ -35,6 +35,7 @@ use core::panic::PanicInfo;
 use full::run;
 #[cfg(not(feature = "explain"))]
 use minimal::run;
+use vm_anon_name::text::Value;
 
 /// Where Rust begins.
 fn main(process: &start::Process) -> ! {
@@ -44,14 +45,10 @@ fn main(process: &start::Process) -> ! {
 /// A defect in the program: says where, and ends it as PID 1 must end.
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    use vm_anon_name::text::Sink;
-    console::Console::new().complain(|out: &mut dyn Sink| {
-        out.put(b"panic at ");
-        if let Some(place) = info.location() {
-            out.put(place.file().as_bytes());
-            out.put(b":");
-            out.decimal(place.line().into());
-        }
-    });
+    let (file, line) = info
+        .location()
+        .map_or(("", 0), |place| (place.file(), place.line()));
+    let values = [Value::Text(file.as_bytes()), Value::Number(line.into())];
+    console::Console::new().complain(b"panic at %:%", &values);
     init::end(sys::getpid(), 101, sys::Reboot::PowerOff)
 }

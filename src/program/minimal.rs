@@ -8,7 +8,7 @@ use crate::{
     sys::{self, Errno, Reboot},
 };
 use core::ops::Range;
-use vm_anon_name::text::Sink;
+use vm_anon_name::text::Value::*;
 
 /// Runs the program, from the words of the command line to its end.
 pub(crate) fn run(process: &Process, pid: u32) -> ! {
@@ -20,7 +20,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
             b"-y" | b"-qy" => pauses = false,
             _ if pid == init::PID => {}
             _ => {
-                console.complain(|out| out.put(b"usage: vm_anon_name [-q] [-y]"));
+                console.complain(b"usage: vm_anon_name [-q] [-y]", &[]);
                 sys::exit(2);
             }
         }
@@ -57,10 +57,7 @@ impl Watch for Status {
             Call::Munmap(_) => b"munmap",
             Call::ReadEnter => b"read",
         };
-        console.complain(|out| {
-            out.put(call);
-            out.put(b": errno ");
-            out.decimal(errno.into_raw() as u64);
-        });
+        let errno = Number(errno.into_raw() as u64);
+        console.complain(b"%: errno %", &[Text(call), errno]);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     sys::{self, Errno, Result},
 };
 use core::{ffi::CStr, ops::Range};
-use vm_anon_name::text::Sink;
+use vm_anon_name::text::Value::*;
 
 /// A state of the process whose maps are worth a look.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,9 +89,8 @@ pub(crate) fn walk(plan: &Plan, console: &mut Console, watch: &mut impl Watch) {
         }
     };
 
-    console.put(b"Memory map a region and print vm_area_struct\nPID: ");
-    (console as &mut dyn Sink).decimal(plan.pid.into());
-    console.put(b"\n");
+    let head = b"Memory map a region and print vm_area_struct\nPID: %\n";
+    console.print(head, &[Number(plan.pid.into())]);
     // The new memory shall join anonymous memory that is there, as it does in a
     // program with a libc. It is asked for right below, so that it joins even
     // where large mappings are aligned to huge pages.
@@ -102,12 +101,8 @@ pub(crate) fn walk(plan: &Plan, console: &mut Console, watch: &mut impl Watch) {
 
     let region = map(hint, plan.length, plan.shared, console, watch);
     if let Some(region) = &region {
-        console.put(b"\nmmap addr: ");
-        let out: &mut dyn Sink = console;
-        out.address(region.start as u64);
-        out.put(b" size: ");
-        out.decimal(plan.length as u64);
-        out.put(b"\n");
+        let values = [Address(region.start as u64), Number(plan.length as u64)];
+        console.print(b"\nmmap addr: % size: %\n", &values);
     }
     watch.reached(Stage::Mmap, None, console);
     end_stage(Stage::Mmap, console, watch);
@@ -128,13 +123,9 @@ pub(crate) fn walk(plan: &Plan, console: &mut Console, watch: &mut impl Watch) {
 }
 
 fn prompt(stage: Stage, pid: u32, console: &mut Console) {
-    let out: &mut dyn Sink = console;
-    out.put(b"\nPress enter to ");
-    out.put(stage.prompt());
-    out.put(b" - cat /proc/");
-    out.decimal(pid.into());
-    out.put(b"/maps > ");
-    out.put(stage.file().to_bytes());
+    let (what, file) = (Text(stage.prompt()), Text(stage.file().to_bytes()));
+    let text = b"\nPress enter to % - cat /proc/%/maps > %";
+    console.print(text, &[what, Number(pid.into()), file]);
 }
 
 fn map(
@@ -161,14 +152,9 @@ fn set_name(
         watch.failed(Call::Name(region), errno, console);
         return false;
     }
-    let out: &mut dyn Sink = console;
-    out.put(b"\nSet [");
-    out.address(region.start as u64);
-    out.put(b", ");
-    out.address(region.end as u64);
-    out.put(b"] = ");
-    out.shown(plan.name.to_bytes());
-    out.put(b"\n");
+    let (start, end) = (Address(region.start as u64), Address(region.end as u64));
+    let name = Foreign(plan.name.to_bytes());
+    console.print(b"\nSet [%, %] = %\n", &[start, end, name]);
     true
 }
 

@@ -20,6 +20,8 @@ use syscalls::{Sysno, syscall};
 
 #[cfg(feature = "explain")]
 pub(crate) mod files;
+#[cfg(feature = "check")]
+pub(crate) mod memory;
 
 pub(crate) use syscalls::Errno;
 

@@ -26,3 +26,31 @@ extern "C" fn _start() -> ! {
         enter = sym crate::start::enter,
     )
 }
+
+/// `clone(2)` for a child that shares this process's memory: it calls `work` with
+/// `argument`, on the stack that ends at `stack`. Gives what the call gives.
+#[cfg(feature = "check")]
+#[unsafe(naked)]
+pub(crate) extern "C" fn clone_on(
+    flags: u64,
+    stack: u64,
+    work: extern "C" fn(*mut u8) -> !,
+    argument: *mut u8,
+) -> isize {
+    naked_asm!(
+        "mov x9, x2", // The call takes more arguments, and keeps x9 and x10.
+        "mov x10, x3",
+        "mov x2, xzr",
+        "mov x3, xzr",
+        "mov x4, xzr",
+        "mov x8, #220", // __NR_clone
+        "svc #0",
+        "cbz x0, 1f",
+        "ret",
+        "1:", // The child: sp is `stack`, and there is nothing to return to.
+        "mov x29, xzr",
+        "mov x30, xzr",
+        "mov x0, x10",
+        "br x9",
+    )
+}

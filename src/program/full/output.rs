@@ -19,7 +19,7 @@ impl Directory {
     /// it is there: an older file of that name stays whole until then.
     pub(crate) fn write(&self, name: &CStr, bytes: &[u8]) -> Result {
         // What an interrupted run has left behind.
-        let _ = files::unlink(self.0, PARTIAL);
+        let _ = files::unlink(Some(self.0), PARTIAL);
         let file = files::open(Some(self.0), PARTIAL, O_WRONLY | O_CREAT | O_EXCL)?;
         let written = sys::write_all(file, bytes);
         let closed = files::close(file);
@@ -27,7 +27,7 @@ impl Directory {
             .and(closed)
             .and_then(|()| files::rename(self.0, PARTIAL, name));
         if renamed.is_err() {
-            let _ = files::unlink(self.0, PARTIAL);
+            let _ = files::unlink(Some(self.0), PARTIAL);
         }
         renamed
     }

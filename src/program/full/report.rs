@@ -1,26 +1,31 @@
 //! How a failed system call is put into words.
 
 use crate::{console::Console, sys::Errno};
-use vm_anon_name::{errno, text::Sink};
+use vm_anon_name::{
+    errno,
+    text::{
+        Sink,
+        Value::{self, Number, Text},
+    },
+};
 
-/// Complains that `what` failed with `errno`: its name, number and meaning.
-pub(crate) fn failure(console: &mut Console, errno: Errno, what: impl FnOnce(&mut dyn Sink)) {
-    console.complain(|out| {
-        what(out);
-        number(errno, out);
-        let meaning = errno::meaning(errno.into_raw());
-        if !meaning.is_empty() {
-            out.put(b": ");
-            out.put(meaning);
-        }
-    });
+/// Complains that `what`, with `values` in it, failed with `errno`.
+pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8], values: &[Value]) {
+    console.begin_complaint();
+    console.print(what, values);
+    number(console, errno);
+    let meaning = errno::meaning(errno.into_raw());
+    if !meaning.is_empty() {
+        console.print(b": %", &[Text(meaning)]);
+    }
+    console.end_complaint();
 }
 
 /// Appends `: EINVAL (22)`.
-pub(crate) fn number(errno: Errno, out: &mut dyn Sink) {
-    out.put(b": ");
-    out.put(errno::name(errno.into_raw()));
-    out.put(b" (");
-    out.decimal(errno.into_raw() as u64);
-    out.put(b")");
+pub(crate) fn number(out: &mut dyn Sink, errno: Errno) {
+    let number = errno.into_raw();
+    out.print(
+        b": % (%)",
+        &[Text(errno::name(number)), Number(number as u64)],
+    );
 }

@@ -8,6 +8,7 @@ use crate::{
 };
 use core::ffi::CStr;
 use linux_raw_sys::general::{O_NOCTTY, O_RDWR};
+use vm_anon_name::text::Value::Number;
 
 /// Where a console may be, best first: the kernel's own choice, arm64's first
 /// serial lines, and the kernel log, which takes what is written at least.
@@ -22,7 +23,7 @@ const CONSOLES: [&CStr; 4] = [
 pub(crate) fn prepare(console: &mut Console) {
     open_standard();
     if let Err(errno) = files::mount(c"proc", c"/proc") {
-        report::failure(console, errno, |out| out.put(b"mount proc on /proc"));
+        report::failure(console, errno, b"mount proc on /proc", &[]);
     }
 }
 
@@ -62,13 +63,11 @@ pub(crate) fn stack_suffices(process: &Process, console: &mut Console) -> bool {
     let limit = files::stack_limit().unwrap_or(u64::MAX);
     let left = limit.saturating_sub(process.stack_used() as u64);
     if left < STACK {
-        console.complain(|out| {
-            out.put(b"the stack limit leaves ");
-            out.decimal(left / 1024);
-            out.put(b" KiB, ");
-            out.decimal(STACK / 1024);
-            out.put(b" are needed: raise it with ulimit -s");
-        });
+        let values = [Number(left / 1024), Number(STACK / 1024)];
+        console.complain(
+            b"the stack limit leaves % KiB, % are needed: see ulimit -s",
+            &values,
+        );
     }
     left >= STACK
 }

@@ -11,7 +11,10 @@ use vm_anon_name::{
     diff,
     kernel::Refusal,
     options::Options,
-    text::{Shown, Sink},
+    text::{
+        Shown, Sink,
+        Value::{self, *},
+    },
 };
 
 /// How far a line of a diff stands in from the transcript.
@@ -42,7 +45,7 @@ impl<'a> Watcher<'a> {
         if let Some(path) = options.output {
             match Directory::open(path) {
                 Ok(directory) => watcher.output = Some(directory),
-                Err(errno) => watcher.fail(console, errno, |out| out.shown(path.to_bytes())),
+                Err(errno) => watcher.fail(console, errno, b"%", &[Foreign(path.to_bytes())]),
             }
         }
         watcher
@@ -68,8 +71,8 @@ impl<'a> Watcher<'a> {
     }
 
     /// Reports a failed call.
-    fn fail(&mut self, console: &mut Console, errno: Errno, what: impl FnOnce(&mut dyn Sink)) {
-        report::failure(console, errno, what);
+    fn fail(&mut self, console: &mut Console, errno: Errno, what: &[u8], values: &[Value]) {
+        report::failure(console, errno, what, values);
         self.exit = status::FAILED;
     }
 
@@ -79,12 +82,12 @@ impl<'a> Watcher<'a> {
             return;
         };
         if let Err(errno) = snapshot.take() {
-            return self.fail(console, errno, |out| out.put(b"/proc/self/maps"));
+            return self.fail(console, errno, b"/proc/self/maps", &[]);
         }
         if let Some(output) = &self.output
             && let Err(errno) = output.write(stage.file(), snapshot.bytes())
         {
-            self.fail(console, errno, |out| out.shown(stage.file().to_bytes()));
+            self.fail(console, errno, b"%", &[Text(stage.file().to_bytes())]);
         }
     }
 
@@ -106,11 +109,8 @@ impl<'a> Watcher<'a> {
             Ok(false) => console.put(b"The maps did not change.\n"),
             Err(malformed) => {
                 self.exit = status::FAILED;
-                console.complain(|out| {
-                    out.put(b"/proc/self/maps: line ");
-                    out.decimal(malformed.line);
-                    out.put(b" is no line of a maps file, so there is no diff");
-                });
+                let text = b"/proc/self/maps: line % is no line of a maps file: no diff";
+                console.complain(text, &[Number(malformed.line)]);
             }
         }
     }
@@ -128,12 +128,8 @@ impl<'a> Watcher<'a> {
             return;
         }
         self.exit = status::FAILED;
-        console.complain(|out| {
-            out.put(b"the kernel accepted the name '");
-            out.shown(name);
-            out.put(b"' but /proc/self/maps does not show it at ");
-            out.address(memory.start as u64);
-        });
+        let text = b"the name '%' was accepted, but /proc/self/maps does not show it at %";
+        console.complain(text, &[Foreign(name), Address(memory.start as u64)]);
     }
 
     /// Finds out why `memory` could not be named, and says so.
@@ -153,20 +149,16 @@ impl<'a> Watcher<'a> {
         } else {
             self.exit
         };
-        console.complain(|out| {
-            out.put(b"prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, ");
-            out.address(memory.start as u64);
-            out.put(b", ");
-            out.decimal(memory.len() as u64);
-            out.put(b", \"");
-            out.shown(name);
-            out.put(b"\")");
-            report::number(errno, out);
-            if refusal != Refusal::Other {
-                out.put(b": ");
-                refusal.explain(release, name, out);
-            }
-        });
+        console.begin_complaint();
+        let (start, length) = (Address(memory.start as u64), Number(memory.len() as u64));
+        let text = b"prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, %, %, \"%\")";
+        console.print(text, &[start, length, Foreign(name)]);
+        report::number(console, errno);
+        if refusal != Refusal::Other {
+            console.put(b": ");
+            refusal.explain(release, name, console);
+        }
+        console.end_complaint();
     }
 }
 
@@ -187,18 +179,25 @@ impl Watch for Watcher<'_> {
     fn failed(&mut self, call: Call, errno: Errno, console: &mut Console) {
         match call {
             Call::Name(memory) => self.explain(memory, errno, console),
-            Call::Mmap(length) => self.fail(console, errno, |out| {
-                out.put(b"mmap of ");
-                out.decimal(length as u64);
-                out.put(b" bytes");
-            }),
-            Call::Munmap(memory) => self.fail(console, errno, |out| {
-                out.put(b"munmap at ");
-                out.address(memory.start as u64);
-            }),
-            Call::ReadEnter => self.fail(console, errno, |out| {
-                out.put(b"standard input, so there are no more pauses");
-            }),
+            Call::Mmap(length) => {
+                self.fail(console, errno, b"mmap of % bytes", &[Number(length as u64)]);
+            }
+            Call::Munmap(memory) => {
+                self.fail(
+                    console,
+                    errno,
+                    b"munmap at %",
+                    &[Address(memory.start as u64)],
+                );
+            }
+            Call::ReadEnter => {
+                self.fail(
+                    console,
+                    errno,
+                    b"standard input, so there are no more pauses",
+                    &[],
+                );
+            }
         }
     }
 }

@@ -76,20 +76,26 @@ pub(crate) fn exec(path: &CStr, environment: *const *const c_char) -> Errno {
 /// `read(2)`, until `buffer` is full or the file ends. Tells whether it ended.
 pub(crate) fn read_to_end(from: Descriptor, buffer: &mut VecView<u8>) -> Result<bool> {
     while !buffer.is_full() {
-        let room = buffer.spare_capacity_mut();
-        let (start, size) = (room.as_mut_ptr(), room.len());
-        let read = patiently(from, POLLIN, || {
-            // SAFETY: The kernel writes at most the `size` bytes of the room.
-            unsafe { syscall!(Sysno::read, from.0, start, size) }
-        })?;
-        if read == 0 {
+        if read(from, buffer)? == 0 {
             return Ok(true);
         }
-        let length = buffer.len() + read.min(size);
-        // SAFETY: The kernel has written so many bytes of the room behind the rest.
-        unsafe { buffer.set_len(length) };
     }
     Ok(false)
+}
+
+/// `read(2)`: appends what comes to `buffer`, as far as there is room. Gives how
+/// many bytes that were, 0 at the end.
+pub(crate) fn read(from: Descriptor, buffer: &mut VecView<u8>) -> Result<usize> {
+    let room = buffer.capacity() - buffer.len();
+    let start = buffer.as_mut_ptr().wrapping_add(buffer.len());
+    let read = patiently(from, POLLIN, || {
+        // SAFETY: The kernel writes at most the `room` bytes behind what is there.
+        unsafe { syscall!(Sysno::read, from.0, start, room) }
+    })?;
+    let length = buffer.len() + read.min(room);
+    // SAFETY: The kernel has written so many bytes of the room behind the rest.
+    unsafe { buffer.set_len(length) };
+    Ok(read)
 }
 
 /// `renameat(2)` below `directory`.
@@ -108,10 +114,11 @@ pub(crate) fn rename(directory: Descriptor, from: &CStr, to: &CStr) -> Result {
     .map(drop)
 }
 
-/// `unlinkat(2)` below `directory`.
-pub(crate) fn unlink(directory: Descriptor, name: &CStr) -> Result {
+/// `unlinkat(2)` below `directory`, or the working directory.
+pub(crate) fn unlink(directory: Option<Descriptor>, name: &CStr) -> Result {
+    let at = directory.map_or(AT_FDCWD, |directory| directory.0);
     // SAFETY: The kernel reads `name` up to its NUL.
-    unsafe { syscall!(Sysno::unlinkat, directory.0, name.as_ptr(), 0) }.map(drop)
+    unsafe { syscall!(Sysno::unlinkat, at, name.as_ptr(), 0) }.map(drop)
 }
 
 /// `mkdirat(2)` and `mount(2)`: mounts a `kind` at `place`, which is made if it is

@@ -1,0 +1,172 @@
+//! `probe`: one line, and an exit status, on what this kernel can name.
+
+use super::{release, report, snapshot::Snapshot};
+use crate::{
+    console::Console,
+    start::Process,
+    sys::{
+        self, Errno, Result, files,
+        memory::{self, End},
+    },
+};
+use linux_raw_sys::general::O_RDONLY;
+use vm_anon_name::{
+    kernel::Absence,
+    maps::Vma,
+    text::{Sink, Value::*},
+};
+
+/// How long the trial may take, in seconds.
+const PATIENCE: i64 = 10;
+
+/// What the trial in a child came to, as its exit status and as the program's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    Supported = 0,
+    Failed = 1,
+    BuiltWithout = 4,
+    TooOld = 5,
+    Blocked = 6,
+    NotShown = 7,
+    NoProc = 8,
+}
+
+/// What else the trial found, as bits beside the finding.
+const NAMES_SHARED: u8 = 0x10;
+const HAS_QUERY: u8 = 0x20;
+
+/// Finds out, prints the line unless `quiet`, and gives the exit status.
+pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
+    let names = files::uname();
+    let release = release(&names);
+    let page = process.page_size();
+    // In a child, because a seccomp filter may kill whoever makes the call.
+    let end = memory::in_child(PATIENCE, &mut || try_it(release, page));
+    let found = match end {
+        Ok(End::Exited(found)) => found,
+        Ok(End::Killed(_) | End::Hung) => Finding::Blocked as u8,
+        Err(_) => try_it(release, page),
+    };
+    let finding = Finding::from_bits(found);
+    if quiet {
+        return finding as u8;
+    }
+    console.print(b"%: ", &[Text(finding.word())]);
+    match finding {
+        Finding::Supported => {
+            let (shared, query) = (
+                yes_or_no(found & NAMES_SHARED),
+                yes_or_no(found & HAS_QUERY),
+            );
+            let text = b"Linux % names private memory, shared memory: %, PROCMAP_QUERY: %";
+            console.print(text, &[Foreign(release), Text(shared), Text(query)]);
+        }
+        Finding::BuiltWithout => Absence::BuiltWithout.explain(release, console),
+        Finding::TooOld => Absence::TooOld.explain(release, console),
+        Finding::Blocked => {
+            Absence::Blocked.explain(release, console);
+            match end {
+                Ok(End::Killed(signal)) => {
+                    console.print(b": killed by signal %", &[Number(signal.into())]);
+                }
+                Ok(End::Hung) => console.put(b": the call does not return"),
+                _ => {
+                    if let Err(errno) = zero_probe() {
+                        report::number(console, errno);
+                    }
+                }
+            }
+        }
+        Finding::NotShown => console.put(b"the call succeeds, but /proc/self/maps has no name"),
+        Finding::NoProc => console.put(b"the call succeeds, but /proc/self/maps is not there"),
+        Finding::Failed => console.put(b"no page of memory to try it on"),
+    }
+    console.put(b"\n");
+    finding as u8
+}
+
+/// The call that names nothing, and succeeds where the feature is.
+fn zero_probe() -> Result {
+    sys::set_anon_name(&(0..0), None)
+}
+
+/// Makes the call, then looks whether it did what it said.
+fn try_it(release: &[u8], page: usize) -> u8 {
+    match Absence::of(zero_probe().map_err(Errno::into_raw), release) {
+        None => {}
+        Some(Absence::TooOld) => return Finding::TooOld as u8,
+        Some(Absence::BuiltWithout) => return Finding::BuiltWithout as u8,
+        Some(Absence::Blocked) => return Finding::Blocked as u8,
+    }
+    let Ok(memory) = sys::mmap(0, page, false) else {
+        return Finding::Failed as u8;
+    };
+    if sys::set_anon_name(&memory, Some(c"probe")).is_err() {
+        return Finding::Blocked as u8;
+    }
+    let address = memory.start as u64;
+    let mut found = match is_shown(address) {
+        Err(_) => return Finding::NoProc as u8,
+        Ok(false) => return Finding::NotShown as u8,
+        Ok(true) => Finding::Supported as u8,
+    };
+    let shared = sys::mmap(0, page, true);
+    if shared
+        .and_then(|shared| sys::set_anon_name(&shared, Some(c"probe")))
+        .is_ok()
+    {
+        found |= NAMES_SHARED;
+    }
+    if has_query(address) {
+        found |= HAS_QUERY;
+    }
+    found
+}
+
+/// Whether the maps show the name of the memory at `address`.
+fn is_shown(address: u64) -> Result<bool> {
+    let mut snapshot = Snapshot::new();
+    snapshot.take()?;
+    let mut vmas = snapshot.vmas();
+    let shown = vmas.any(|vma: Vma| vma.start == address && vma.name() == Some(b"probe"));
+    Ok(shown)
+}
+
+/// Whether the maps answer PROCMAP_QUERY.
+fn has_query(address: u64) -> bool {
+    let Ok(maps) = files::open(None, c"/proc/self/maps", O_RDONLY) else {
+        return false;
+    };
+    memory::query(maps, address, &mut [0; 80]).is_ok()
+}
+
+fn yes_or_no(bit: u8) -> &'static [u8] {
+    if bit == 0 { b"no" } else { b"yes" }
+}
+
+impl Finding {
+    fn from_bits(found: u8) -> Self {
+        match found & 0xf {
+            0 => Finding::Supported,
+            4 => Finding::BuiltWithout,
+            5 => Finding::TooOld,
+            6 => Finding::Blocked,
+            7 => Finding::NotShown,
+            8 => Finding::NoProc,
+            _ => Finding::Failed,
+        }
+    }
+
+    /// The word by which scripts know it.
+    fn word(self) -> &'static [u8] {
+        match self {
+            Finding::Supported => b"supported",
+            Finding::BuiltWithout => b"built-without",
+            Finding::TooOld => b"too-old",
+            Finding::Blocked => b"blocked",
+            Finding::NotShown => b"not-shown",
+            Finding::NoProc => b"no-proc",
+            Finding::Failed => b"failed",
+        }
+    }
+}
