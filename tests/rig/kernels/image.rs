@@ -1,0 +1,90 @@
+//! From the kernel image Debian installs to the one QEMU boots.
+//!
+//! QEMU wants the plain image. Packages carry that, or gzip it, or wrap it in an
+//! EFI program that unpacks it ("zboot", drivers/firmware/efi/libstub in Linux).
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use flate2::read::GzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+
+use crate::debian::Package;
+use crate::paths;
+
+/// Takes the image out of the package and leaves it as `Image` in a new directory.
+pub(super) fn from_package(package: &Package, directory: &Path) -> Result<()> {
+    let unpacked = package.unpack()?;
+    let packed = fs::read(vmlinuz(&unpacked)?)?;
+    let image = unwrap(&packed).with_context(|| format!("the image of {}", package.name))?;
+    let directory = paths::emptied(directory.to_owned())?;
+    paths::write(&directory.join("Image"), image)?;
+    // The modules beside it are large and of no use here.
+    paths::remove(&unpacked)
+}
+
+/// The image is called vmlinuz-VERSION in /boot, or vmlinuz beside the modules.
+fn vmlinuz(unpacked: &Path) -> Result<PathBuf> {
+    let in_boot = entries(unpacked.join("boot")).filter(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
+    });
+    let by_modules = entries(unpacked.join("usr/lib/modules")).map(|path| path.join("vmlinuz"));
+    in_boot
+        .chain(by_modules)
+        .find(|path| path.is_file())
+        .with_context(|| format!("no vmlinuz in {}", unpacked.display()))
+}
+
+/// What is in the directory, which is nothing if there is none.
+fn entries(directory: PathBuf) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path())
+}
+
+fn unwrap(packed: &[u8]) -> Result<Vec<u8>> {
+    if is_plain(packed) {
+        return Ok(packed.to_vec());
+    }
+    let unwrapped = match zboot_payload(packed) {
+        Some((payload, method)) => decompress(payload, method)?,
+        None if packed.starts_with(&[0x1f, 0x8b]) => decompress(packed, b"gzip")?,
+        None => bail!("is of no known form"),
+    };
+    if !is_plain(&unwrapped) {
+        bail!("unpacks to something else");
+    }
+    Ok(unwrapped)
+}
+
+/// Whether this starts with the header of Documentation/arch/arm64/booting.rst.
+fn is_plain(image: &[u8]) -> bool {
+    image.get(56..60) == Some(b"ARM\x64")
+}
+
+/// The compressed image in an EFI zboot program, and the name of the method.
+fn zboot_payload(packed: &[u8]) -> Option<(&[u8], &[u8])> {
+    if packed.get(4..8)? != b"zimg" {
+        return None;
+    }
+    let number = |at: usize| -> Option<usize> {
+        let bytes = packed.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(bytes)).ok()
+    };
+    let start = number(8)?;
+    let payload = packed.get(start..start.checked_add(number(12)?)?)?;
+    let method = packed.get(24..)?.split(|byte| *byte == 0).next()?;
+    Some((payload, method))
+}
+
+fn decompress(packed: &[u8], method: &[u8]) -> Result<Vec<u8>> {
+    let mut image = Vec::new();
+    match method {
+        b"gzip" => GzDecoder::new(packed).read_to_end(&mut image)?,
+        b"zstd" | b"zstd22" => StreamingDecoder::new(packed)?.read_to_end(&mut image)?,
+        other => bail!("is compressed with {}", String::from_utf8_lossy(other)),
+    };
+    Ok(image)
+}

@@ -1,0 +1,27 @@
+//! The rig: real kernels in QEMU, and the program as their first process.
+//!
+//! A test asks for a kernel, lays an initramfs beside it, boots both and judges
+//! the console. Whatever is missing on the way is fetched or built once and kept
+//! in the user's cache directory. The modules, from the outside in:
+//!
+//! - [`qemu`] boots an image, drives its console and says how the boot ended;
+//! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
+//! - [`program`] builds the executable under test, and lints it;
+//! - [`kernels`] is the list of kernels, which and why, and how each is got;
+//! - [`debian`] fetches packages from every suite of Debian without touching
+//!   the machine's own apt;
+//! - [`host`] installs the tools all of this runs, or names them;
+//! - [`paths`], [`progress`] and [`tool`] are where files go, what is said
+//!   meanwhile, and how other programs are called.
+//!
+//! The rig knows the program only as a file and its console as bytes.
+
+pub mod debian;
+pub mod host;
+pub mod initramfs;
+pub mod kernels;
+pub mod paths;
+pub mod program;
+pub mod progress;
+pub mod qemu;
+pub mod tool;

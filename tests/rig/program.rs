@@ -1,0 +1,230 @@
+//! Builds and lints the executable under test.
+//!
+//! The compiler is the one of the active toolchain if it has the aarch64 target,
+//! and Debian's otherwise; which one it was is said once. Cargo's own messages
+//! tell where the executable lies.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use anyhow::{Context, Result, anyhow, bail};
+use cargo_metadata::Message;
+
+use crate::host;
+use crate::paths;
+use crate::tool;
+
+const PACKAGE: &str = "vm_anon_name";
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
+
+/// What `cargo run` and `cargo test` tell the processes they start about the
+/// package these belong to. The program's build is not about that package.
+const OUTER_CARGO: &[&str] = &[
+    "CARGO_BIN_",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+    "LD_LIBRARY_PATH",
+    "OUT_DIR",
+];
+
+/// How much of the program is compiled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// All of it.
+    Full,
+    /// The bare demonstration: no optional feature, the smallest file.
+    Minimal,
+}
+
+impl Build {
+    /// A word for file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Build::Full => "full",
+            Build::Minimal => "minimal",
+        }
+    }
+
+    fn profile(self) -> &'static [&'static str] {
+        match self {
+            Build::Full => &["--release"],
+            Build::Minimal => &["--profile", "minimal"],
+        }
+    }
+
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Build::Full => &[],
+            Build::Minimal => &["--no-default-features"],
+        }
+    }
+}
+
+/// Builds the program and returns the executable; a second call returns at once.
+pub fn build(build: Build) -> Result<PathBuf> {
+    static BUILT: Mutex<Vec<(Build, PathBuf)>> = Mutex::new(Vec::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, path)) = built.iter().find(|(known, _)| *known == build) {
+        return Ok(path.clone());
+    }
+    let path = compile(build)?;
+    built.push((build, path.clone()));
+    Ok(path)
+}
+
+/// Runs clippy over the program in both builds; a warning is an error.
+pub fn lint() -> Result<()> {
+    for build in [Build::Full, Build::Minimal] {
+        let what = ["--package", PACKAGE, "--target", TARGET];
+        let arguments = [&what, build.features()].concat();
+        tool::run(&mut Compiler::get()?.clippy(&arguments))?;
+    }
+    Ok(())
+}
+
+fn compile(build: Build) -> Result<PathBuf> {
+    let mut cargo = Compiler::get()?.cargo("build");
+    cargo.args(["--package", PACKAGE, "--target", TARGET]);
+    cargo.args(build.profile()).args(build.features());
+    cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
+    let output = cargo
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {}", tool::show(&cargo)))?;
+    if !output.status.success() {
+        bail!("{}\n{}", tool::show(&cargo), output.status);
+    }
+    executable(&output.stdout)
+}
+
+fn executable(messages: &[u8]) -> Result<PathBuf> {
+    for message in Message::parse_stream(messages) {
+        if let Message::CompilerArtifact(artifact) = message?
+            && artifact.target.name == PACKAGE
+            && let Some(path) = artifact.executable
+        {
+            return Ok(path.into());
+        }
+    }
+    bail!("Cargo names no executable of {PACKAGE}")
+}
+
+/// The compiler used for the program.
+enum Compiler {
+    /// The active toolchain's own.
+    Active,
+    /// Debian's, with the linker of the active toolchain.
+    Debian { linker: PathBuf },
+}
+
+impl Compiler {
+    /// Chooses one, the first time it is asked.
+    fn get() -> Result<&'static Self> {
+        static CHOICE: OnceLock<Result<Compiler, String>> = OnceLock::new();
+        let choice =
+            CHOICE.get_or_init(|| Compiler::choose().map_err(|error| format!("{error:#}")));
+        choice.as_ref().map_err(|error| anyhow!("{error}"))
+    }
+
+    fn choose() -> Result<Self> {
+        let active = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let active = Path::new(&active);
+        let sysroot = PathBuf::from(ask(active, &["--print", "sysroot"])?);
+        if host::has_core(&sysroot) {
+            let version = release(active)?;
+            eprintln!("program: compiled by the active toolchain's rustc {version}");
+            return Ok(Compiler::Active);
+        }
+        host::RUST_TARGET.ensure()?;
+        let linker = sysroot.join(format!("lib/rustlib/{}/bin/rust-lld", host_triple(active)?));
+        if !linker.exists() {
+            bail!(
+                "the active toolchain has neither the target {TARGET} nor {}",
+                linker.display()
+            );
+        }
+        let version = release(Path::new(DEBIAN_RUSTC))?;
+        eprintln!(
+            "program: compiled by Debian's rustc {version} (the active toolchain lacks {TARGET})"
+        );
+        Ok(Compiler::Debian { linker })
+    }
+
+    /// Cargo with this compiler, in the workspace.
+    fn cargo(&self, subcommand: &str) -> Command {
+        let mut command = cargo(subcommand);
+        if let Compiler::Debian { linker } = self {
+            command.env("RUSTC", DEBIAN_RUSTC);
+            command.env(LINKER_VARIABLE, linker);
+        }
+        command
+    }
+
+    /// Clippy with this compiler, in the workspace; a warning is an error.
+    fn clippy(&self, arguments: &[&str]) -> Command {
+        match self {
+            Compiler::Active => {
+                let mut command = self.cargo("clippy");
+                command.args(arguments).args(["--", "-D", "warnings"]);
+                command
+            }
+            // Clippy reads only what the compiler of its own version wrote, so
+            // Debian's goes with Debian's. This is what `cargo clippy` does
+            // with another driver.
+            Compiler::Debian { .. } => {
+                let mut command = self.cargo("check");
+                command.args(arguments);
+                command.env("RUSTC_WORKSPACE_WRAPPER", DEBIAN_CLIPPY);
+                command.env(
+                    "CLIPPY_ARGS",
+                    "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
+                );
+                command
+            }
+        }
+    }
+}
+
+/// Cargo in the workspace, not knowing of the Cargo that started the rig.
+pub fn cargo(subcommand: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.arg(subcommand).current_dir(paths::workspace());
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if OUTER_CARGO.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+fn host_triple(rustc: &Path) -> Result<String> {
+    version_field(rustc, "host: ")
+}
+
+fn release(rustc: &Path) -> Result<String> {
+    version_field(rustc, "release: ")
+}
+
+fn version_field(rustc: &Path, name: &str) -> Result<String> {
+    let text = ask(rustc, &["--version", "--verbose"])?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    Ok(value
+        .with_context(|| format!("rustc tells no {name}"))?
+        .to_owned())
+}
+
+fn ask(rustc: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(rustc);
+    command.args(arguments).current_dir(paths::workspace());
+    Ok(tool::output(&mut command)?.trim_end().to_owned())
+}

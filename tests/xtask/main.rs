@@ -1,0 +1,208 @@
+//! The command line of the rig.
+//!
+//! Every command is a call into the library; nothing is decided here but what
+//! the defaults are.
+
+use std::io::{IsTerminal, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use rig::initramfs::Initramfs;
+use rig::kernels::{self, Kernel};
+use rig::program::{self, Build};
+use rig::qemu::Machine;
+use rig::{paths, tool};
+
+/// How long a boot may take that nobody watches.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Builds vm_anon_name and boots it in real kernels.
+///
+/// Without a command it runs: the program is built, becomes the first process of
+/// a small Linux, and waits for Enter before each step. Whatever is missing is
+/// fetched or built first, which takes some minutes once.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+#[command(args_conflicts_with_subcommands = true, verbatim_doc_comment)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Task>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the executable and say where it lies.
+    Build(Which),
+    /// Boot the program in QEMU, the console on this terminal (the default).
+    Run(Run),
+    /// Write the initramfs: the program as /init.
+    Initramfs {
+        #[command(flatten)]
+        which: Which,
+        /// Where to write it.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// List the kernels: version, whether it is in the cache, and why it is there.
+    Kernels {
+        /// Fetch or build all that the tests need.
+        #[arg(long)]
+        build: bool,
+    },
+    /// Check the format of all sources, and let clippy look at them.
+    Lint,
+}
+
+#[derive(Args)]
+struct Which {
+    /// Without the optional features: the smallest file.
+    #[arg(long)]
+    minimal: bool,
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    which: Which,
+    /// A kernel by its name in the list, or the file of an image.
+    #[arg(long, value_name = "NAME|IMAGE", default_value = kernels::DEFAULT)]
+    kernel: String,
+    /// Memory of the machine.
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u32>,
+    /// Show the QEMU command.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Arguments of the program.
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+impl Which {
+    fn build(&self) -> Build {
+        match self.minimal {
+            true => Build::Minimal,
+            false => Build::Full,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    match execute(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(line: CommandLine) -> Result<()> {
+    match line.command.unwrap_or(Task::Run(line.run)) {
+        Task::Build(which) => build(&which),
+        Task::Run(options) => run(options),
+        Task::Initramfs { which, output } => initramfs(&which, output),
+        Task::Kernels { build: true } => build_kernels(),
+        Task::Kernels { build: false } => list_kernels(),
+        Task::Lint => lint(),
+    }
+}
+
+fn build(which: &Which) -> Result<()> {
+    let path = program::build(which.build())?;
+    let size = path.metadata()?.len();
+    println!("{} ({size} bytes)", path.display());
+    Ok(())
+}
+
+fn run(options: Run) -> Result<()> {
+    let build = options.which.build();
+    let initramfs = Initramfs::with_program(build)?.write(build.name())?;
+    let mut machine = match kernels::find(&options.kernel) {
+        Ok(kernel) => kernel.machine(&initramfs)?,
+        Err(_) if Path::new(&options.kernel).exists() => {
+            Machine::new(Path::new(&options.kernel), &initramfs)
+        }
+        Err(unknown) => return Err(unknown),
+    };
+    machine.name = "run".to_owned();
+    machine.memory_mib = options.memory.unwrap_or(machine.memory_mib);
+    machine.args = options.args;
+    let is_attended = stdin().is_terminal();
+    if !is_attended && build == Build::Full {
+        pass_yes(&mut machine.args);
+    }
+    if options.verbose {
+        eprintln!("$ {}", machine.shown());
+    }
+    match is_attended {
+        true => machine.take_over().map(|never| match never {}),
+        false => run_unattended(&machine, build),
+    }
+}
+
+/// A serial line has no end of file, so a demonstration that waits for Enter
+/// would wait for ever once nobody types.
+fn pass_yes(args: &mut Vec<String>) {
+    let is_demonstration = args.first().is_none_or(|first| first.starts_with('-'));
+    if is_demonstration && !args.iter().any(|arg| arg == "-y") {
+        eprintln!("standard input is not a terminal: passing -y to the program");
+        args.insert(0, "-y".to_owned());
+    }
+}
+
+fn run_unattended(machine: &Machine, build: Build) -> Result<()> {
+    let mut session = machine.boot(DEADLINE)?;
+    session.echo();
+    if build == Build::Minimal {
+        // It knows no options.
+        eprintln!("standard input is not a terminal: answering each prompt");
+        while session.expect("Press enter").is_ok() {
+            session.send("\n")?;
+        }
+    }
+    session.finish()?.expect_power_off()
+}
+
+fn initramfs(which: &Which, output: Option<PathBuf>) -> Result<()> {
+    let path = output.unwrap_or_else(|| paths::target().join("vm_anon_name.cpio"));
+    Initramfs::with_program(which.build())?.write_to(&path)?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn list_kernels() -> Result<()> {
+    let mut out = stdout().lock();
+    for kernel in kernels::ALL {
+        let (version, cached) = match kernel.cached() {
+            Ok(Some(image)) => (image.version, "cached"),
+            Ok(None) => (kernel.version()?, "-"),
+            Err(_) => ("?".to_owned(), "not to be had"),
+        };
+        let Kernel { name, why, .. } = kernel;
+        writeln!(out, "{name:16} {version:12} {cached:7} {why}")?;
+    }
+    Ok(())
+}
+
+fn build_kernels() -> Result<()> {
+    for kernel in kernels::matrix() {
+        let image = kernel.image()?;
+        println!("{}", image.path.display());
+    }
+    Ok(())
+}
+
+fn lint() -> Result<()> {
+    tool::run(program::cargo("fmt").args(["--all", "--", "--check"]))?;
+    let mut clippy: Command = program::cargo("clippy");
+    clippy.args(["--package", "rig", "--all-targets", "--", "-D", "warnings"]);
+    tool::run(&mut clippy)?;
+    program::lint()
+}
