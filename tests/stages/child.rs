@@ -24,6 +24,8 @@ const WALK: &str = r#"
 mkfifo /tmp/keys
 walk() {
     name=$1; shift
+    # What an earlier walk has printed must not be taken for a prompt of this one.
+    rm -f /tmp/stdout
     mkdir -p /tmp/$name
     vm_anon_name -o /tmp/$name "$@" < /tmp/keys > /tmp/stdout 2> /tmp/stderr &
     pid=$!
@@ -31,7 +33,9 @@ walk() {
     prompts=0
     for file in maps_1_start.txt maps_2_mmap.txt maps_3_set_vm_name.txt maps_4_ummap.txt; do
         prompts=$((prompts + 1))
-        while [ "$(grep -c 'Press enter' /tmp/stdout)" -lt $prompts ]; do usleep 1000; done
+        until [ "$(cat /tmp/stdout 2> /dev/null | grep -c 'Press enter')" -ge $prompts ]; do
+            usleep 1000
+        done
         cat /proc/$pid/maps > /tmp/copy
         keep $name/copy/$file /tmp/copy
         echo >&3
