@@ -6,8 +6,14 @@
 //! such a run finds is kept as a seed in `proptest-regressions/`, and tried
 //! first from then on.
 
+mod diff;
+mod errno;
 mod fixtures;
+mod lines;
 mod maps;
+mod name;
+mod text;
+mod words;
 
 use vm_anon_name::text::Sink;
 

@@ -52,7 +52,7 @@ impl Area {
 }
 
 /// Any label: what the kernel prints, what looks like it, and any bytes.
-fn labels() -> impl Strategy<Value = Vec<u8>> {
+pub fn labels() -> impl Strategy<Value = Vec<u8>> {
     let text = "\\[heap\\]|\\[stack\\]|\\[vdso\\]|\\[anon:[ -Z^-~]{0,79}\\]|\
                 \\[anon_shmem:[ -~]{0,79}\\]|/[ -~]{0,99}|/dev/zero \\(deleted\\)| {0,9}";
     let bytes = prop::collection::vec(
