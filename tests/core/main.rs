@@ -9,9 +9,13 @@
 mod diff;
 mod errno;
 mod fixtures;
+mod kernel;
 mod lines;
 mod maps;
 mod name;
+mod options;
+mod picture;
+mod suite;
 mod text;
 mod words;
 
