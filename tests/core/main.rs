@@ -9,6 +9,7 @@
 mod diff;
 mod errno;
 mod fixtures;
+mod fuzz;
 mod kernel;
 mod lines;
 mod maps;
