@@ -15,6 +15,7 @@ mod lines;
 mod maps;
 mod name;
 mod options;
+mod packing;
 mod picture;
 mod suite;
 mod text;

@@ -10,16 +10,14 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use regex::Regex;
 use vm_anon_name::kernel::Version;
-use vm_anon_name::suite::{Case, Scale, Statement, Suite, Verdict, expand};
+use vm_anon_name::suite::{Case, Scale, Statement, Verdict, expand};
 use vm_anon_name::{errno, picture};
 
+use crate::packing::{self, pack};
 use crate::{shown, written, written_text};
 
-#[path = "../../linker/pack.rs"]
-mod pack;
-
 /// The cases as they were written.
-const CASES: &str = include_str!("../../src/suite/cases.txt");
+pub const CASES: &str = include_str!("../../src/suite/cases.txt");
 
 /// The program's own lists of verbs, kinds of memory and protections.
 const ACT: &str = include_str!("../../src/program/full/check/act.rs");
@@ -132,22 +130,14 @@ const SCALE: Scale = Scale {
     huge: 0x20_0000,
 };
 
-/// The text of every case, unpacked from what the build packs.
-static UNPACKED: LazyLock<Vec<Vec<u8>>> =
-    LazyLock::new(|| packed_and_unpacked(&pack::strip(CASES)));
-
-/// The cases of a text as they are when the program has them.
-fn packed_and_unpacked(text: &str) -> Vec<Vec<u8>> {
-    let (pairs, packed) = pack::pack(text.as_bytes());
-    let suite = Suite {
-        pairs: &pairs,
-        text: &packed,
-    };
-    let cases = suite.cases();
-    cases
-        .map(|case| written(|out| suite.unpack(case, out)))
-        .collect()
-}
+/// The text of every case as the program has it, unpacked.
+static UNPACKED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let text = packing::round_trip(&pack::strip(CASES));
+    let cases = text
+        .split(|byte| *byte == b'\n')
+        .filter(|case| !case.is_empty());
+    cases.map(<[u8]>::to_vec).collect()
+});
 
 /// Hands each case to `with`, its statements read.
 fn each_case(mut with: impl FnMut(&Case, &[Statement])) {
@@ -186,42 +176,6 @@ static KINDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| words_of(MAPPINGS, "
 fn verbs_are_those_of_the_program() {
     let here: BTreeSet<String> = VERBS.iter().map(|(verb, _)| (*verb).to_owned()).collect();
     assert_eq!(words_of(ACT, "Verb"), here);
-}
-
-#[test]
-fn packing_loses_nothing() {
-    let stripped = pack::strip(CASES);
-    let expected: Vec<&str> = stripped.lines().filter(|line| !line.is_empty()).collect();
-    let unpacked: Vec<&str> = UNPACKED
-        .iter()
-        .map(|case| std::str::from_utf8(case).unwrap())
-        .collect();
-    assert_eq!(unpacked, expected);
-}
-
-#[test]
-fn packing_is_worth_it() {
-    let stripped = pack::strip(CASES);
-    let (pairs, packed) = pack::pack(stripped.as_bytes());
-    let packed = pairs.len() + packed.len();
-    assert!(
-        packed * 2 < stripped.len(),
-        "{} bytes of {}",
-        packed,
-        stripped.len()
-    );
-}
-
-#[test]
-fn stripping_keeps_what_is_said() {
-    let check = |text, expected| assert_eq!(pack::strip(text), expected);
-    check("", "");
-    check("# a\n\n   # b\n", "");
-    check("case\n  map 0 1; see |.|\n", "\ncase;map 0 1;see |.|");
-    check(
-        "a >=6.2\n  x\n  y;z\nb\n  c # d\n",
-        "\na >=6.2;x;y;z\nb;c # d",
-    );
 }
 
 #[test]
@@ -702,19 +656,7 @@ fn addresses_are_counted_from_the_window() {
     assert_eq!(Scale::default().number(b"7+7b+w+n+h"), Some(7));
 }
 
-/// Cases of nothing but letters that repeat, and so pack well.
-fn texts() -> impl Strategy<Value = String> {
-    prop::collection::vec("[ab;|. ]{0,40}", 0..20).prop_map(|lines| lines.join("\n"))
-}
-
 proptest! {
-    #[test]
-    fn any_text_is_unpacked_as_it_was(text in prop_oneof![texts(), "[ -~\n]{0,400}"]) {
-        let lines = text.split('\n').filter(|line| !line.is_empty());
-        let expected: Vec<Vec<u8>> = lines.map(|line| line.as_bytes().to_vec()).collect();
-        prop_assert_eq!(packed_and_unpacked(&text), expected);
-    }
-
     #[test]
     fn any_text_is_read(text in prop::collection::vec(any::<u8>(), 0..200)) {
         let case = Case::of(&text);
