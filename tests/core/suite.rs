@@ -159,23 +159,24 @@ fn words<'a>(statement: &Statement<'a>) -> Vec<&'a str> {
     words[..count.map_or(0, |last| last + 1)].to_vec()
 }
 
-/// The words of an enumeration in a source of the program.
-fn words_of(source: &str, enumeration: &str) -> BTreeSet<String> {
-    let head = format!("enum {enumeration} {{");
-    let (_, body) = source.split_once(&head).expect("the enumeration is there");
+/// The words of what `words!` declares like this in a source of the program.
+fn words_of(source: &str, declared: &str) -> BTreeSet<String> {
+    let (_, body) = source.split_once(declared).expect("it is declared");
     let (body, _) = body.split_once("\n    }").expect("it ends");
-    let entry = Regex::new(r#"^ *"(.*)" => \w+,$"#).unwrap();
-    let entries = body.lines().filter_map(|line| entry.captures(line));
+    let entry = Regex::new(r#"(?m)^ *"(.*?)" => "#).unwrap();
+    let entries = entry.captures_iter(body);
     entries.map(|entry| entry[1].to_owned()).collect()
 }
 
-static PROTECTIONS: LazyLock<BTreeSet<String>> = LazyLock::new(|| words_of(ACT, "Protection"));
-static KINDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| words_of(MAPPINGS, "Kind"));
+static PROTECTIONS: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| words_of(ACT, "enum Protection {"));
+static KINDS: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| words_of(MAPPINGS, "fn kind() -> Kind {"));
 
 #[test]
 fn verbs_are_those_of_the_program() {
     let here: BTreeSet<String> = VERBS.iter().map(|(verb, _)| (*verb).to_owned()).collect();
-    assert_eq!(words_of(ACT, "Verb"), here);
+    assert_eq!(words_of(ACT, "enum Verb {"), here);
 }
 
 #[test]
@@ -424,7 +425,7 @@ fn every_verb_kind_and_protection_is_used() {
         }
     });
     used.get_mut("verb").unwrap().remove(JOIN);
-    assert_eq!(used["verb"], words_of(ACT, "Verb"));
+    assert_eq!(used["verb"], words_of(ACT, "enum Verb {"));
     assert_eq!(used["kind"], *KINDS);
     assert_eq!(used["protection"], *PROTECTIONS);
 }

@@ -21,7 +21,6 @@ fn numbers_in_hexadecimal() {
     let check = |value, width, expected| {
         assert_eq!(written_text(|out| out.hex(value, width)), expected);
     };
-    check(0, 0, "");
     check(0, 1, "0");
     check(0, 8, "00000000");
     check(0xa, 1, "a");

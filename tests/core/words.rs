@@ -14,7 +14,6 @@ fn a_word_has_its_place() {
     for other in [&b""[..], b"on", b"ones", b"one two", b" one", b"One", b"wo"] {
         check(other, usize::MAX);
     }
-    assert_eq!(position(b"", b""), 0);
     assert_eq!(position(b"", b"one"), usize::MAX);
 }
 

@@ -5,6 +5,7 @@
 //! in the user's cache directory. The modules, from the outside in:
 //!
 //! - [`qemu`] boots an image, drives its console and says how the boot ended;
+//! - [`guest`] boots a shell with the program beside it, and gets files back;
 //! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
 //! - [`program`] builds the executable under test, and lints it;
 //! - [`kernels`] is the list of kernels, which and why, and how each is got;
@@ -19,6 +20,7 @@
 
 pub mod debian;
 pub mod fuzz;
+pub mod guest;
 pub mod host;
 pub mod initramfs;
 pub mod kernels;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use rig::initramfs::Initramfs;
 use rig::kernels::{self, Kernel};
@@ -145,7 +145,7 @@ fn run(options: Run) -> Result<()> {
     machine.memory_mib = options.memory.unwrap_or(machine.memory_mib);
     machine.args = options.args;
     let is_attended = stdin().is_terminal();
-    if !is_attended && build == Build::Full {
+    if !is_attended {
         pass_yes(&mut machine.args);
     }
     if options.verbose {
@@ -153,7 +153,7 @@ fn run(options: Run) -> Result<()> {
     }
     match is_attended {
         true => machine.take_over().map(|never| match never {}),
-        false => run_unattended(&machine, build),
+        false => run_unattended(&machine),
     }
 }
 
@@ -167,17 +167,16 @@ fn pass_yes(args: &mut Vec<String>) {
     }
 }
 
-fn run_unattended(machine: &Machine, build: Build) -> Result<()> {
+fn run_unattended(machine: &Machine) -> Result<()> {
     let mut session = machine.boot(DEADLINE)?;
     session.echo();
-    if build == Build::Minimal {
-        // It knows no options.
-        eprintln!("standard input is not a terminal: answering each prompt");
-        while session.expect("Press enter").is_ok() {
-            session.send("\n")?;
-        }
+    let console = session.finish()?;
+    console.expect_power_off()?;
+    // The minimal build does not say with which status it ends.
+    match console.status() {
+        None | Some(0) => Ok(()),
+        Some(status) => bail!("the program ended with status {status}"),
     }
-    session.finish()?.expect_power_off()
 }
 
 fn initramfs(which: &Which, output: Option<PathBuf>) -> Result<()> {
