@@ -21,9 +21,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use rig::debian;
+use rig::guest;
 use rig::initramfs::Initramfs;
 use rig::kernels::{self, Kernel};
-use rig::program::Build;
 use vm_anon_name::maps::Vma;
 
 /// The four maps of the stages, in their order.
@@ -122,25 +122,23 @@ fn names_are_there_where_the_kernel_has_names() {
     }
 }
 
-/// Runs as the first process, and shows the maps of everything it can run.
-const RECORDER: &str = r#"#!/bin/busybox sh
-busybox mkdir -p /proc /maps /shared
-busybox mount -t proc proc /proc
+/// Shows the maps of everything the guest can run.
+const RECORDER: &str = r#"
+mkdir /maps /shared
 cd /maps
 vm_anon_name -yq -n ' Go: heap ' -o /maps >/dev/null
 vm_anon_name -yqS -n ' Go: heap ' -o /shared >/dev/null
-busybox mv /shared/maps_3_set_vm_name.txt shared
-busybox cat /proc/$$/maps >shell
+mv /shared/maps_3_set_vm_name.txt shared
+cat /proc/$$/maps >shell
 busybox-dynamic cat /proc/self/maps >dynamic
 # BusyBox asks only that its name begin with busybox. A file deleted under its
 # running program gets a suffix that the name may have had before.
 odd=$(printf '/busybox [anon:x] \1\33[1m\303\251\377\\n\nrw-p 00:00 0  ')
-busybox cp /bin/busybox-dynamic "$odd"
-"$odd" sh -c 'busybox rm "$1"; busybox cat /proc/$$/maps; true' sh "$odd" >odd
+cp /bin/busybox-dynamic "$odd"
+"$odd" sh -c 'rm "$1"; cat /proc/$$/maps; true' sh "$odd" >odd
 echo "<<<"
-busybox head -v -n 1000 *
+head -v -n 1000 *
 echo ">>>"
-busybox poweroff -f
 "#;
 
 /// What BusyBox as Debian links it dynamically needs to run.
@@ -167,16 +165,13 @@ fn record() {
 }
 
 fn initramfs() -> Initramfs {
-    let program = fs::read(rig::program::build(Build::Full).unwrap()).unwrap();
-    let mut initramfs = Initramfs::new()
-        .directory("/bin", 0o755)
+    let mut initramfs = guest::initramfs(RECORDER)
+        .unwrap()
         .directory("/lib", 0o755)
-        .file("/init", 0o755, RECORDER)
-        .file("/bin/vm_anon_name", 0o755, program)
-        .file("/bin/busybox", 0o755, file_of("busybox-static", "busybox"))
         .file("/bin/busybox-dynamic", 0o755, file_of("busybox", "busybox"));
     for (package, library) in LIBRARIES {
-        initramfs = initramfs.file(&format!("/lib/{library}"), 0o755, file_of(package, library));
+        let content = file_of(package, library);
+        initramfs = initramfs.file(&format!("/lib/{library}"), 0o755, content);
     }
     initramfs
 }

@@ -555,7 +555,7 @@ fn the_help_has_every_word_and_default() {
 }
 
 #[test]
-#[ignore = "the line of --then has 81 columns"]
+#[ignore = "two of its lines have more than 80 columns"]
 fn the_help_fits_a_serial_terminal() {
     assert!(HELP.ends_with('\n'));
     for line in HELP.lines() {
