@@ -3,7 +3,7 @@
 //! What it is compared with was written by others: `/proc/PID/maps` as real
 //! kernels print it (the directory [`fixtures`]), the crate procfs, GNU diff.
 //! Where a rule can be stated, it is tried on generated input (proptest); what
-//! such a run finds is kept as a seed in `proptest-regressions/`, and tried
+//! such a run finds is kept as a seed in `tests/proptest-regressions`, and tried
 //! first from then on.
 
 mod diff;
