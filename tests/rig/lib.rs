@@ -11,6 +11,7 @@
 //! - [`kernels`] is the list of kernels, which and why, and how each is got;
 //! - [`debian`] fetches packages from every suite of Debian without touching
 //!   the machine's own apt;
+//! - [`fuzz`] feeds the program's pure core with bytes from nowhere;
 //! - [`host`] installs the tools all of this runs, or names them;
 //! - [`paths`], [`progress`] and [`tool`] are where files go, what is said
 //!   meanwhile, and how other programs are called.
@@ -18,6 +19,7 @@
 //! The rig knows the program only as a file and its console as bytes.
 
 pub mod debian;
+pub mod fuzz;
 pub mod guest;
 pub mod host;
 pub mod initramfs;

@@ -14,7 +14,7 @@ use rig::initramfs::Initramfs;
 use rig::kernels::{self, Kernel};
 use rig::program::{self, Build};
 use rig::qemu::Machine;
-use rig::{paths, tool};
+use rig::{fuzz, paths, tool};
 
 /// How long a boot may take that nobody watches.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -53,6 +53,15 @@ enum Task {
         /// Fetch or build all that the tests need.
         #[arg(long)]
         build: bool,
+    },
+    /// Fuzz the parser, the diff and the options, guided by coverage.
+    Fuzz {
+        /// Which of them; all if none is named.
+        #[arg(value_name = "TARGET", value_parser = fuzz::TARGETS)]
+        targets: Vec<String>,
+        /// How long each.
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u64,
     },
     /// Check the format of all sources, and let clippy look at them.
     Lint,
@@ -110,6 +119,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Initramfs { which, output } => initramfs(&which, output),
         Task::Kernels { build: true } => build_kernels(),
         Task::Kernels { build: false } => list_kernels(),
+        Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Lint => lint(),
     }
 }
@@ -194,6 +204,14 @@ fn build_kernels() -> Result<()> {
     for kernel in kernels::matrix() {
         let image = kernel.image()?;
         println!("{}", image.path.display());
+    }
+    Ok(())
+}
+
+fn fuzz(targets: &[String], seconds: u64) -> Result<()> {
+    let named = |target: &&str| targets.is_empty() || targets.iter().any(|name| name == *target);
+    for target in fuzz::TARGETS.into_iter().filter(named) {
+        fuzz::run(target, Duration::from_secs(seconds))?;
     }
     Ok(())
 }
