@@ -7,6 +7,8 @@
 //! - [`qemu`] boots an image, drives its console and says how the boot ended;
 //! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
 //! - [`program`] builds the executable under test, and lints it;
+//! - [`check`] runs its conformance suite and judges the run, [`ktap`] reads what
+//!   that prints, [`junit`] writes the judgement down;
 //! - [`kernels`] is the list of kernels, which and why, and how each is got;
 //! - [`debian`] fetches packages from every suite of Debian without touching
 //!   the machine's own apt;
@@ -16,10 +18,13 @@
 //!
 //! The rig knows the program only as a file and its console as bytes.
 
+pub mod check;
 pub mod debian;
 pub mod host;
 pub mod initramfs;
+pub mod junit;
 pub mod kernels;
+pub mod ktap;
 pub mod paths;
 pub mod program;
 pub mod progress;
