@@ -9,6 +9,7 @@
 //! - [`program`] builds the executable under test, and lints it;
 //! - [`check`] runs its conformance suite and judges the run, [`ktap`] reads what
 //!   that prints, [`junit`] writes the judgement down;
+//! - [`mutants`] breaks kernels to see whether the suite notices;
 //! - [`kernels`] is the list of kernels, which and why, and how each is got;
 //! - [`debian`] fetches packages from every suite of Debian without touching
 //!   the machine's own apt;
@@ -25,6 +26,7 @@ pub mod initramfs;
 pub mod junit;
 pub mod kernels;
 pub mod ktap;
+pub mod mutants;
 pub mod paths;
 pub mod program;
 pub mod progress;

@@ -4,6 +4,7 @@
 //! the defaults are.
 
 mod check;
+mod mutants;
 
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ enum Task {
     },
     /// Run the conformance suite in the kernels and print a verdict on each.
     Check(check::Check),
+    /// Break kernels on purpose and see whether the suite notices.
+    Mutants(mutants::Mutants),
     /// List the kernels: version, whether it is in the cache, and why it is there.
     Kernels {
         /// Fetch or build all that the tests need.
@@ -113,6 +116,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Run(options) => run(options),
         Task::Initramfs { which, output } => initramfs(&which, output),
         Task::Check(check) => check.run(),
+        Task::Mutants(mutants) => mutants.run(),
         Task::Kernels { build: true } => build_kernels(),
         Task::Kernels { build: false } => list_kernels(),
         Task::Lint => lint(),
