@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::kernels::{self, Kernel};
 use crate::ktap::Report;
@@ -75,8 +75,8 @@ impl Subject {
         machine.run(DEADLINE)
     }
 
-    /// Runs `check` with these arguments and judges the run.
-    pub fn check(&self, initramfs: &Path, args: &[&str]) -> Verdict {
+    /// Runs `check` with these arguments and judges the run; the log gets this name.
+    pub fn check(&self, initramfs: &Path, name: &str, args: &[&str]) -> Verdict {
         let mut verdict = Verdict {
             kernel: self.name(),
             version: self.version(),
@@ -84,9 +84,8 @@ impl Subject {
             complaints: Vec::new(),
             took: Duration::ZERO,
         };
-        let name = format!("check-{}", verdict.kernel.replace('/', "_"));
         let args = [&["check"], args].concat();
-        match self.boot(initramfs, &name, &args) {
+        match self.boot(initramfs, name, &args) {
             Ok(console) => self.judge(&console, &mut verdict),
             Err(error) => verdict.complaints.push(format!("{error:#}")),
         }
@@ -140,7 +139,7 @@ impl Subject {
 }
 
 /// The first version that names anonymous memory.
-const NAMES: (u32, u32) = (5, 17);
+pub const NAMES: (u32, u32) = (5, 17);
 
 /// Why this kernel must skip all cases, in the program's words; nothing if it must
 /// not. The release is what it calls itself, which the rig cannot know beforehand.
@@ -148,18 +147,18 @@ pub fn absence(kernel: &Kernel, release: &str) -> Option<String> {
     if kernel.names {
         return None;
     }
-    Some(if is_too_old(release) {
+    Some(if is_older(release, NAMES) {
         format!("Linux {release} is older than 5.17, the first to name anonymous memory")
     } else {
         format!("Linux {release} was built without CONFIG_ANON_VMA_NAME")
     })
 }
 
-/// Whether this release is from before the feature.
-pub fn is_too_old(release: &str) -> bool {
+/// Whether this release, like 5.10.0-32-cloud, is older than that version.
+pub fn is_older(release: &str, version: (u32, u32)) -> bool {
     let mut numbers = release.split('.').map_while(|number| number.parse().ok());
     match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) => (major, minor) < NAMES,
+        (Some(major), Some(minor)) => (major, minor) < version,
         _ => false,
     }
 }
@@ -169,9 +168,9 @@ pub fn read(console: &Console) -> Result<Report> {
     let report = Report::read(&console.text());
     // A panic or a hang says more than the line where the report breaks off.
     console.expect_power_off()?;
-    let report = report.with_context(|| {
+    let report = report.map_err(|error| {
         let (log, text) = (console.log.display(), console.text());
-        format!("no report, see {log}\n{}\n", tool::tail(&text))
+        anyhow!("{error:#}, see {log}\n{}", tool::tail(&text))
     })?;
     let expected = match (report.failed().count(), report.passed()) {
         (1.., _) => 1,

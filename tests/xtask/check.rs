@@ -31,7 +31,8 @@ impl Check {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let mut verdicts = Vec::new();
         for subject in self.subjects()? {
-            let verdict = subject.check(&initramfs, &args);
+            let name = format!("check-{}", subject.name().replace('/', "_"));
+            let verdict = subject.check(&initramfs, &name, &args);
             println!("{verdict}");
             verdicts.push(verdict);
         }
