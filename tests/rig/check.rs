@@ -70,6 +70,8 @@ impl Subject {
             Subject::Kernel(kernel) => kernel.machine(initramfs)?,
             Subject::Image(image) => Machine::new(image, initramfs),
         };
+        // A kernel that has lost its footing would go on until the deadline.
+        machine.append = "oops=panic".to_owned();
         machine.name = name.to_owned();
         machine.args = args.iter().map(|&arg| arg.to_owned()).collect();
         machine.run(DEADLINE)
