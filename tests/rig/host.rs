@@ -55,6 +55,20 @@ pub const KERNEL_BUILD: Purpose = Purpose {
     },
 };
 
+/// Breaks kernels on purpose.
+pub const PATCH: Purpose = Purpose {
+    what: "patch kernels",
+    packages: &["patch"],
+    is_met: || on_path(&["patch"]),
+};
+
+/// Reads KTAP without the rig's help: prove of perl, kunit.py of the kernel.
+pub const KTAP_JUDGES: Purpose = Purpose {
+    what: "judge reports",
+    packages: &["perl", "python3"],
+    is_met: || on_path(&["prove", "python3"]),
+};
+
 /// A Rust compiler with the aarch64 target, for where rustup has none.
 pub const RUST_TARGET: Purpose = Purpose {
     what: "compile Rust for aarch64",

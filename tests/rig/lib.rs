@@ -8,6 +8,9 @@
 //! - [`guest`] boots a shell with the program beside it, and gets files back;
 //! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
 //! - [`program`] builds the executable under test, and lints it;
+//! - [`check`] runs its conformance suite and judges the run, [`ktap`] reads what
+//!   that prints, [`junit`] writes the judgement down;
+//! - [`mutants`] breaks kernels to see whether the suite notices;
 //! - [`kernels`] is the list of kernels, which and why, and how each is got;
 //! - [`debian`] fetches packages from every suite of Debian without touching
 //!   the machine's own apt;
@@ -18,12 +21,16 @@
 //!
 //! The rig knows the program only as a file and its console as bytes.
 
+pub mod check;
 pub mod debian;
 pub mod fuzz;
 pub mod guest;
 pub mod host;
 pub mod initramfs;
+pub mod junit;
 pub mod kernels;
+pub mod ktap;
+pub mod mutants;
 pub mod paths;
 pub mod program;
 pub mod progress;

@@ -3,6 +3,9 @@
 //! Every command is a call into the library; nothing is decided here but what
 //! the defaults are.
 
+mod check;
+mod mutants;
+
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -48,6 +51,10 @@ enum Task {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Run the conformance suite in the kernels and print a verdict on each.
+    Check(check::Check),
+    /// Break kernels on purpose and see whether the suite notices.
+    Mutants(mutants::Mutants),
     /// List the kernels: version, whether it is in the cache, and why it is there.
     Kernels {
         /// Fetch or build all that the tests need.
@@ -117,6 +124,8 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Build(which) => build(&which),
         Task::Run(options) => run(options),
         Task::Initramfs { which, output } => initramfs(&which, output),
+        Task::Check(check) => check.run(),
+        Task::Mutants(mutants) => mutants.run(),
         Task::Kernels { build: true } => build_kernels(),
         Task::Kernels { build: false } => list_kernels(),
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
