@@ -12,6 +12,7 @@
 //! - [`debian`] fetches packages from every suite of Debian without touching
 //!   the machine's own apt;
 //! - [`host`] installs the tools all of this runs, or names them;
+//! - [`measure`] builds the same job in other languages and compares the cost;
 //! - [`paths`], [`progress`] and [`tool`] are where files go, what is said
 //!   meanwhile, and how other programs are called.
 //!
@@ -22,6 +23,7 @@ pub mod guest;
 pub mod host;
 pub mod initramfs;
 pub mod kernels;
+pub mod measure;
 pub mod paths;
 pub mod program;
 pub mod progress;

@@ -3,6 +3,8 @@
 //! Every command is a call into the library; nothing is decided here but what
 //! the defaults are.
 
+mod measure;
+
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -54,6 +56,8 @@ enum Task {
         #[arg(long)]
         build: bool,
     },
+    /// Measure the program beside the same job in C++ and C, and its start as PID 1.
+    Bench(measure::Bench),
     /// Check the format of all sources, and let clippy look at them.
     Lint,
 }
@@ -110,6 +114,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Initramfs { which, output } => initramfs(&which, output),
         Task::Kernels { build: true } => build_kernels(),
         Task::Kernels { build: false } => list_kernels(),
+        Task::Bench(options) => measure::bench(&options),
         Task::Lint => lint(),
     }
 }

@@ -1,0 +1,1 @@
+//! The parser beside crates that do the same.
