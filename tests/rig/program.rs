@@ -17,8 +17,10 @@ use crate::paths;
 use crate::tool;
 
 const PACKAGE: &str = "vm_anon_name";
-const TARGET: &str = "aarch64-unknown-linux-gnu";
-const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
+/// The program's target.
+pub const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// Names the linker of the program's target to Cargo.
+pub const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 
@@ -106,6 +108,20 @@ pub fn compiler_release() -> Result<String> {
     }
 }
 
+/// The linker that comes with the active toolchain.
+pub fn linker() -> Result<PathBuf> {
+    let active = &active_rustc();
+    let sysroot = PathBuf::from(ask(active, &["--print", "sysroot"])?);
+    let linker = sysroot.join(format!("lib/rustlib/{}/bin/rust-lld", host_triple(active)?));
+    if !linker.exists() {
+        bail!(
+            "the active toolchain has no {}; rustup's toolchains have it",
+            linker.display()
+        );
+    }
+    Ok(linker)
+}
+
 /// Runs clippy over the program in both builds; a warning is an error.
 pub fn lint() -> Result<()> {
     for build in [Build::Full, Build::Minimal] {
@@ -179,13 +195,7 @@ impl Compiler {
             return Ok(Compiler::Active);
         }
         host::RUST_TARGET.ensure()?;
-        let linker = sysroot.join(format!("lib/rustlib/{}/bin/rust-lld", host_triple(active)?));
-        if !linker.exists() {
-            bail!(
-                "the active toolchain has neither the target {TARGET} nor {}",
-                linker.display()
-            );
-        }
+        let linker = linker()?;
         let version = release(Path::new(DEBIAN_RUSTC))?;
         eprintln!(
             "program: compiled by Debian's rustc {version} (the active toolchain lacks {TARGET})"

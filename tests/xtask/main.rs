@@ -58,6 +58,8 @@ enum Task {
     },
     /// Measure the program beside the same job in C++ and C, and its start as PID 1.
     Bench(measure::Bench),
+    /// Tell which section and which module the bytes of both builds went to.
+    Size,
     /// Check the format of all sources, and let clippy look at them.
     Lint,
 }
@@ -115,6 +117,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Kernels { build: true } => build_kernels(),
         Task::Kernels { build: false } => list_kernels(),
         Task::Bench(options) => measure::bench(&options),
+        Task::Size => measure::size(),
         Task::Lint => lint(),
     }
 }

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use rig::measure::{power, table};
+use rig::measure::{power, size, table};
+use rig::program::Build;
 
 /// What `bench` measures.
 #[derive(Args)]
@@ -30,4 +31,11 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
             Ok(())
         }
     }
+}
+
+pub(crate) fn size() -> Result<()> {
+    for build in [Build::Minimal, Build::Full] {
+        println!("{}", size::report(build)?);
+    }
+    Ok(())
 }
