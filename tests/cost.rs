@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use rig::measure::guest::{self, Figures};
+use rig::measure::meter::{self, Figures};
 use rig::measure::{self, Subject, power};
 use rig::program::Build;
 
@@ -87,7 +87,7 @@ fn all() -> &'static [(Subject, Figures)] {
     static ALL: OnceLock<Vec<(Subject, Figures)>> = OnceLock::new();
     ALL.get_or_init(|| {
         let subjects = measure::all().unwrap();
-        let figures = guest::measure(&subjects).unwrap();
+        let figures = meter::measure(&subjects).unwrap();
         subjects.into_iter().zip(figures).collect()
     })
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use rig::measure::{power, size, table};
+use rig::measure::{library, power, size, table};
 use rig::program::Build;
 
 /// What `bench` measures.
@@ -14,9 +14,16 @@ pub(crate) struct Bench {
     /// Tell what each case of `check` takes in the guest, the longest first.
     #[arg(long, conflicts_with = "write")]
     cases: bool,
+    /// Measure the library instead, beside crates that parse maps, too.
+    #[arg(long, conflicts_with_all = ["write", "cases"])]
+    library: bool,
 }
 
 pub(crate) fn bench(options: &Bench) -> Result<()> {
+    if options.library {
+        print!("{}", library::report()?);
+        return Ok(());
+    }
     if options.cases {
         for (time, case) in power::cases()? {
             println!("{time:8} us  {case}");

@@ -5,14 +5,14 @@
 //! tools. What is measured, where:
 //!
 //! - [`peers`] builds the same job in C++ and C, and names every tool and version;
-//! - [`guest`] runs it all in a real kernel: calls, instructions, memory;
+//! - [`meter`] runs it all in a real kernel: calls, instructions, memory;
 //! - [`table`] makes that one table, and keeps it in the README;
 //! - [`size`] tells which section and which module the program's bytes went to;
 //! - [`power`] times the program as PID 1, and finds how little memory it needs;
 //! - [`library`] compares the parser with crates that do the same.
 
-pub mod guest;
 pub mod library;
+pub mod meter;
 pub mod peers;
 pub mod power;
 pub mod size;

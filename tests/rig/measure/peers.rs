@@ -80,7 +80,7 @@ pub(super) fn meter() -> Result<PathBuf> {
     let mut command = bench.compiler(GCC);
     command.arg("-static");
     // What it executes itself is told by the address.
-    command.arg(format!("-Wl,--image-base={:#x}", super::guest::METER.start));
+    command.arg(format!("-Wl,--image-base={:#x}", super::meter::METER.start));
     command.arg(source("meter.c"));
     bench.compile(command, "meter")
 }

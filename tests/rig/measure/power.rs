@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Subject, guest};
+use super::{Subject, meter};
 use crate::initramfs::Initramfs;
 use crate::kernels;
 use crate::program::Build;
@@ -69,13 +69,13 @@ pub fn least_memory(build: Build, words: &[&str]) -> Result<u32> {
 /// The program is not PID 1 here: the first process is the one with the clock.
 pub fn cases() -> Result<Vec<(u64, String)>> {
     let program: Subject = super::subject(Build::Full)?;
-    let name = guest::guest_path(&program);
-    let archive = guest::initramfs(&[program])?.write("stamps")?;
+    let name = meter::guest_path(&program);
+    let archive = meter::initramfs(&[program])?.write("stamps")?;
     let mut machine = counting(&kernels::find(kernels::DEFAULT)?.machine(&archive)?);
     machine.name = "stamps".to_owned();
     let mut cases = BTreeMap::new();
     let mut before = 0;
-    for (time, line) in guest::stamps(&machine, &name, &["check"])? {
+    for (time, line) in meter::stamps(&machine, &name, &["check"])? {
         if let Some((_, case)) = line
             .split_once("ok ")
             .and_then(|(_, rest)| rest.split_once(' '))

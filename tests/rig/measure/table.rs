@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::guest::{self, Figures};
+use super::meter::{self, Figures};
 use super::{Subject, peers};
 use crate::paths;
 use crate::tool;
@@ -16,7 +16,7 @@ const END: &str = "<!-- bench:end -->";
 /// Measures everything and returns the table, with what it was measured by.
 pub fn make() -> Result<String> {
     let subjects = super::all()?;
-    let figures = guest::measure(&subjects)?;
+    let figures = meter::measure(&subjects)?;
     let mut text = rows(&subjects, &figures)?;
     text.push_str("\nMeasured on ");
     text.push_str(&machine()?);
