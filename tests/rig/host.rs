@@ -69,6 +69,21 @@ pub const KTAP_JUDGES: Purpose = Purpose {
     is_met: || on_path(&["prove", "python3"]),
 };
 
+/// Compiles what the program is measured beside, and what measures it.
+pub const PEERS: Purpose = Purpose {
+    what: "compile C and C++ for aarch64",
+    packages: &[
+        "g++-aarch64-linux-gnu",
+        "gcc-aarch64-linux-gnu",
+        "libc6-dev-arm64-cross",
+        "lld",
+    ],
+    is_met: || {
+        on_path(&["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "ld.lld"])
+            && Path::new("/usr/aarch64-linux-gnu/include/stdio.h").exists()
+    },
+};
+
 /// A Rust compiler with the aarch64 target, for where rustup has none.
 pub const RUST_TARGET: Purpose = Purpose {
     what: "compile Rust for aarch64",

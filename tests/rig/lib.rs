@@ -16,6 +16,7 @@
 //!   the machine's own apt;
 //! - [`fuzz`] feeds the program's pure core with bytes from nowhere;
 //! - [`host`] installs the tools all of this runs, or names them;
+//! - [`measure`] builds the same job in other languages and compares the cost;
 //! - [`paths`], [`progress`] and [`tool`] are where files go, what is said
 //!   meanwhile, and how other programs are called.
 //!
@@ -30,6 +31,7 @@ pub mod initramfs;
 pub mod junit;
 pub mod kernels;
 pub mod ktap;
+pub mod measure;
 pub mod mutants;
 pub mod paths;
 pub mod program;

@@ -4,6 +4,7 @@
 //! the defaults are.
 
 mod check;
+mod measure;
 mod mutants;
 
 use std::io::{IsTerminal, Write, stdin, stdout};
@@ -70,6 +71,10 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 60)]
         seconds: u64,
     },
+    /// Measure the program beside the same job in C++ and C, and its start as PID 1.
+    Bench(measure::Bench),
+    /// Tell which section and which module the bytes of both builds went to.
+    Size,
     /// Check the format of all sources, and let clippy look at them.
     Lint,
 }
@@ -129,6 +134,8 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Kernels { build: true } => build_kernels(),
         Task::Kernels { build: false } => list_kernels(),
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
+        Task::Bench(options) => measure::bench(&options),
+        Task::Size => measure::size(),
         Task::Lint => lint(),
     }
 }
