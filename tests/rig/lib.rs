@@ -6,6 +6,7 @@
 //!
 //! - [`qemu`] boots an image, drives its console and says how the boot ended;
 //! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
+//! - [`guest`] starts the program in a booted guest, often and in hostile surroundings;
 //! - [`program`] builds the executable under test, and lints it;
 //! - [`kernels`] is the list of kernels, which and why, and how each is got;
 //! - [`debian`] fetches packages from every suite of Debian without touching
@@ -17,6 +18,7 @@
 //! The rig knows the program only as a file and its console as bytes.
 
 pub mod debian;
+pub mod guest;
 pub mod host;
 pub mod initramfs;
 pub mod kernels;

@@ -18,7 +18,7 @@ use crate::tool;
 
 const PACKAGE: &str = "vm_anon_name";
 const TARGET: &str = "aarch64-unknown-linux-gnu";
-const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
+pub(crate) const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 
@@ -91,9 +91,21 @@ pub fn lint() -> Result<()> {
 }
 
 fn compile(build: Build) -> Result<PathBuf> {
-    let mut cargo = Compiler::get()?.cargo("build");
-    cargo.args(["--package", PACKAGE, "--target", TARGET]);
+    let mut cargo = cross_cargo("build")?;
+    cargo.args(["--package", PACKAGE]);
     cargo.args(build.profile()).args(build.features());
+    artifact(cargo, PACKAGE)
+}
+
+/// Cargo in the workspace, building for the guest.
+pub(crate) fn cross_cargo(subcommand: &str) -> Result<Command> {
+    let mut cargo = Compiler::get()?.cargo(subcommand);
+    cargo.args(["--target", TARGET]);
+    Ok(cargo)
+}
+
+/// Runs a build, and returns the executable of that name.
+pub(crate) fn artifact(mut cargo: Command, name: &str) -> Result<PathBuf> {
     cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
     let output = cargo
         .stdin(Stdio::null())
@@ -103,19 +115,19 @@ fn compile(build: Build) -> Result<PathBuf> {
     if !output.status.success() {
         bail!("{}\n{}", tool::show(&cargo), output.status);
     }
-    executable(&output.stdout)
+    executable(&output.stdout, name)
 }
 
-fn executable(messages: &[u8]) -> Result<PathBuf> {
+fn executable(messages: &[u8], name: &str) -> Result<PathBuf> {
     for message in Message::parse_stream(messages) {
         if let Message::CompilerArtifact(artifact) = message?
-            && artifact.target.name == PACKAGE
+            && artifact.target.name == name
             && let Some(path) = artifact.executable
         {
             return Ok(path.into());
         }
     }
-    bail!("Cargo names no executable of {PACKAGE}")
+    bail!("Cargo names no executable of {name}")
 }
 
 /// The compiler used for the program.
