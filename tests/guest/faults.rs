@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use guest::{Campaign, Fault, Outcome, Place, Run};
 use nix::errno::Errno;
 
-use crate::stage::Stage;
-use crate::tracer::{Traced, trace};
 use crate::launch;
+use crate::stage::Stage;
+use crate::tracer::{self, Traced, trace};
 
 /// What each call can fail with.
 const TABLE: &str = include_str!("errnos.txt");
@@ -32,7 +32,12 @@ pub(crate) fn campaign(run: &Run) -> Result<Campaign> {
 
 fn start(run: &Run, fault: Option<&(Place, Fault)>) -> Result<(Traced, Outcome)> {
     let stage = Stage::set(run)?;
-    let mut child = launch::launch(run)?;
+    // Of a call that none of this is about, the tracer need not know.
+    let calls = match fault {
+        Some((place, _)) => [&[launch::call(&place.call)?], tracer::ALWAYS].concat(),
+        None => Vec::new(),
+    };
+    let mut child = launch::launch(run, Some(&calls))?;
     let traced = trace(&mut child, fault)?;
     let outcome = stage.outcome(run, traced.end, child)?;
     Ok((traced, outcome))

@@ -45,8 +45,9 @@ pub(crate) struct Collector {
     ballast: usize,
 }
 
-/// Starts the program. It waits at its gate, to be traced, until [`Child::go`].
-pub(crate) fn launch(run: &Run) -> Result<Child> {
+/// Starts the program. It waits at its gate until [`Child::go`]. If it is `traced`,
+/// its tracer is told of each of these calls, or of all if there are none.
+pub(crate) fn launch(run: &Run, traced: Option<&[Sysno]>) -> Result<Child> {
     let (gate_out, gate_in) = pipe2(OFlag::O_CLOEXEC)?;
     let (stdin, keyboard) = stdin(run.stdin)?;
     let (stdout, stdout_collector) = output(run.stdout)?;
@@ -55,7 +56,7 @@ pub(crate) fn launch(run: &Run) -> Result<Child> {
     let Some(pid) = fork(flags)? else {
         // Of what it inherits it keeps only what it is given.
         drop((gate_in, keyboard));
-        let error = become_program(run, gate_out, [stdin, stdout, stderr]);
+        let error = become_program(run, traced, gate_out, [stdin, stdout, stderr]);
         eprintln!("the program cannot be started: {:#}", error.unwrap_err());
         process::exit(120);
     };
@@ -185,7 +186,12 @@ fn output(kind: Output) -> Result<(Option<OwnedFd>, Collector)> {
 }
 
 /// In the child: takes on what the run wants, and returns only on failure.
-fn become_program(run: &Run, gate: OwnedFd, standard: [Option<OwnedFd>; 3]) -> Result<()> {
+fn become_program(
+    run: &Run,
+    traced: Option<&[Sysno]>,
+    gate: OwnedFd,
+    standard: [Option<OwnedFd>; 3],
+) -> Result<()> {
     File::from(gate).read_exact(&mut [0])?;
     chroot(ROOT)?;
     chdir("/")?;
@@ -204,11 +210,30 @@ fn become_program(run: &Run, gate: OwnedFd, standard: [Option<OwnedFd>; 3]) -> R
     }
     set_standard(standard)?;
     if let Some((call, verdict)) = &run.filter {
-        set_filter(call, *verdict)?;
+        set_filter(&[self::call(call)?], answer(*verdict))?;
+    }
+    if let Some(calls) = traced {
+        set_filter(calls, libc::SECCOMP_RET_TRACE)?;
     }
     // SAFETY: The path and the words end in NUL, the list of them in NULL.
     unsafe { libc::execve(path.as_ptr(), pointers.as_ptr(), [std::ptr::null()].as_ptr()) };
     Err(io::Error::last_os_error()).context("execve")
+}
+
+/// The system call of that name.
+pub(crate) fn call(name: &str) -> Result<Sysno> {
+    match Sysno::from_str(name) {
+        Ok(call) => Ok(call),
+        Err(()) => bail!("no system call is called {name}"),
+    }
+}
+
+/// What a seccomp filter answers.
+fn answer(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Errno(errno) => libc::SECCOMP_RET_ERRNO | errno as u32,
+        Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+    }
 }
 
 fn words(run: &Run) -> Result<Vec<CString>> {
@@ -254,25 +279,20 @@ fn set_limit(limit: u32, value: u64) -> Result<()> {
     }
 }
 
-/// From now on a seccomp filter answers `call` in the kernel's place.
-fn set_filter(call: &str, verdict: Verdict) -> Result<()> {
-    let Ok(call) = Sysno::from_str(call) else {
-        bail!("no system call is called {call}");
-    };
-    let answer = match verdict {
-        Verdict::Errno(errno) => libc::SECCOMP_RET_ERRNO | errno as u32,
-        Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
-    };
+/// From now on a seccomp filter answers `calls`, or all calls if there are none.
+fn set_filter(calls: &[Sysno], answer: u32) -> Result<()> {
     let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     let is_equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     let give = (libc::BPF_RET | libc::BPF_K) as u16;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut steps = [
-        step(load, 0, 0, 0), // The call's number is first in `struct seccomp_data`.
-        step(is_equal, 0, 1, call.id() as u32),
-        step(give, 0, 0, answer),
-        step(give, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
+    // The call's number is first in `struct seccomp_data`.
+    let mut steps = vec![step(load, 0, 0, 0)];
+    for call in calls {
+        steps.push(step(is_equal, 0, 1, call.id() as u32));
+        steps.push(step(give, 0, 0, answer));
+    }
+    let others = if calls.is_empty() { answer } else { libc::SECCOMP_RET_ALLOW };
+    steps.push(step(give, 0, 0, others));
     let program = libc::sock_fprog {
         len: steps.len() as u16,
         filter: steps.as_mut_ptr(),

@@ -43,7 +43,7 @@ impl Stage {
     pub(crate) fn set(run: &Run) -> Result<Self> {
         mount_at("tmpfs", ROOT, "mode=755")?;
         let stage = Stage;
-        fs::copy(PROGRAM, format!("{ROOT}{PROGRAM}")).context("copy the program")?;
+        bind_program()?;
         make_directory(&format!("{ROOT}/dev"))?;
         fs::write(format!("{ROOT}/dev/console"), "")?;
         for (name, minor) in [("null", 3), ("zero", 5), ("full", 7)] {
@@ -81,6 +81,16 @@ impl Drop for Stage {
         // All mounts below it go along. Nothing uses them any more.
         let _ = umount2(ROOT, MntFlags::MNT_DETACH);
     }
+}
+
+/// The same file each time, not a copy: an emulator translates a program anew
+/// wherever it finds it in memory.
+fn bind_program() -> Result<()> {
+    let place = format!("{ROOT}{PROGRAM}");
+    fs::write(&place, "")?;
+    let flags = MsFlags::MS_BIND;
+    mount(Some(PROGRAM), Path::new(&place), None::<&str>, flags, None::<&str>)
+        .context("bind the program")
 }
 
 fn set_proc(proc: Proc) -> Result<()> {

@@ -1,9 +1,9 @@
 //! Lets one call of a process fail, with ptrace.
 //!
-//! The process and its children stop before and behind each system call. A call
-//! that is to fail is not made: on its way in its number becomes -1, on its way
-//! out its result the errno. `close` alone is made nevertheless, for it closes even
-//! when it fails. A call that is to read or write less is made with that length.
+//! A seccomp filter stops the process and its children before each call that the
+//! tracer wants to see. A call that is to fail is not made: its number becomes -1,
+//! its result the errno. `close` alone is made nevertheless, for it closes even when
+//! it fails. A call that is to read or write less is made with that length.
 //!
 //! Children that `fork` makes are held until their parent waits, so that the order
 //! of calls in each process is the same every time.
@@ -28,6 +28,14 @@ use syscalls::Sysno;
 use crate::launch::Child;
 use crate::watch::end_of;
 
+/// The calls that the tracer must see in any case: those that may be waits.
+pub(crate) const ALWAYS: &[Sysno] = &[
+    Sysno::rt_sigtimedwait,
+    Sysno::wait4,
+    Sysno::ppoll,
+    Sysno::exit_group,
+];
+
 /// How long all processes of a run may go on, in seconds.
 const PATIENCE: u32 = 10;
 
@@ -46,6 +54,7 @@ pub(crate) struct Traced {
 /// Runs `child` to its end, with `fault` at its place.
 pub(crate) fn trace(child: &mut Child, fault: Option<&(Place, Fault)>) -> Result<Traced> {
     let options = Options::PTRACE_O_TRACESYSGOOD
+        | Options::PTRACE_O_TRACESECCOMP
         | Options::PTRACE_O_TRACEEXEC
         | Options::PTRACE_O_TRACEFORK
         | Options::PTRACE_O_TRACEVFORK
@@ -85,8 +94,8 @@ struct Process {
     /// It has made its first stop.
     stopped: bool,
     /// How often it made each call.
-    counts: BTreeMap<u64, u32>,
-    /// What the call it is in shall give.
+    counts: BTreeMap<i32, u32>,
+    /// What the `close` it is in shall give.
     result: Option<i64>,
 }
 
@@ -122,11 +131,9 @@ impl Tracer<'_> {
     /// Handles a stop. Tells whether to go on.
     fn handle(&mut self, status: WaitStatus) -> Result<bool> {
         match status {
-            WaitStatus::PtraceSyscall(pid) => {
-                if !self.at_call(pid)? {
-                    return Ok(false);
-                }
-                resume(pid, None)?;
+            WaitStatus::PtraceSyscall(pid) => self.behind_call(pid)?,
+            WaitStatus::PtraceEvent(pid, _, libc::PTRACE_EVENT_SECCOMP) => {
+                return self.before_call(pid);
             }
             WaitStatus::PtraceEvent(pid, _, event) => self.at_event(pid, event)?,
             WaitStatus::Stopped(pid, signal) => resume(pid, Some(signal))?,
@@ -165,67 +172,80 @@ impl Tracer<'_> {
         resume(pid, None)
     }
 
-    /// Before or behind a call. Tells whether to go on.
-    fn at_call(&mut self, pid: Pid) -> Result<bool> {
-        let is_entry = ptrace::syscall_info(pid)?.op == libc::PTRACE_SYSCALL_INFO_ENTRY;
+    /// Tells whether to go on.
+    fn before_call(&mut self, pid: Pid) -> Result<bool> {
         let process = self.processes.get_mut(&pid).context("a process unheard of")?;
-        if !is_entry {
-            if let Some(result) = process.result.take() {
-                let mut registers = ptrace::getregs(pid)?;
-                registers.regs[0] = result as u64;
-                ptrace::setregs(pid, registers)?;
-            }
+        if !process.runs {
+            resume(pid, None)?;
             return Ok(true);
         }
         let registers = ptrace::getregs(pid)?;
-        let (call, arguments) = (registers.regs[8], &registers.regs[..6]);
-        if !process.runs {
-            return Ok(true);
-        }
-        let count = process.counts.entry(call).or_default();
-        let place = Place {
-            process: process.number,
-            call: Sysno::new(call as usize).context("no call has this number")?.name().to_owned(),
-            before: *count,
-            argument: arguments[0],
-        };
-        *count += 1;
-        let waits = is_wait(call, arguments);
-        if call == Sysno::ppoll.id() as u64 && arguments[1] == 0 && arguments[2] == 0 {
+        let (number, arguments) = (registers.regs[8] as usize, &registers.regs[..6]);
+        let call = Sysno::new(number).context("no call has this number")?;
+        if call == Sysno::ppoll && arguments[1] == 0 && arguments[2] == 0 {
             self.traced.end = End::Sleeps;
             return Ok(false);
         }
-        if let Some(fault) = self.fault.and_then(|(at, fault)| applies(at, *fault, &place)) {
-            self.traced.hit = true;
-            self.inject(pid, call, fault)?;
-        }
-        self.traced.calls.push(place);
-        if waits {
+        let before = process.counts.entry(call.id()).or_default();
+        let place = Place {
+            process: process.number,
+            call: call.name().to_owned(),
+            before: *before,
+            argument: arguments[0],
+        };
+        *before += 1;
+        if is_wait(call, arguments) {
             self.release_all()?;
+        }
+        let fault = self.fault.and_then(|(at, fault)| applies(at, *fault, &place));
+        self.traced.calls.push(place);
+        match fault {
+            Some(fault) => {
+                self.traced.hit = true;
+                self.inject(pid, call, fault, registers)?;
+            }
+            None => resume(pid, None)?,
         }
         Ok(self.traced.calls.len() < MOST_CALLS)
     }
 
-    fn inject(&mut self, pid: Pid, call: u64, fault: Fault) -> Result<()> {
+    fn behind_call(&mut self, pid: Pid) -> Result<()> {
         let process = self.processes.get_mut(&pid).context("a process unheard of")?;
-        match fault {
-            Fault::Errno(errno) | Fault::Forever(errno) => {
-                process.result = Some(-i64::from(errno));
-                if call != Sysno::close.id() as u64 {
-                    set_call(pid, -1)?;
-                }
-            }
-            Fault::Count(0) | Fault::CountForever(0) => {
-                process.result = Some(0);
-                set_call(pid, -1)?;
-            }
+        // There is a stop before the call, too.
+        let is_behind = ptrace::syscall_info(pid)?.op == libc::PTRACE_SYSCALL_INFO_EXIT;
+        if is_behind && let Some(result) = process.result.take() {
+            let mut registers = ptrace::getregs(pid)?;
+            registers.regs[0] = result as u64;
+            ptrace::setregs(pid, registers)?;
+            return resume(pid, None);
+        }
+        Ok(ptrace::syscall(pid, None)?)
+    }
+
+    fn inject(
+        &mut self,
+        pid: Pid,
+        call: Sysno,
+        fault: Fault,
+        mut registers: libc::user_regs_struct,
+    ) -> Result<()> {
+        let result = match fault {
+            Fault::Errno(errno) | Fault::Forever(errno) => -i64::from(errno),
+            Fault::Count(0) | Fault::CountForever(0) => 0,
             Fault::Count(count) | Fault::CountForever(count) => {
-                let mut registers = ptrace::getregs(pid)?;
                 registers.regs[2] = registers.regs[2].min(count);
                 ptrace::setregs(pid, registers)?;
+                return resume(pid, None);
             }
+        };
+        if call == Sysno::close {
+            self.processes.entry(pid).or_default().result = Some(result);
+            return Ok(ptrace::syscall(pid, None)?);
         }
-        Ok(())
+        set_call(pid, -1)?;
+        registers.regs[0] = result as u64;
+        ptrace::setregs(pid, registers)?;
+        resume(pid, None)
     }
 
     fn release_all(&mut self) -> Result<()> {
@@ -258,31 +278,29 @@ impl Tracer<'_> {
 
 /// The fault, if it is to happen at `place`.
 fn applies(at: &Place, fault: Fault, place: &Place) -> Option<Fault> {
-    if at == place {
-        return Some(fault);
+    if (at.process, &at.call) != (place.process, &place.call) || place.before < at.before {
+        return None;
     }
-    let is_later = at.process == place.process
-        && at.call == place.call
-        && place.before > at.before
-        // What is wrong with one file is wrong with that file only.
-        && (at.argument == place.argument || !matches!(&*at.call, "read" | "write"));
+    // What is wrong with one file is wrong with that file only.
+    let is_same = at.argument == place.argument || !matches!(&*at.call, "read" | "write");
     match fault {
-        Fault::Forever(_) | Fault::CountForever(_) if is_later => Some(fault),
+        _ if place.before == at.before => Some(fault),
+        Fault::Forever(_) | Fault::CountForever(_) if is_same => Some(fault),
         _ => None,
     }
 }
 
 /// Whether a parent waits in this call for its children, or has done with them.
-fn is_wait(call: u64, arguments: &[u64]) -> bool {
-    match Sysno::new(call as usize) {
-        Some(Sysno::rt_sigtimedwait | Sysno::exit_group | Sysno::ppoll) => true,
-        Some(Sysno::wait4) => arguments[2] & libc::WNOHANG as u64 == 0,
+fn is_wait(call: Sysno, arguments: &[u64]) -> bool {
+    match call {
+        Sysno::rt_sigtimedwait | Sysno::exit_group | Sysno::ppoll => true,
+        Sysno::wait4 => arguments[2] & libc::WNOHANG as u64 == 0,
         _ => false,
     }
 }
 
 fn resume(pid: Pid, signal: Option<Signal>) -> Result<()> {
-    match ptrace::syscall(pid, signal) {
+    match ptrace::cont(pid, signal) {
         // It was killed meanwhile, and its end will be reported.
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
         Err(errno) => Err(errno).context("resume"),
