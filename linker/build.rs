@@ -5,14 +5,17 @@
 //! configuration. They are passed to the linker itself or, where the linker is
 //! a compiler driver (as in Buildroot), through it.
 
+// A build that cannot go on stops, and says where.
+#![allow(clippy::expect_used)]
+
 mod pack;
 
 use std::{env, fs, path::Path, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=linker");
-    println!("cargo::rerun-if-changed=src/suite/cases.txt");
-    pack_suite();
+    println!("cargo::rerun-if-changed=src/packing.rs");
+    pack_texts();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
     let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let script =
@@ -53,13 +56,20 @@ fn main() {
     }
 }
 
-/// Leaves the suite for `src/program/full/check.rs`: what unpacks it, then the text.
-fn pack_suite() {
-    let text = fs::read_to_string("src/suite/cases.txt").expect("src/suite/cases.txt is there");
-    let (pairs, packed) = pack::pack(pack::strip(&text).as_bytes());
+/// Leaves the long texts for `src/program/full/texts.rs`, in its order.
+fn pack_texts() {
+    let text = |path| {
+        println!("cargo::rerun-if-changed={path}");
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let help = text("src/help.txt");
+    let suite = match env::var_os("CARGO_FEATURE_CHECK") {
+        Some(_) => pack::strip(&text("src/suite/cases.txt")),
+        None => String::new(),
+    };
     let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join("suite.pairs"), pairs).expect("OUT_DIR can be written");
-    fs::write(Path::new(&out).join("suite.text"), packed).expect("OUT_DIR can be written");
+    fs::write(Path::new(&out).join("texts"), pack::pack(&[&help, &suite]))
+        .expect("OUT_DIR can be written");
 }
 
 /// Whether the linker is a compiler that calls one, as `aarch64-linux-gnu-gcc`.

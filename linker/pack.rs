@@ -1,51 +1,42 @@
-//! Packs the suite's text, which the program unpacks a case at a time.
-//!
-//! The text is ASCII; the bytes from 128 on are free. Each is given, in turn, to
-//! the pair of bytes that is then most frequent, and all such pairs are replaced
-//! by it (byte pair encoding: P. Gage, "A New Algorithm for Data Compression",
-//! 1994). A pair may hold bytes that stand for pairs themselves. Newlines are
-//! left alone, so that a case can be found without unpacking.
+//! Packs the texts that the program unpacks when they are asked for.
 
-/// What the program needs to unpack the text, and the packed text.
-pub(crate) fn pack(text: &[u8]) -> ([u8; 256], Vec<u8>) {
-    assert!(text.is_ascii(), "the suite's text is ASCII");
-    let mut packed = text.to_vec();
-    let mut pairs = [0; 256];
-    for code in 0x80..=0xff_u8 {
-        let Some(pair) = most_frequent_pair(&packed) else {
-            break;
-        };
-        let index = usize::from(code & 0x7f) * 2;
-        pairs[index..index + 2].copy_from_slice(&pair);
-        packed = replace(&packed, pair, code);
+// The model is the library's own: both sides must predict alike.
+#[path = "../src/packing.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod packing;
+
+/// What the library's module refers to.
+#[allow(unreachable_pub)]
+mod text {
+    pub trait Sink {
+        fn put(&mut self, bytes: &[u8]);
     }
-    (pairs, packed)
 }
 
-/// The pair that occurs most often, the lowest of several; `None` if none is worth
-/// a code of its own, which takes two bytes.
-fn most_frequent_pair(text: &[u8]) -> Option<[u8; 2]> {
-    let mut counts = std::collections::BTreeMap::new();
-    for pair in text.windows(2).filter(|pair| !pair.contains(&b'\n')) {
-        *counts.entry([pair[0], pair[1]]).or_insert(0) += 1;
-    }
-    let (pair, count) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
-    (count > 2).then_some(pair)
-}
-
-fn replace(text: &[u8], pair: [u8; 2], code: u8) -> Vec<u8> {
-    let mut replaced = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, behind @ ..] = rest {
-        if rest.starts_with(&pair) {
-            replaced.push(code);
-            rest = &rest[2..];
+/// The `texts`, each ended by a NUL, as an arithmetic coder writes them.
+pub(crate) fn pack(texts: &[&str]) -> Vec<u8> {
+    let mut counts = Box::new([[0; 2]; _]);
+    let mut model = packing::Model::new(&mut counts);
+    let (mut low, mut high) = (0u32, u32::MAX);
+    let mut packed = Vec::new();
+    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
+    for bit in bytes.flat_map(|byte| (0..8).rev().map(move |place| byte >> place & 1 == 1)) {
+        let middle = low + model.part(high - low);
+        if bit {
+            high = middle;
         } else {
-            replaced.push(*first);
-            rest = behind;
+            low = middle + 1;
         }
+        while (low ^ high) >> 24 == 0 {
+            packed.push((high >> 24) as u8);
+            low <<= 8;
+            high = high << 8 | 0xff;
+        }
+        model.learn(bit);
     }
-    replaced
+    // Any number from low to high will do. Behind the end zeros are read.
+    packed.push((high >> 24) as u8);
+    packed
 }
 
 /// The cases without comments and indentation: a line a case, its statements
@@ -58,7 +49,11 @@ pub(crate) fn strip(text: &str) -> String {
             continue;
         }
         // A case's name begins its line; what it does is indented.
-        stripped.push(if line.starts_with(' ') { ';' } else { '\n' });
+        if line.starts_with(' ') {
+            stripped.push(';');
+        } else if !stripped.is_empty() {
+            stripped.push('\n');
+        }
         let statements: Vec<_> = content.split(';').map(str::trim).collect();
         stripped.push_str(&statements.join(";"));
     }

@@ -17,7 +17,7 @@
 
 use crate::{
     maps::Vma,
-    text::{Sink, Value::Number},
+    text::{Sink, Value::Number, split},
 };
 
 /// Why two files cannot be compared: one is not a whole maps file.
@@ -186,9 +186,13 @@ fn print_range(hunk: &Hunk, out: &mut dyn Sink) {
 }
 
 fn print_lines(hunk: &Hunk, mark: &[u8], indent: &[u8], out: &mut dyn Sink) {
-    for line in hunk.bytes.split_inclusive(|b| *b == b'\n') {
+    let mut rest = hunk.bytes;
+    while !rest.is_empty() {
+        let (line, behind) = split(rest, b'\n');
         out.put(indent);
         out.put(mark);
         out.put(line);
+        out.put(b"\n");
+        rest = behind;
     }
 }

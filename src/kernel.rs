@@ -8,7 +8,7 @@
 
 use crate::{
     name,
-    text::{Sink, Value::*},
+    text::{Sink, Value::*, number},
 };
 use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
 
@@ -27,13 +27,12 @@ impl Version {
     /// no version at its head is taken for the newest kernel: nothing is called
     /// too old on no evidence.
     pub fn of(release: &[u8]) -> Self {
-        let mut parts = release.split(|b| !b.is_ascii_digit()).map(|digits| {
-            digits.iter().try_fold(0u32, |n, b| {
-                n.checked_mul(10)?.checked_add(u32::from(b - b'0'))
-            })
-        });
-        match (parts.next(), parts.next()) {
-            (Some(Some(major)), Some(Some(minor))) if major > 0 => Version(major, minor),
+        const MOST: u64 = u32::MAX as u64;
+        let mut rest = release;
+        let major = number(&mut rest, 10);
+        rest = rest.split_first().map_or(b"", |(_, behind)| behind);
+        match (major, number(&mut rest, 10)) {
+            (Some(major @ 1..=MOST), Some(minor @ ..=MOST)) => Version(major as u32, minor as u32),
             _ => Version(u32::MAX, 0),
         }
     }

@@ -14,6 +14,7 @@
 //! | [`kernel`] | release, probe and errno | why naming is not to be had |
 //! | [`errno`] | an error number | its name |
 //! | [`suite`] | the conformance suite's text | cases, statements, words, numbers |
+//! | [`packing`] | packed texts | the texts |
 //! | [`picture`] | VMAs | a line that shows pages, names and splits |
 //! | [`text`] | numbers and bytes | text |
 //! | [`words`] | a word | what it stands for |
@@ -27,6 +28,7 @@ pub mod lines;
 pub mod maps;
 pub mod name;
 pub mod options;
+pub mod packing;
 pub mod picture;
 pub mod suite;
 pub mod text;

@@ -10,7 +10,7 @@
 //! verbatim: it may hold blanks, colons and slashes, and looks are no proof of
 //! what it is. Lines are bytes throughout; nothing here takes them for UTF-8.
 
-use crate::text::Sink;
+use crate::text::{Sink, number};
 
 /// The kernel pads the fields before a label to this many bytes, if they are
 /// fewer, and then adds one space (`seq_pad` in `fs/seq_file.c`).
@@ -40,14 +40,14 @@ impl<'a> Vma<'a> {
     /// Reads `line`, which has no newline. `None` if it is no maps line.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let mut rest = line;
-        let start = number(&mut rest, 16, b'-')?;
-        let end = number(&mut rest, 16, b' ')?;
+        let start = field(&mut rest, 16, b'-')?;
+        let end = field(&mut rest, 16, b' ')?;
         let (permissions, after) = rest.split_first_chunk::<4>()?;
         rest = after.strip_prefix(b" ")?;
-        let offset = number(&mut rest, 16, b' ')?;
-        let major = number(&mut rest, 16, b':')?;
-        let minor = number(&mut rest, 16, b' ')?;
-        let inode = number(&mut rest, 10, b' ')?;
+        let offset = field(&mut rest, 16, b' ')?;
+        let major = field(&mut rest, 16, b':')?;
+        let minor = field(&mut rest, 16, b' ')?;
+        let inode = field(&mut rest, 10, b' ')?;
         // The padding reaches just so far: a space behind it is the label's own.
         // A line that is all padding has no label (qemu-user writes such lines).
         let fields = line.len() - rest.len();
@@ -109,20 +109,11 @@ impl<'a> Vma<'a> {
 }
 
 /// Reads the number at the head of `rest`, and the `after` that must follow it.
-fn number(rest: &mut &[u8], base: u32, after: u8) -> Option<u64> {
-    let mut value: u64 = 0;
-    let mut digits = 0;
-    while let [first, others @ ..] = *rest {
-        *rest = others;
-        let Some(digit) = (*first as char).to_digit(base) else {
-            return (*first == after && digits > 0).then_some(value);
-        };
-        value = value
-            .checked_mul(u64::from(base))?
-            .checked_add(u64::from(digit))?;
-        digits += 1;
-    }
-    None
+fn field(rest: &mut &[u8], base: u32, after: u8) -> Option<u64> {
+    let value = number(rest, base);
+    let (first, others) = rest.split_first()?;
+    *rest = others;
+    value.filter(|_| *first == after)
 }
 
 /// Passes bytes on and counts them.

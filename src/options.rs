@@ -1,34 +1,15 @@
 //! The words of the command line, read into what to do.
 
 use crate::{
-    text::{Sink, Value::Foreign},
+    text::{Sink, Value::Foreign, number, split},
     words,
     words::position,
 };
 use core::ffi::CStr;
 use heapless::Vec;
 
-/// What `--help` prints.
-pub const HELP: &str = "\
-vm_anon_name [stages] [OPTION...]   map, name and unmap memory, showing the maps
-vm_anon_name probe [-q]             can this kernel name anonymous memory?
-vm_anon_name check [CASE...]        test how it does, KTAP out
-
-  -q, --quiet         the bare transcript; with probe, the exit code alone
-  -y, --yes           do not pause for Enter
-  -n, --name NAME     the name to give (default /secret/mem/area)
-  -s, --size BYTES    how much to map, with K, M or G (default one page)
-  -S, --shared        map shared memory
-  -o, --output DIR    write the four maps files there
-  -r, --require       with check: what the kernel lacks has failed
-  -l, --list          with check: list the cases
-  -t, --then WHAT     as PID 1, in the end: poweroff, reboot, halt or exec a PATH
-  -h, --help          this text
-  -V, --version       version and git revision
-
-exit: 0 fine, 1 a step failed, 2 usage, 4 the kernel lacks the feature
-probe: 0 supported, 4 built without, 5 too old, 6 blocked, 7 not shown, 8 no /proc
-";
+/// What `--help` prints. The program carries it packed.
+pub const HELP: &str = include_str!("help.txt");
 
 words! {
     /// What the program is asked to do.
@@ -187,21 +168,15 @@ impl<'a> Options<'a> {
         word: &'a CStr,
         words: &mut dyn Iterator<Item = &'a CStr>,
     ) -> Result<(), Fault<'a>> {
-        let bytes = word.to_bytes();
-        let length = bytes.iter().position(|b| *b == b'=').unwrap_or(bytes.len());
-        let long = bytes.get(2..length).unwrap_or_default();
-        let Some(letter) = LETTERS.get(position(LONG, long)) else {
-            return Err(Fault::Unknown(word));
-        };
-        let letter = *letter;
-        match (self.flag(letter), suffix(word, length + 1)) {
-            (true, None) => Ok(()),
-            (true, Some(_)) => Err(Fault::Value(word)),
-            (false, value) => {
-                let value = value.or_else(|| words.next()).ok_or(Fault::NoValue(word))?;
-                self.value(letter, value)
-            }
+        let long = word.to_bytes().get(2..).unwrap_or_default();
+        let (name, _) = split(long, b'=');
+        let letter = LETTERS.get(position(LONG, name));
+        let letter = *letter.ok_or(Fault::Unknown(word))?;
+        let attached = suffix(word, 2 + name.len() + 1);
+        if !self.flag(letter) {
+            return self.value(letter, word, attached, words);
         }
+        attached.map_or(Ok(()), |_| Err(Fault::Value(word)))
     }
 
     /// `-q`, `-qy`, `-n VALUE` or `-nVALUE`.
@@ -210,18 +185,13 @@ impl<'a> Options<'a> {
         word: &'a CStr,
         words: &mut dyn Iterator<Item = &'a CStr>,
     ) -> Result<(), Fault<'a>> {
-        for (index, letter) in word.to_bytes().iter().enumerate().skip(1) {
-            if self.flag(*letter) {
-                continue;
+        let mut length = 1;
+        while let Some(letter) = word.to_bytes().get(length).copied() {
+            length += 1;
+            if !self.flag(letter) {
+                let attached = suffix(word, length).filter(|value| !value.is_empty());
+                return self.value(letter, word, attached, words);
             }
-            if !matches!(letter, b'n' | b's' | b'o' | b't') {
-                return Err(Fault::Unknown(word));
-            }
-            let attached = suffix(word, index + 1).filter(|value| !value.is_empty());
-            let value = attached
-                .or_else(|| words.next())
-                .ok_or(Fault::NoValue(word))?;
-            return self.value(*letter, value);
         }
         Ok(())
     }
@@ -241,8 +211,20 @@ impl<'a> Options<'a> {
         true
     }
 
-    /// Sets the option called `letter`.
-    fn value(&mut self, letter: u8, value: &'a CStr) -> Result<(), Fault<'a>> {
+    /// Sets the option called `letter` to the value that is attached to its `word`,
+    /// or else to the next of `words`.
+    fn value(
+        &mut self,
+        letter: u8,
+        word: &'a CStr,
+        attached: Option<&'a CStr>,
+        words: &mut dyn Iterator<Item = &'a CStr>,
+    ) -> Result<(), Fault<'a>> {
+        if !matches!(letter, b'n' | b's' | b'o' | b't') {
+            return Err(Fault::Unknown(word));
+        }
+        let value = attached.or_else(|| words.next());
+        let value = value.ok_or(Fault::NoValue(word))?;
         match letter {
             b'n' => self.name = value,
             b's' => self.size = Some(size(value.to_bytes()).ok_or(Fault::Size(value))?),
@@ -267,25 +249,22 @@ impl<'a> Options<'a> {
 
 /// What follows the first `length` bytes of `word`.
 fn suffix(word: &CStr, length: usize) -> Option<&CStr> {
-    let (_, rest) = word.to_bytes_with_nul().split_at_checked(length)?;
-    CStr::from_bytes_with_nul(rest).ok()
+    #[allow(clippy::indexing_slicing)] // Only where there is something.
+    // Not `from_bytes_with_nul`, which looks for NULs inside with 250 bytes of code.
+    (length < word.to_bytes_with_nul().len()).then(|| &word[length..])
 }
 
 /// Bytes, from decimal digits and an optional K, M or G.
 fn size(text: &[u8]) -> Option<u64> {
-    let (digits, unit) = match text {
-        [digits @ .., b'K' | b'k'] => (digits, 1 << 10),
-        [digits @ .., b'M' | b'm'] => (digits, 1 << 20),
-        [digits @ .., b'G' | b'g'] => (digits, 1 << 30),
-        digits => (digits, 1u64),
+    let mut unit = text;
+    let number = number(&mut unit, 10)?;
+    let unit = match unit {
+        [] => 1,
+        [b'K' | b'k'] => 1 << 10,
+        [b'M' | b'm'] => 1 << 20,
+        [b'G' | b'g'] => 1 << 30,
+        _ => return None,
     };
-    if digits.is_empty() {
-        return None;
-    }
-    let number = digits.iter().try_fold(0u64, |number, byte| {
-        let digit = (*byte as char).to_digit(10)?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })?;
     number
         .checked_mul(unit)
         .filter(|size| (1..=i64::MAX as u64).contains(size))

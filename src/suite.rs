@@ -1,44 +1,16 @@
 //! The conformance suite's text: cases, statements, words and numbers.
 //!
 //! The cases are in `suite/cases.txt`, whose head explains the language. The
-//! build script strips and packs that text ([`pack`] tells how), so that some
-//! ten kilobytes of it cost four in the program.
-//!
-//! [`pack`]: ../../linker/pack.rs
+//! build script strips that text to a line a case, and packs it (see
+//! [`packing`](crate::packing)).
 
-use crate::{errno, kernel::Version, text::Sink};
+use crate::{
+    errno,
+    kernel::Version,
+    text::{Sink, number, split},
+};
 
-/// All cases, packed.
-#[derive(Clone, Copy)]
-pub struct Suite<'a> {
-    /// What each byte from 128 on stands for.
-    pub pairs: &'a [u8; 256],
-    /// The packed text: a line a case.
-    pub text: &'a [u8],
-}
-
-impl<'a> Suite<'a> {
-    /// The packed cases, in their order.
-    pub fn cases(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.text
-            .split(|b| *b == b'\n')
-            .filter(|line| !line.is_empty())
-    }
-
-    /// Writes what `packed` stands for.
-    pub fn unpack(&self, packed: &[u8], out: &mut dyn Sink) {
-        for byte in packed {
-            let index = usize::from(byte & 0x7f) * 2;
-            match self.pairs.get(index..index + 2) {
-                // A pair holds bytes below its own only, so this ends.
-                Some(pair) if *byte >= 0x80 => self.unpack(pair, out),
-                _ => out.put(&[*byte]),
-            }
-        }
-    }
-}
-
-/// A case, unpacked: `NAME [>=X.Y] [<X.Y];STATEMENT;STATEMENT`.
+/// A case: `NAME [>=X.Y] [<X.Y];STATEMENT;STATEMENT`.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// What it promises, in words joined by hyphens.
@@ -176,13 +148,6 @@ fn word<'a>(statement: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(first)
 }
 
-/// What lies before and behind the first `mark`.
-fn split(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
-    let at = text.iter().position(|b| *b == mark).unwrap_or(text.len());
-    let (before, from) = text.split_at_checked(at).unwrap_or_default();
-    (before, from.split_first().map_or(b"", |(_, behind)| behind))
-}
-
 /// Writes `word` with `a*79` for 79 times `a`. A star behind nothing, or before
 /// no digit, stands for itself.
 pub fn expand(word: &[u8], out: &mut dyn Sink) {
@@ -192,7 +157,7 @@ pub fn expand(word: &[u8], out: &mut dyn Sink) {
         let mut times = 1;
         if let [b'*', digits @ ..] = behind {
             let mut after = digits;
-            if let Some(count) = decimal(&mut after) {
+            if let Some(count) = number(&mut after, 10) {
                 (times, rest) = (count, after);
             }
         }
@@ -259,11 +224,11 @@ impl Scale {
             [b'h', behind @ ..] => (self.huge, behind),
             [b'^', behind @ ..] => {
                 *rest = behind;
-                let power = decimal(rest)?;
+                let power = number(rest, 10)?;
                 return 1u64.checked_shl(u32::try_from(power).ok()?);
             }
             _ => {
-                let number = decimal(rest)?;
+                let number = number(rest, 10)?;
                 match *rest {
                     [b'b', behind @ ..] => (number, behind),
                     behind => (number.wrapping_mul(self.page), behind),
@@ -273,15 +238,4 @@ impl Scale {
         *rest = behind;
         Some(value)
     }
-}
-
-/// Takes a decimal number off `rest`.
-fn decimal(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = None;
-    while let [digit @ b'0'..=b'9', behind @ ..] = *rest {
-        *rest = behind;
-        let digit = u64::from(digit - b'0');
-        value = Some(value.unwrap_or(0u64).checked_mul(10)?.checked_add(digit)?);
-    }
-    value
 }

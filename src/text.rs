@@ -36,57 +36,54 @@ impl dyn Sink + '_ {
 
     /// Appends `text`, with the next of `values` for each `%` in it.
     pub fn print(&mut self, text: &[u8], values: &[Value]) {
-        let mut values = values.iter();
-        for (index, piece) in text.split(|b| *b == b'%').enumerate() {
-            if index > 0
-                && let Some(value) = values.next()
-            {
-                self.value(*value);
+        let mut rest = text;
+        for value in values {
+            let (before, behind) = split(rest, b'%');
+            self.put(before);
+            match *value {
+                Value::Number(number) => self.decimal(number),
+                Value::Address(address) => {
+                    self.put(b"0x");
+                    self.hex(address, 1);
+                }
+                Value::Text(text) => self.put(text),
+                Value::Foreign(text) => self.shown(text),
             }
-            self.put(piece);
+            rest = behind;
         }
-    }
-
-    fn value(&mut self, value: Value) {
-        match value {
-            Value::Number(number) => self.decimal(number),
-            Value::Address(address) => {
-                self.put(b"0x");
-                self.hex(address, 1);
-            }
-            Value::Text(text) => self.put(text),
-            Value::Foreign(text) => self.shown(text),
-        }
+        self.put(rest);
     }
 
     /// Appends `bytes` as they are while they are printable ASCII or newlines,
     /// and any other byte as `\xNN`: no text drives the terminal it is shown on.
     pub fn shown(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunk_by(|a, b| is_plain(a) == is_plain(b)) {
-            if piece.first().is_some_and(is_plain) {
-                self.put(piece);
-            } else {
-                for byte in piece {
-                    self.put(b"\\x");
-                    self.hex(u64::from(*byte), 2);
-                }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let plain = rest.iter().take_while(|byte| is_plain(byte)).count();
+            let (piece, behind) = rest.split_at_checked(plain).unwrap_or_default();
+            self.put(piece);
+            rest = behind;
+            if let [byte, behind @ ..] = rest {
+                self.put(b"\\x");
+                self.hex(u64::from(*byte), 2);
+                rest = behind;
             }
         }
     }
 
     fn digits(&mut self, mut value: u64, base: u64, width: usize) {
         let mut text = [b'0'; 20]; // u64::MAX has 20 decimal digits.
-        let mut length = 0;
+        let mut first = text.len();
         for place in text.iter_mut().rev() {
-            if value == 0 && length >= width {
-                break;
-            }
             let digit = (value % base) as u8;
             *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
             value /= base;
-            length += 1;
+            first -= 1;
+            if value == 0 && 20 - first >= width {
+                break;
+            }
         }
-        self.put(text.split_at(text.len() - length).1);
+        self.put(text.get(first..).unwrap_or_default());
     }
 }
 
@@ -98,6 +95,35 @@ impl<const ROOM: usize> Sink for heapless::Vec<u8, ROOM> {
         // It fits, as its name says.
         let _ = self.extend_from_slice(fits);
     }
+}
+
+/// What lies before and behind the first `mark`; all and nothing, without one.
+#[inline(never)] // A call takes 20 bytes, the loop 60.
+pub fn split(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
+    let mut behind = text;
+    while let [first, others @ ..] = behind {
+        if *first == mark {
+            let length = text.len() - behind.len();
+            return (text.split_at_checked(length).unwrap_or_default().0, others);
+        }
+        behind = others;
+    }
+    (text, b"")
+}
+
+/// Takes the digits at the head of `text` off it. `None` without one, or if they
+/// stand for 2^64 or more.
+#[inline(never)] // As above.
+pub fn number(text: &mut &[u8], base: u32) -> Option<u64> {
+    let mut value = None;
+    while let [first, others @ ..] = *text
+        && let Some(digit) = (*first as char).to_digit(base)
+    {
+        let tens = value.unwrap_or(0u64).checked_mul(base.into())?;
+        value = Some(tens.checked_add(digit.into())?);
+        *text = others;
+    }
+    value
 }
 
 fn is_plain(byte: &u8) -> bool {

@@ -3,9 +3,25 @@
 //! A `match` on byte strings compiles to a comparison of every byte of every
 //! word, three instructions each. A list that is searched takes a byte a byte.
 
-/// Declares an enumeration and `of`, which finds the value of a word.
+use crate::text::split;
+
+/// Declares an enumeration and `of`, which finds the value of a word; or a function
+/// that finds values of any other type.
 #[macro_export]
 macro_rules! words {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident() -> $Value:ty {
+            $($word:literal => $value:expr,)*
+        }
+    ) => {
+        $(#[$attribute])*
+        $visibility fn $name(word: &[u8]) -> Option<$Value> {
+            const WORDS: &[u8] = concat!($($word, " "),*).as_bytes();
+            const VALUES: &[$Value] = &[$($value,)*];
+            VALUES.get($crate::words::position(WORDS, word)).copied()
+        }
+    };
     (
         $(#[$attribute:meta])*
         $visibility:vis enum $Name:ident {
@@ -30,6 +46,15 @@ macro_rules! words {
 /// The place of `word` in `words`, between which there are blanks; `usize::MAX` if
 /// it is not among them.
 pub fn position(words: &[u8], word: &[u8]) -> usize {
-    let mut words = words.split(|b| *b == b' ');
-    words.position(|each| each == word).unwrap_or(usize::MAX)
+    let mut rest = words;
+    let mut place = 0;
+    while !rest.is_empty() {
+        let (each, behind) = split(rest, b' ');
+        if each == word {
+            return place;
+        }
+        place += 1;
+        rest = behind;
+    }
+    usize::MAX
 }

@@ -1,7 +1,7 @@
 //! No system call can fail unnoticed: each errno of each call, one at a time.
 //!
 //! A trace tells which calls a run of the program makes. Each is then made to fail
-//! with each errno that the manual gives for it (`guest/errnos.txt`), on a real
+//! with each errno that the manual gives for it (`ordeal/errnos.txt`), on a real
 //! kernel, and the outcome must be one of three:
 //!
 //! - harmless: status, output and files are what they are without the fault;
@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use guest::{Answer, Campaign, End, Fault, OLD, Outcome, Output, Place, Run, Stdin, Task};
+use ordeal::{Answer, Campaign, End, Fault, OLD, Outcome, Output, Place, Run, Stdin, Task};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rig::kernels;
 
@@ -73,7 +73,7 @@ fn trial(name: &'static str, run: Run) -> Trial {
 fn inject(name: &str, run: Run) -> Result<()> {
     let kernel = kernels::find(kernels::DEFAULT)?;
     let log = format!("faults-{}", name.replace(' ', "-"));
-    let answers = rig::guest::perform(kernel, &log, &[Task::Faults(run)])?;
+    let answers = rig::ordeal::perform(kernel, &log, &[Task::Faults(run)])?;
     let [Answer::Faults(campaign)] = answers.as_slice() else {
         bail!("no campaign but {answers:?}");
     };

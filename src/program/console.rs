@@ -1,12 +1,15 @@
 //! Standard output, a buffer of it at a time, and complaints on standard error.
 
 use crate::sys::{self, Descriptor, Errno, STDERR, STDOUT};
-use heapless::Vec;
-use vm_anon_name::text::{Sink, Value};
+use vm_anon_name::text::Sink;
+#[cfg(feature = "explain")]
+use vm_anon_name::text::Value;
 
 /// Collects what is printed until [`Console::flush`], in one write if it fits.
 pub(crate) struct Console {
-    waiting: Vec<u8, 512>,
+    waiting: [u8; 512],
+    /// How many bytes of it wait.
+    length: usize,
     to: Descriptor,
     /// The first failure to write standard output; nothing is written after it.
     failure: Option<Errno>,
@@ -15,29 +18,39 @@ pub(crate) struct Console {
 impl Console {
     pub(crate) fn new() -> Self {
         Console {
-            waiting: Vec::new(),
+            waiting: [0; _],
+            length: 0,
             to: STDOUT,
             failure: None,
         }
     }
 
     /// Prints `text`, with `values` in it: see [`print`](Sink#method.print).
+    #[cfg(feature = "explain")]
     pub(crate) fn print(&mut self, text: &[u8], values: &[Value]) {
         (self as &mut dyn Sink).print(text, values);
     }
 
+    /// Prints `number` in decimal.
+    pub(crate) fn decimal(&mut self, number: usize) {
+        (self as &mut dyn Sink).decimal(number as u64);
+    }
+
+    /// Prints `address` in hexadecimal.
+    pub(crate) fn address(&mut self, address: usize) {
+        self.put(b"0x");
+        (self as &mut dyn Sink).hex(address as u64, 1);
+    }
+
     /// Writes out what has been collected.
     pub(crate) fn flush(&mut self) {
-        if self.to == STDERR || self.failure.is_none() {
-            let result = sys::write_all(self.to, &self.waiting);
-            if self.to == STDOUT {
-                self.failure = result.err();
-            }
-        }
-        self.waiting.clear();
+        let waiting = self.waiting.get(..self.length).unwrap_or_default();
+        self.length = 0;
+        write(self.to, waiting, &mut self.failure);
     }
 
     /// Prints a line on standard error, in its place among the output.
+    #[cfg(feature = "explain")]
     pub(crate) fn complain(&mut self, text: &[u8], values: &[Value]) {
         self.begin_complaint();
         self.print(text, values);
@@ -67,17 +80,23 @@ impl Console {
 
 impl Sink for Console {
     fn put(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        loop {
-            let room = self.waiting.capacity() - self.waiting.len();
-            let (fits, others) = rest.split_at_checked(room).unwrap_or((rest, b""));
-            // It fits: there is room for as much.
-            let _ = self.waiting.extend_from_slice(fits);
-            if others.is_empty() {
-                return;
-            }
+        let end = self.length + bytes.len();
+        if let Some(place) = self.waiting.get_mut(self.length..end) {
+            place.copy_from_slice(bytes);
+            self.length = end;
+        } else {
             self.flush();
-            rest = others;
+            write(self.to, bytes, &mut self.failure);
+        }
+    }
+}
+
+/// Writes `bytes`, unless standard output has failed before.
+fn write(to: Descriptor, bytes: &[u8], failure: &mut Option<Errno>) {
+    if to == STDERR || failure.is_none() {
+        let result = sys::write_all(to, bytes);
+        if to == STDOUT {
+            *failure = result.err();
         }
     }
 }

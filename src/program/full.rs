@@ -8,6 +8,7 @@ mod probe;
 mod report;
 mod snapshot;
 mod surroundings;
+mod texts;
 mod watch;
 
 use crate::{
@@ -15,12 +16,12 @@ use crate::{
     init,
     stages::{self, Plan},
     start::Process,
-    sys::{self, Errno, Reboot, files},
+    sys::{self, Reboot, files},
 };
-use linux_raw_sys::system::new_utsname;
+use snapshot::Snapshot;
 use vm_anon_name::{
-    options::{Command, Ending, HELP, Options, Then},
-    text::{Sink, Value::*},
+    options::{Command, Ending, Options, Then},
+    text::{Sink, Value::*, split},
 };
 use watch::Watcher;
 
@@ -64,7 +65,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     }
     let mut exit = if faults > 0 && !is_init {
         status::USAGE
-    } else if !surroundings::stack_suffices(process, &mut console) {
+    } else if !surroundings::stack_suffices(options.command, process, &mut console) {
         status::FAILED
     } else {
         command(process, pid, &mut options, &mut console)
@@ -84,10 +85,13 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     sys::exit(exit)
 }
 
+// Not inlined, as the commands are not: what one of them has on the stack must not
+// be there, nor be paid for, with another.
+#[inline(never)]
 fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Console) -> u8 {
     match options.command {
         Command::Help => {
-            console.put(HELP.as_bytes());
+            texts::help(console);
             status::FINE
         }
         Command::Version => {
@@ -109,6 +113,7 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
     }
 }
 
+#[inline(never)] // As above.
 fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     let page = process.page_size();
     // A size is below 2^63, and a page is a power of two.
@@ -121,7 +126,14 @@ fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Con
         name: options.name,
         pauses: !options.yes,
     };
-    let mut watcher = Watcher::new(&plan, options, console);
+    // Written out, and lent: neither is 32 KiB copied then, nor a page of it touched.
+    let mut snapshots = [
+        Snapshot::new(),
+        Snapshot::new(),
+        Snapshot::new(),
+        Snapshot::new(),
+    ];
+    let mut watcher = Watcher::new(&plan, options, &mut snapshots, console);
     stages::walk(&plan, console, &mut watcher);
     watcher.finish(console)
 }
@@ -144,17 +156,10 @@ fn become_next(process: &Process, then: Then, exit: u8, console: &mut Console) -
     }
     console.print(b"%\n", &[Text(word)]);
     console.flush();
-    init::end(init::PID, exit, how)
-}
-
-/// The release that `uname` gave.
-fn release(names: &Result<new_utsname, Errno>) -> &[u8] {
-    names
-        .as_ref()
-        .map_or(b"", |names| up_to_nul(&names.release))
+    init::end(init::PID, exit, how, console)
 }
 
 /// The text in a field that a NUL ends.
 fn up_to_nul(field: &[u8]) -> &[u8] {
-    field.split(|b| *b == 0).next().unwrap_or_default()
+    split(field, b'\0').0
 }

@@ -35,9 +35,10 @@ use core::panic::PanicInfo;
 use full::run;
 #[cfg(not(feature = "explain"))]
 use minimal::run;
-use vm_anon_name::text::Value;
+use vm_anon_name::text::Sink;
 
 /// Where Rust begins.
+#[inline(always)] // It is called once. That it never returns counts against it.
 fn main(process: &start::Process) -> ! {
     run(process, sys::getpid())
 }
@@ -45,10 +46,14 @@ fn main(process: &start::Process) -> ! {
 /// A defect in the program: says where, and ends it as PID 1 must end.
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    let (file, line) = info
-        .location()
-        .map_or(("", 0), |place| (place.file(), place.line()));
-    let values = [Value::Text(file.as_bytes()), Value::Number(line.into())];
-    console::Console::new().complain(b"panic at %:%", &values);
-    init::end(sys::getpid(), 101, sys::Reboot::PowerOff)
+    let mut console = console::Console::new();
+    console.begin_complaint();
+    console.put(b"panic at ");
+    if let Some(place) = info.location() {
+        console.put(place.file().as_bytes());
+        console.put(b":");
+        console.decimal(place.line() as usize);
+    }
+    console.end_complaint();
+    init::end(sys::getpid(), 101, sys::Reboot::PowerOff, &mut console)
 }

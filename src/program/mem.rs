@@ -70,7 +70,14 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mu
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, length: usize) -> *mut u8 {
+    let word = [byte as u8; WORD];
     let mut done = 0;
+    while length - done >= WORD {
+        // SAFETY: WORD bytes from `done` on are within `length`.
+        unsafe { to.add(done).cast::<[u8; WORD]>().write(word) };
+        done += WORD;
+        opaque!();
+    }
     while done < length {
         // SAFETY: The byte at `done` is within `length`.
         unsafe { *to.add(done) = byte as u8 };

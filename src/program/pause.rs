@@ -2,54 +2,52 @@
 
 use crate::{
     console::Console,
-    sys::{self, Errno, STDIN},
+    sys::{self, Result, STDIN},
 };
 use vm_anon_name::text::Sink;
 
 /// Reads one Enter at a time, until the input ends.
 pub(crate) struct Pause {
-    /// False once nobody will press Enter any more.
-    pauses: bool,
-    /// The last Enter was a carriage return: a newline right behind belongs to it.
-    after_return: bool,
+    /// The last byte read; [`NOBODY`] once nobody will press Enter any more.
+    last: u8,
 }
+
+/// No Enter.
+const NOBODY: u8 = 0;
 
 impl Pause {
     /// Pauses if `pauses`; else every [`wait`](Pause::wait) returns at once.
     pub(crate) fn new(pauses: bool) -> Self {
-        Pause {
-            pauses,
-            after_return: false,
-        }
+        let last = if pauses { b'\n' } else { NOBODY };
+        Pause { last }
     }
 
     /// Shows the prompt that `console` holds, and waits. The prompt's line is
     /// ended in any case: by the terminal's echo of Enter, or else here.
-    pub(crate) fn wait(&mut self, console: &mut Console) -> Result<(), Errno> {
-        if !self.pauses {
-            console.put(b"\n");
-            return Ok(());
+    pub(crate) fn wait(&mut self, console: &mut Console) -> Result {
+        let mut result = Ok(());
+        if self.last != NOBODY {
+            console.flush();
+            result = self.read_line();
         }
-        console.flush();
-        let enter = self.read_line();
-        self.pauses = matches!(enter, Ok(Some(_)));
-        self.after_return = enter == Ok(Some(b'\r'));
-        if enter != Ok(Some(b'\n')) || !sys::echoes(STDIN) {
+        if self.last != b'\n' || !sys::echoes(STDIN) {
             console.put(b"\n");
         }
-        enter.map(drop)
+        result
     }
 
-    /// Reads to the end of a line and tells which byte ended it; `None` at the
-    /// end of the input.
-    fn read_line(&mut self) -> Result<Option<u8>, Errno> {
+    /// Reads to the end of a line, which both Enter's newline and a carriage return
+    /// are. A newline right behind a carriage return belongs to it.
+    fn read_line(&mut self) -> Result {
         loop {
-            let byte = sys::read_byte(STDIN)?;
-            let follows_return = core::mem::take(&mut self.after_return);
-            match byte {
-                Some(b'\n') if follows_return => {}
-                None | Some(b'\n' | b'\r') => return Ok(byte),
-                Some(_) => {}
+            let mut byte = [NOBODY];
+            let before = core::mem::replace(&mut self.last, NOBODY);
+            if sys::read(STDIN, &mut byte)? == 0 {
+                return Ok(());
+            }
+            [self.last] = byte;
+            if self.last == b'\r' || self.last == b'\n' && before != b'\r' {
+                return Ok(());
             }
         }
     }

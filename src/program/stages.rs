@@ -6,10 +6,10 @@
 use crate::{
     console::Console,
     pause::Pause,
-    sys::{self, Errno, Result},
+    sys::{self, Errno, Memory},
 };
-use core::{ffi::CStr, ops::Range};
-use vm_anon_name::text::Value::*;
+use core::ffi::CStr;
+use vm_anon_name::text::Sink;
 
 /// A state of the process whose maps are worth a look.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,28 +18,6 @@ pub(crate) enum Stage {
     Mmap,
     Name,
     Munmap,
-}
-
-impl Stage {
-    /// The prompt that ends the stage, by what Enter does then.
-    fn prompt(self) -> &'static [u8] {
-        match self {
-            Stage::Start => b"mmap",
-            Stage::Mmap => b"set vm_area_struct's name",
-            Stage::Name => b"unmmap the region",
-            Stage::Munmap => b"exit",
-        }
-    }
-
-    /// The file to which the prompt suggests to copy the maps.
-    pub(crate) fn file(self) -> &'static CStr {
-        match self {
-            Stage::Start => c"maps_1_start.txt",
-            Stage::Mmap => c"maps_2_mmap.txt",
-            Stage::Name => c"maps_3_set_vm_name.txt",
-            Stage::Munmap => c"maps_4_ummap.txt",
-        }
-    }
 }
 
 /// What the stages are to do.
@@ -58,21 +36,23 @@ pub(crate) struct Plan<'a> {
     pub(crate) pauses: bool,
 }
 
-/// A call that the stages make, with what it was made on.
-pub(crate) enum Call<'a> {
-    Mmap(usize),
-    Name(&'a Range<usize>),
-    Munmap(&'a Range<usize>),
-    ReadEnter,
-}
-
 /// Looks on while the stages are walked. Nothing it does may change the maps.
 pub(crate) trait Watch {
-    /// `stage` is reached. `named` is the memory that has been given the name.
-    fn reached(&mut self, stage: Stage, named: Option<&Range<usize>>, console: &mut Console);
+    /// `stage` is reached, whose maps belong into `file`. `named` is the memory that
+    /// has been given the name, if any.
+    fn reached(&mut self, stage: Stage, file: &CStr, named: Memory, console: &mut Console);
 
-    /// `call` failed with `errno`.
-    fn failed(&mut self, call: Call, errno: Errno, console: &mut Console);
+    /// To map so many bytes failed.
+    fn mmap_failed(&mut self, length: usize, errno: Errno, console: &mut Console);
+
+    /// To name `memory` failed.
+    fn name_failed(&mut self, memory: Memory, errno: Errno, console: &mut Console);
+
+    /// To unmap `memory` failed.
+    fn munmap_failed(&mut self, memory: Memory, errno: Errno, console: &mut Console);
+
+    /// To read the Enter failed.
+    fn read_failed(&mut self, errno: Errno, console: &mut Console);
 }
 
 /// Pages of the neighbour, as many as the anonymous region above the mapping has
@@ -81,87 +61,106 @@ const NEIGHBOUR_PAGES: usize = 6;
 
 /// Walks the stages, pausing after each.
 pub(crate) fn walk(plan: &Plan, console: &mut Console, watch: &mut impl Watch) {
-    let mut pause = Pause::new(plan.pauses);
-    let mut end_stage = |stage: Stage, console: &mut Console, watch: &mut _| {
-        prompt(stage, plan.pid, console);
-        if let Err(errno) = pause.wait(console) {
-            Watch::failed(watch, Call::ReadEnter, errno, console);
-        }
+    let mut walk = Walk {
+        plan,
+        console,
+        watch,
+        pause: Pause::new(plan.pauses),
     };
-
-    let head = b"Memory map a region and print vm_area_struct\nPID: %\n";
-    console.print(head, &[Number(plan.pid.into())]);
+    walk.console
+        .put(b"Memory map a region and print vm_area_struct\nPID: ");
+    walk.console.decimal(plan.pid as usize);
+    walk.console.put(b"\n");
     // The new memory shall join anonymous memory that is there, as it does in a
     // program with a libc. It is asked for right below, so that it joins even
     // where large mappings are aligned to huge pages.
-    let neighbour = map(0, NEIGHBOUR_PAGES * plan.page, false, console, watch);
-    let hint = neighbour.map_or(0, |neighbour| neighbour.start.saturating_sub(plan.length));
-    watch.reached(Stage::Start, None, console);
-    end_stage(Stage::Start, console, watch);
+    let neighbour = walk.map(0, NEIGHBOUR_PAGES * plan.page, false);
+    walk.end(Stage::Start, "mmap", c"maps_1_start.txt", Memory::NONE);
 
-    let region = map(hint, plan.length, plan.shared, console, watch);
-    if let Some(region) = &region {
-        let values = [Address(region.start as u64), Number(plan.length as u64)];
-        console.print(b"\nmmap addr: % size: %\n", &values);
+    let hint = neighbour.start.saturating_sub(plan.length);
+    let memory = walk.map(hint, plan.length, plan.shared);
+    if memory != Memory::NONE {
+        walk.console.put(b"\nmmap addr: ");
+        walk.console.address(memory.start);
+        walk.console.put(b" size: ");
+        walk.console.decimal(memory.length);
+        walk.console.put(b"\n");
     }
-    watch.reached(Stage::Mmap, None, console);
-    end_stage(Stage::Mmap, console, watch);
+    walk.end(
+        Stage::Mmap,
+        "set vm_area_struct's name",
+        c"maps_2_mmap.txt",
+        Memory::NONE,
+    );
 
-    let named = region
-        .as_ref()
-        .filter(|region| set_name(plan, region, console, watch));
-    watch.reached(Stage::Name, named, console);
-    end_stage(Stage::Name, console, watch);
+    let named = walk.name(memory);
+    walk.end(
+        Stage::Name,
+        "unmmap the region",
+        c"maps_3_set_vm_name.txt",
+        named,
+    );
 
-    if let Some(region) = &region
-        && let Err(errno) = unmap(region)
-    {
-        watch.failed(Call::Munmap(region), errno, console);
+    walk.unmap(memory);
+    walk.end(Stage::Munmap, "exit", c"maps_4_ummap.txt", Memory::NONE);
+}
+
+/// The stages while they are walked.
+struct Walk<'a, W> {
+    plan: &'a Plan<'a>,
+    console: &'a mut Console,
+    watch: &'a mut W,
+    pause: Pause,
+}
+
+impl<W: Watch> Walk<'_, W> {
+    fn map(&mut self, hint: usize, length: usize, shared: bool) -> Memory {
+        sys::mmap(hint, length, shared).unwrap_or_else(|errno| {
+            self.watch.mmap_failed(length, errno, self.console);
+            Memory::NONE
+        })
     }
-    watch.reached(Stage::Munmap, None, console);
-    end_stage(Stage::Munmap, console, watch);
-}
 
-fn prompt(stage: Stage, pid: u32, console: &mut Console) {
-    let (what, file) = (Text(stage.prompt()), Text(stage.file().to_bytes()));
-    let text = b"\nPress enter to % - cat /proc/%/maps > %";
-    console.print(text, &[what, Number(pid.into()), file]);
-}
-
-fn map(
-    hint: usize,
-    length: usize,
-    shared: bool,
-    console: &mut Console,
-    watch: &mut impl Watch,
-) -> Option<Range<usize>> {
-    let region = sys::mmap(hint, length, shared);
-    region
-        .inspect_err(|errno| watch.failed(Call::Mmap(length), *errno, console))
-        .ok()
-}
-
-/// Names `region` and says so. Tells whether that worked.
-fn set_name(
-    plan: &Plan,
-    region: &Range<usize>,
-    console: &mut Console,
-    watch: &mut impl Watch,
-) -> bool {
-    if let Err(errno) = sys::set_anon_name(region, Some(plan.name)) {
-        watch.failed(Call::Name(region), errno, console);
-        return false;
+    /// Names `memory`, says so, and gives what has the name now.
+    fn name(&mut self, memory: Memory) -> Memory {
+        if memory == Memory::NONE {
+            return memory;
+        }
+        if let Err(errno) = sys::set_anon_name(memory, Some(self.plan.name)) {
+            self.watch.name_failed(memory, errno, self.console);
+            return Memory::NONE;
+        }
+        self.console.put(b"\nSet [");
+        self.console.address(memory.start);
+        self.console.put(b", ");
+        self.console.address(memory.end());
+        self.console.put(b"] = ");
+        // As it is: the kernel has taken it, so it is printable.
+        self.console.put(self.plan.name.to_bytes());
+        self.console.put(b"\n");
+        memory
     }
-    let (start, end) = (Address(region.start as u64), Address(region.end as u64));
-    let name = Foreign(plan.name.to_bytes());
-    console.print(b"\nSet [%, %] = %\n", &[start, end, name]);
-    true
-}
 
-fn unmap(region: &Range<usize>) -> Result {
-    #[allow(unsafe_code)]
-    // SAFETY: The stages never touch what they map.
-    unsafe {
-        sys::munmap(region)
+    fn unmap(&mut self, memory: Memory) {
+        if memory != Memory::NONE
+            && let Err(errno) = sys::munmap(memory)
+        {
+            self.watch.munmap_failed(memory, errno, self.console);
+        }
+    }
+
+    /// Ends `stage`: Enter will do what `next` says.
+    #[inline(never)] // It is called four times.
+    fn end(&mut self, stage: Stage, next: &str, file: &CStr, named: Memory) {
+        self.watch.reached(stage, file, named, self.console);
+        self.console.put(b"\nPress enter to ");
+        self.console.put(next.as_bytes());
+        self.console.put(b" - cat /proc/");
+        self.console.decimal(self.plan.pid as usize);
+        self.console.put(b"/maps > ");
+        self.console.put(file.to_bytes());
+        if let Err(errno) = self.pause.wait(self.console) {
+            self.watch.read_failed(errno, self.console);
+        }
     }
 }

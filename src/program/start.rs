@@ -23,8 +23,11 @@ use linux_raw_sys::auxvec::{AT_EXECFN, AT_PAGESZ};
 
 /// The initial stack, taken apart.
 pub(crate) struct Process {
+    /// Without the program's own name.
     words: &'static [*const c_char],
     /// What [`crate::sys::exec`] passes on.
+    #[cfg_attr(not(feature = "explain"), expect(dead_code))]
+    // The minimal build has no use for it.
     pub(crate) environment: *const *const c_char,
     auxiliary: *const [usize; 2],
 }
@@ -40,6 +43,7 @@ impl Process {
     /// # Safety
     ///
     /// `stack` is the stack pointer with which the kernel entered the program.
+    #[inline(always)] // It is called once.
     unsafe fn from_stack(stack: *const usize) -> Self {
         // SAFETY: The argument count lies at the initial stack pointer.
         let count = unsafe { *stack };
@@ -54,8 +58,9 @@ impl Process {
             end = unsafe { end.add(1) };
         }
         Process {
-            // SAFETY: There are `count` of them, and they stay.
-            words: unsafe { slice::from_raw_parts(words, count) },
+            // SAFETY: Behind the program's name there are so many, and they stay. With
+            // a count of 0 there is not even a name, and none of them is read.
+            words: unsafe { slice::from_raw_parts(words.wrapping_add(1), count.saturating_sub(1)) },
             environment,
             // SAFETY: The auxiliary vector follows the NULL.
             auxiliary: unsafe { end.add(1) }.cast(),
@@ -64,11 +69,10 @@ impl Process {
 
     /// The words of the command line, without the program's own name.
     pub(crate) fn words(&self) -> impl Iterator<Item = &'static CStr> {
-        // SAFETY: Each points to a NUL-terminated string that stays.
-        self.words
-            .iter()
-            .skip(1)
-            .map(|word| unsafe { CStr::from_ptr(*word) })
+        self.words.iter().map(|word| {
+            // SAFETY: Each points to a NUL-terminated string that stays.
+            unsafe { CStr::from_ptr(*word) }
+        })
     }
 
     /// The auxiliary vector's value for `tag`, such as `AT_PAGESZ`.
@@ -94,6 +98,7 @@ impl Process {
 
     /// How many bytes lie between here and the stack's top: what the words, the
     /// environment and the program's own frames have used so far.
+    #[cfg_attr(not(feature = "explain"), expect(dead_code))] // The minimal build has no use for it.
     pub(crate) fn stack_used(&self) -> usize {
         let top = self.auxiliary(AT_EXECFN).unwrap_or_default();
         top.saturating_sub(self.words.as_ptr().addr())

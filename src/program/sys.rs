@@ -11,19 +11,55 @@
 //! that unmapping one takes nothing away from Rust.
 #![allow(unsafe_code)]
 
-use core::{ffi::CStr, mem::MaybeUninit, ops::Range, ptr};
+use core::{ffi::CStr, mem::MaybeUninit, ptr};
 use linux_raw_sys::{
+    errno,
     general::*,
     prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
 };
-use syscalls::{Sysno, syscall};
+use syscalls::{Sysno, raw_syscall};
+
+/// Makes a system call: its number, then its arguments.
+macro_rules! call {
+    ($($argument:expr),* $(,)?) => { Errno::check(raw_syscall!($($argument),*)) };
+}
 
 #[cfg(feature = "explain")]
 pub(crate) mod files;
 #[cfg(feature = "check")]
 pub(crate) mod memory;
 
-pub(crate) use syscalls::Errno;
+/// The number of an error. As wide as a result, so that a function returns either
+/// in registers: with 32 bits, as in the crate `syscalls`, it goes through memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Errno(usize);
+
+impl Errno {
+    /// Tells an error from a result: the last 4095 numbers are errors.
+    fn check(result: usize) -> Result<usize> {
+        let number = result.wrapping_neg();
+        if (1..4096).contains(&number) {
+            Err(Errno(number))
+        } else {
+            Ok(result)
+        }
+    }
+
+    /// Error `number`, such as `EINVAL`.
+    pub(crate) const fn new(number: u32) -> Self {
+        Errno(number as usize)
+    }
+
+    pub(crate) const EAGAIN: Self = Self::new(errno::EAGAIN);
+    pub(crate) const EINTR: Self = Self::new(errno::EINTR);
+    /// Also what a call fails with that should not have returned.
+    pub(crate) const EIO: Self = Self::new(errno::EIO);
+
+    /// Its number.
+    pub(crate) fn number(self) -> i32 {
+        self.0 as i32
+    }
+}
 
 /// What a call gives, or the error number it fails with.
 pub(crate) type Result<T = ()> = core::result::Result<T, Errno>;
@@ -42,25 +78,23 @@ const PATIENCE: u32 = 100;
 
 /// `getpid(2)`.
 pub(crate) fn getpid() -> u32 {
-    // SAFETY: No memory is involved.
-    unsafe { syscall!(Sysno::getpid) }.unwrap_or_default() as u32
+    // SAFETY: No memory is involved. It cannot fail.
+    unsafe { raw_syscall!(Sysno::getpid) as u32 }
 }
 
 /// `exit_group(2)`.
 pub(crate) fn exit(status: u8) -> ! {
     loop {
         // SAFETY: Nothing runs afterwards that could miss anything.
-        let _ = unsafe { syscall!(Sysno::exit_group, status) };
+        unsafe { raw_syscall!(Sysno::exit_group, status) };
     }
 }
 
 /// `write(2)`, until all of `bytes` are written.
 pub(crate) fn write_all(to: Descriptor, mut bytes: &[u8]) -> Result {
     while !bytes.is_empty() {
-        let written = patiently(to, POLLOUT, || {
-            // SAFETY: The kernel reads `bytes`.
-            unsafe { syscall!(Sysno::write, to.0, bytes.as_ptr(), bytes.len()) }
-        })?;
+        // SAFETY: The kernel reads `bytes`.
+        let written = unsafe { transfer(Sysno::write, to, bytes.as_ptr(), bytes.len()) }?;
         let (done, rest) = bytes.split_at_checked(written).ok_or(Errno::EIO)?;
         if done.is_empty() {
             return Err(Errno::EIO);
@@ -70,138 +104,133 @@ pub(crate) fn write_all(to: Descriptor, mut bytes: &[u8]) -> Result {
     Ok(())
 }
 
-/// `read(2)`: one byte, or `None` at the end.
-pub(crate) fn read_byte(from: Descriptor) -> Result<Option<u8>> {
-    let mut byte = 0u8;
-    let read = patiently(from, POLLIN, || {
-        // SAFETY: The kernel writes the one byte of `byte`.
-        unsafe { syscall!(Sysno::read, from.0, &raw mut byte, 1) }
-    })?;
-    Ok((read == 1).then_some(byte))
+/// `read(2)`: how many bytes of `buffer` have come; 0 at the end.
+pub(crate) fn read(from: Descriptor, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: The kernel writes to `buffer`.
+    unsafe { transfer(Sysno::read, from, buffer.as_mut_ptr(), buffer.len()) }
 }
 
-/// Makes `call` again while it is interrupted, and, when it is not ready, after
-/// waiting for `events` on `descriptor`; not for ever.
-fn patiently(
+/// `read(2)` or `write(2)`, again while it is interrupted and, when it is not ready,
+/// after waiting until it is; not for ever.
+///
+/// # Safety
+///
+/// The kernel may read, or write if `call` is `read`, `length` bytes at `start`.
+#[inline(never)] // A copy costs more than a call.
+unsafe fn transfer(
+    call: Sysno,
     descriptor: Descriptor,
-    events: u32,
-    mut call: impl FnMut() -> Result<usize>,
+    start: *const u8,
+    length: usize,
 ) -> Result<usize> {
-    let mut result = call();
-    for _ in 0..PATIENCE {
-        match result {
-            Err(Errno::EAGAIN) => wait(descriptor, events),
-            Err(Errno::EINTR) => {}
-            _ => break,
+    let mut patience = PATIENCE;
+    loop {
+        // SAFETY: The caller's promise.
+        let result = unsafe { call!(call, descriptor.0, start, length) };
+        if !matches!(result, Err(Errno::EINTR | Errno::EAGAIN)) || patience == 0 {
+            return result;
         }
-        result = call();
+        patience -= 1;
+        if result == Err(Errno::EAGAIN) {
+            poll(&mut [pollfd {
+                fd: descriptor.0,
+                events: (POLLIN | POLLOUT) as i16,
+                revents: 0,
+            }]);
+        }
     }
-    result
 }
 
-/// `ppoll(2)`: until one of `events` comes, or a signal.
-fn wait(descriptor: Descriptor, events: u32) {
-    let mut poll = pollfd {
-        fd: descriptor.0,
-        events: events as i16,
-        revents: 0,
-    };
-    // SAFETY: The kernel reads and writes the one entry `poll`.
-    let _ = unsafe {
-        syscall!(
-            Sysno::ppoll,
-            &raw mut poll,
-            1,
-            ptr::null::<u8>(),
-            ptr::null::<u8>()
-        )
-    };
+/// `ppoll(2)`: until something happens to `entries`, or a signal comes.
+pub(crate) fn poll(entries: &mut [pollfd]) {
+    let nothing = ptr::null::<u8>();
+    let (start, length) = (entries.as_mut_ptr(), entries.len());
+    // SAFETY: The kernel reads and writes `entries`, and gets no time and no mask.
+    let _ = unsafe { call!(Sysno::ppoll, start, length, nothing, nothing) };
 }
 
-/// `ppoll(2)` on nothing: until a signal comes.
-pub(crate) fn sleep() {
-    // SAFETY: No memory is involved: there are no entries, and no time or mask.
-    let _ = unsafe {
-        syscall!(
-            Sysno::ppoll,
-            ptr::null::<u8>(),
-            0,
-            ptr::null::<u8>(),
-            ptr::null::<u8>()
-        )
+/// Mapped memory, by its address: nothing in Rust refers to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub(crate) start: usize,
+    pub(crate) length: usize,
+}
+
+impl Memory {
+    /// No memory.
+    pub(crate) const NONE: Memory = Memory {
+        start: 0,
+        length: 0,
     };
+
+    /// The address after the last one.
+    pub(crate) fn end(self) -> usize {
+        self.start + self.length
+    }
 }
 
 /// `mmap(2)`: `length` bytes of anonymous memory, readable and writable, at `hint`
 /// if that is free.
-pub(crate) fn mmap(hint: usize, length: usize, shared: bool) -> Result<Range<usize>> {
+pub(crate) fn mmap(hint: usize, length: usize, shared: bool) -> Result<Memory> {
     let sharing = if shared { MAP_SHARED } else { MAP_PRIVATE };
+    let (protection, flags) = (PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS);
     // SAFETY: Without MAP_FIXED the kernel takes memory that nobody uses.
-    let start = unsafe {
-        syscall!(
-            Sysno::mmap,
-            hint,
-            length,
-            PROT_READ | PROT_WRITE,
-            sharing | MAP_ANONYMOUS,
-            -1isize,
-            0
-        )
-    }?;
-    Ok(start..start + length)
+    let start = unsafe { call!(Sysno::mmap, hint, length, protection, flags, -1isize, 0) }?;
+    Ok(Memory { start, length })
 }
 
 /// `munmap(2)`.
-///
-/// # Safety
-///
-/// Nothing uses `memory`, now or later.
-pub(crate) unsafe fn munmap(memory: &Range<usize>) -> Result {
-    // SAFETY: The caller's promise.
-    unsafe { syscall!(Sysno::munmap, memory.start, memory.len()) }.map(drop)
+pub(crate) fn munmap(memory: Memory) -> Result {
+    // SAFETY: Nothing in Rust refers to what a `Memory` stands for.
+    unsafe { call!(Sysno::munmap, memory.start, memory.length) }.map(drop)
 }
 
 /// `prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME)`: names `memory`, or takes its name away.
-pub(crate) fn set_anon_name(memory: &Range<usize>, name: Option<&CStr>) -> Result {
+pub(crate) fn set_anon_name(memory: Memory, name: Option<&CStr>) -> Result {
+    let (option, attribute) = (PR_SET_VMA, PR_SET_VMA_ANON_NAME);
+    let (start, length) = (memory.start, memory.length);
     let name = name.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: The kernel reads `name` up to its NUL; a name changes no content.
-    unsafe {
-        syscall!(
-            Sysno::prctl,
-            PR_SET_VMA,
-            PR_SET_VMA_ANON_NAME,
-            memory.start,
-            memory.len(),
-            name
-        )
-    }
-    .map(drop)
+    unsafe { call!(Sysno::prctl, option, attribute, start, length, name) }.map(drop)
 }
 
-/// How [`reboot`] leaves the machine.
+/// The same, naming nothing: it succeeds where the feature is.
+#[cfg(feature = "explain")]
+pub(crate) fn probe() -> core::result::Result<(), i32> {
+    set_anon_name(Memory::NONE, None).map_err(Errno::number)
+}
+
+/// The C string at the head of `bytes`, whose last byte is a NUL. This is
+/// `CStr::from_bytes_until_nul` in 60 bytes of code instead of 250.
+#[cfg(feature = "check")]
+pub(crate) fn c_string(bytes: &[u8]) -> Option<&CStr> {
+    match bytes {
+        // SAFETY: There is a NUL, at the latest in the end, and `bytes` outlive it.
+        [.., 0] => Some(unsafe { CStr::from_ptr(bytes.as_ptr().cast()) }),
+        _ => None,
+    }
+}
+
+/// How [`reboot`] leaves the machine: the command of that name.
 #[derive(Clone, Copy)]
+#[repr(u32)]
+#[cfg_attr(not(feature = "explain"), expect(dead_code))] // It only switches off.
 pub(crate) enum Reboot {
     /// Switched off.
-    PowerOff = LINUX_REBOOT_CMD_POWER_OFF as isize,
+    PowerOff = LINUX_REBOOT_CMD_POWER_OFF,
     /// Starting again.
-    Restart = LINUX_REBOOT_CMD_RESTART as isize,
+    Restart = LINUX_REBOOT_CMD_RESTART,
     /// Standing still.
-    Halt = LINUX_REBOOT_CMD_HALT as isize,
+    Halt = LINUX_REBOOT_CMD_HALT,
 }
 
 /// `sync(2)`, then `reboot(2)`. Returns only on failure.
 pub(crate) fn reboot(how: Reboot) -> Errno {
+    let (magic1, magic2) = (LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2);
+    // SAFETY: No memory is involved. It cannot fail.
+    unsafe { raw_syscall!(Sysno::sync) };
     // SAFETY: No memory is involved.
-    let _ = unsafe { syscall!(Sysno::sync) };
-    // SAFETY: No memory is involved.
-    let result = unsafe {
-        syscall!(
-            Sysno::reboot,
-            LINUX_REBOOT_MAGIC1,
-            LINUX_REBOOT_MAGIC2,
-            how as u32
-        )
-    };
+    let result = unsafe { call!(Sysno::reboot, magic1, magic2, how as u32) };
     result.err().unwrap_or(Errno::EIO)
 }
 
@@ -210,7 +239,7 @@ pub(crate) fn echoes(descriptor: Descriptor) -> bool {
     let mut terminal = MaybeUninit::<termios>::uninit();
     // SAFETY: The kernel writes a `termios`.
     let result = unsafe {
-        syscall!(
+        call!(
             Sysno::ioctl,
             descriptor.0,
             linux_raw_sys::ioctl::TCGETS,

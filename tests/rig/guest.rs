@@ -1,88 +1,93 @@
-//! Puts the program to the test inside a guest, where thousands of starts take a
-//! boot: builds the helper, hands it tasks, and reads its answers.
+//! A guest with a shell: a script goes in, files come out.
+//!
+//! The console is the only way out of a guest, and it changes newlines. So what
+//! a script wants judged it hands to `keep`, which prints it in base64, and the
+//! host gets every byte back.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use guest::{Answer, MARK, PROGRAM, TASKS, Task};
+use anyhow::{Context, Result, anyhow};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 
-use crate::host;
+use crate::debian;
 use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
-use crate::paths;
 use crate::program::{self, Build};
 
-const HELPER: &str = "guest";
-/// Links against a libc, which the program's own linker does not.
-const LINKER: &str = "aarch64-linux-gnu-gcc";
+/// What every script can rely on: busybox's commands, the usual file systems, the
+/// program on the path, and `keep NAME FILE`.
+const PRELUDE: &str = r#"#!/bin/busybox sh
+export PATH=/bin
+/bin/busybox --install -s /bin
+# PID 1 must not exit, however the script ends.
+trap 'sync; poweroff -f' EXIT
+mkdir -p /proc /dev /tmp
+mount -t proc proc /proc
+mount -t devtmpfs devtmpfs /dev
+keep() { echo "@@ $1 $(base64 "$2" | tr -d '\n')"; }
+"#;
 
-/// How long a guest may take for all its tasks.
-const DEADLINE: Duration = Duration::from_secs(600);
+/// The files that a script has kept, by name.
+pub struct Kept {
+    files: BTreeMap<String, Vec<u8>>,
+    /// All that the console showed, for messages.
+    pub console: String,
+}
 
-/// Boots `kernel` with the helper, and returns its answers to `tasks`, in order.
-/// `name` is that of the log.
-pub fn perform(kernel: &Kernel, name: &str, tasks: &[Task]) -> Result<Vec<Answer>> {
-    let initramfs = initramfs(tasks)?.write(name)?;
+/// Boots `kernel` with the program at /bin/vm_anon_name, runs `script` in a shell
+/// as PID 1, and returns what it has kept.
+pub fn run(kernel: &Kernel, name: &str, script: &str, deadline: Duration) -> Result<Kept> {
+    let initramfs = initramfs(script)?.write(name)?;
     let mut machine = kernel.machine(&initramfs)?;
     machine.name = name.to_owned();
-    let console = machine.run(DEADLINE)?;
-    let answers = answers(&console.text());
-    let answers = answers.with_context(|| format!("see {}", console.log.display()))?;
+    let console = machine.run(deadline)?;
     console.expect_power_off()?;
-    ensure!(
-        answers.len() == tasks.len(),
-        "{} answers to {} tasks, see {}",
-        answers.len(),
-        tasks.len(),
-        console.log.display()
-    );
-    Ok(answers)
+    Kept::of(console.text())
 }
 
-fn answers(text: &str) -> Result<Vec<Answer>> {
-    let lines = text.lines().filter_map(|line| line.strip_prefix(MARK));
-    let mut answers = Vec::new();
-    for line in lines {
-        match serde_json::from_str(line)? {
-            Answer::Trouble(words) => bail!("the helper in the guest failed: {words}"),
-            answer => answers.push(answer),
-        }
-    }
-    Ok(answers)
-}
-
-fn initramfs(tasks: &[Task]) -> Result<Initramfs> {
-    let mut lines = String::new();
-    for task in tasks {
-        lines.push_str(&serde_json::to_string(task)?);
-        lines.push('\n');
-    }
-    let read = |path: PathBuf| {
-        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
+/// An archive with busybox, the program, and `script` as /init behind the prelude.
+pub fn initramfs(script: &str) -> Result<Initramfs> {
+    let busybox = debian::unpack("busybox-static")?;
+    let busybox = ["bin/busybox", "usr/bin/busybox"]
+        .iter()
+        .find_map(|path| fs::read(busybox.join(path)).ok())
+        .context("the package busybox-static has no busybox")?;
+    let program = program::build(Build::Full)?;
+    let program = fs::read(&program).with_context(|| format!("no {}", program.display()))?;
     Ok(Initramfs::new()
-        .file("/init", 0o755, read(helper()?)?)
-        .file(PROGRAM, 0o755, read(program::build(Build::Full)?)?)
-        .file(TASKS, 0o644, lines))
+        .directory("/bin", 0o755)
+        .file("/bin/busybox", 0o755, busybox)
+        .file("/bin/vm_anon_name", 0o755, program)
+        .file("/init", 0o755, format!("{PRELUDE}{script}")))
 }
 
-/// Builds the helper and returns the executable; a second call returns at once.
-pub fn helper() -> Result<PathBuf> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
-    built.clone().map_err(|error| anyhow!(error))
-}
+impl Kept {
+    fn of(console: String) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        for line in console.lines() {
+            let Some((name, content)) = line.strip_prefix("@@ ").and_then(|it| it.split_once(' '))
+            else {
+                continue;
+            };
+            let content = BASE64_STANDARD
+                .decode(content)
+                .with_context(|| format!("{name} was mangled on the console"))?;
+            files.insert(name.to_owned(), content);
+        }
+        Ok(Self { files, console })
+    }
 
-fn build() -> Result<PathBuf> {
-    host::CROSS_LIBC.ensure()?;
-    let mut cargo = program::cross_cargo("build")?;
-    cargo.args(["--package", HELPER, "--features", "helper", "--release"]);
-    cargo.env(program::LINKER_VARIABLE, LINKER);
-    cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
-    // Other flags in the same directory would have the program built anew each time.
-    cargo.env("CARGO_TARGET_DIR", paths::target().join("rig/guest"));
-    program::artifact(cargo, HELPER)
+    /// The bytes kept as `name`.
+    pub fn bytes(&self, name: &str) -> Result<&[u8]> {
+        let file = self.files.get(name).map(Vec::as_slice);
+        file.ok_or_else(|| anyhow!("the guest kept no {name}:\n{}", self.console))
+    }
+
+    /// The same as text.
+    pub fn text(&self, name: &str) -> Result<&str> {
+        std::str::from_utf8(self.bytes(name)?).with_context(|| format!("{name} is no text"))
+    }
 }

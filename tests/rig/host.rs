@@ -76,6 +76,13 @@ pub const RUST_TARGET: Purpose = Purpose {
     },
 };
 
+/// Compiles libFuzzer, which is C++.
+pub const FUZZER: Purpose = Purpose {
+    what: "fuzz",
+    packages: &["g++"],
+    is_met: || on_path(&["c++"]),
+};
+
 impl Purpose {
     /// Makes sure the packages are there.
     pub fn ensure(&self) -> Result<()> {

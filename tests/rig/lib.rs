@@ -5,12 +5,14 @@
 //! in the user's cache directory. The modules, from the outside in:
 //!
 //! - [`qemu`] boots an image, drives its console and says how the boot ended;
+//! - [`guest`] boots a shell with the program beside it, and gets files back;
+//! - [`ordeal`] starts the program inside a guest, often and in hostile surroundings;
 //! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
-//! - [`guest`] starts the program in a booted guest, often and in hostile surroundings;
 //! - [`program`] builds the executable under test, and lints it;
 //! - [`kernels`] is the list of kernels, which and why, and how each is got;
 //! - [`debian`] fetches packages from every suite of Debian without touching
 //!   the machine's own apt;
+//! - [`fuzz`] feeds the program's pure core with bytes from nowhere;
 //! - [`host`] installs the tools all of this runs, or names them;
 //! - [`paths`], [`progress`] and [`tool`] are where files go, what is said
 //!   meanwhile, and how other programs are called.
@@ -18,10 +20,12 @@
 //! The rig knows the program only as a file and its console as bytes.
 
 pub mod debian;
+pub mod fuzz;
 pub mod guest;
 pub mod host;
 pub mod initramfs;
 pub mod kernels;
+pub mod ordeal;
 pub mod paths;
 pub mod program;
 pub mod progress;

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use rig::initramfs::Initramfs;
 use rig::kernels::{self, Kernel};
 use rig::program::{self, Build};
 use rig::qemu::Machine;
-use rig::{paths, tool};
+use rig::{fuzz, paths, tool};
 
 /// How long a boot may take that nobody watches.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -53,6 +53,15 @@ enum Task {
         /// Fetch or build all that the tests need.
         #[arg(long)]
         build: bool,
+    },
+    /// Fuzz the parser, the diff and the options, guided by coverage.
+    Fuzz {
+        /// Which of them; all if none is named.
+        #[arg(value_name = "TARGET", value_parser = fuzz::TARGETS)]
+        targets: Vec<String>,
+        /// How long each.
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u64,
     },
     /// Check the format of all sources, and let clippy look at them.
     Lint,
@@ -110,6 +119,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Initramfs { which, output } => initramfs(&which, output),
         Task::Kernels { build: true } => build_kernels(),
         Task::Kernels { build: false } => list_kernels(),
+        Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Lint => lint(),
     }
 }
@@ -135,7 +145,7 @@ fn run(options: Run) -> Result<()> {
     machine.memory_mib = options.memory.unwrap_or(machine.memory_mib);
     machine.args = options.args;
     let is_attended = stdin().is_terminal();
-    if !is_attended && build == Build::Full {
+    if !is_attended {
         pass_yes(&mut machine.args);
     }
     if options.verbose {
@@ -143,7 +153,7 @@ fn run(options: Run) -> Result<()> {
     }
     match is_attended {
         true => machine.take_over().map(|never| match never {}),
-        false => run_unattended(&machine, build),
+        false => run_unattended(&machine),
     }
 }
 
@@ -157,17 +167,16 @@ fn pass_yes(args: &mut Vec<String>) {
     }
 }
 
-fn run_unattended(machine: &Machine, build: Build) -> Result<()> {
+fn run_unattended(machine: &Machine) -> Result<()> {
     let mut session = machine.boot(DEADLINE)?;
     session.echo();
-    if build == Build::Minimal {
-        // It knows no options.
-        eprintln!("standard input is not a terminal: answering each prompt");
-        while session.expect("Press enter").is_ok() {
-            session.send("\n")?;
-        }
+    let console = session.finish()?;
+    console.expect_power_off()?;
+    // The minimal build does not say with which status it ends.
+    match console.status() {
+        None | Some(0) => Ok(()),
+        Some(status) => bail!("the program ended with status {status}"),
     }
-    session.finish()?.expect_power_off()
 }
 
 fn initramfs(which: &Which, output: Option<PathBuf>) -> Result<()> {
@@ -195,6 +204,14 @@ fn build_kernels() -> Result<()> {
     for kernel in kernels::matrix() {
         let image = kernel.image()?;
         println!("{}", image.path.display());
+    }
+    Ok(())
+}
+
+fn fuzz(targets: &[String], seconds: u64) -> Result<()> {
+    let named = |target: &&str| targets.is_empty() || targets.iter().any(|name| name == *target);
+    for target in fuzz::TARGETS.into_iter().filter(named) {
+        fuzz::run(target, Duration::from_secs(seconds))?;
     }
     Ok(())
 }

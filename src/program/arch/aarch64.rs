@@ -13,14 +13,12 @@
 use core::arch::naked_asm;
 
 /// Where the kernel enters the program: `sp` points to the argument count, 16-byte
-/// aligned; all other registers are zero (`start_thread` in the kernel's
+/// aligned; all other registers are zero, so debuggers stop unwinding here (`start_thread` in the kernel's
 /// `arch/arm64/include/asm/processor.h`, `create_elf_tables` in `fs/binfmt_elf.c`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
     naked_asm!(
-        "mov x29, xzr", // There is no caller: debuggers stop unwinding here.
-        "mov x30, xzr",
         "mov x0, sp", // The initial stack, before Rust moves sp.
         "b {enter}",
         enter = sym crate::start::enter,

@@ -7,33 +7,28 @@
 mod act;
 mod mappings;
 
-use super::{VERSION, release, report, status};
+use super::{VERSION, report, status, texts, up_to_nul};
 use crate::{
     console::Console,
     start::Process,
     sys::{
-        self, Errno, files,
+        self, files,
         memory::{self, End},
     },
 };
 use act::{Actor, Outcome};
+use core::{ffi::CStr, slice};
 use heapless::Vec;
 use linux_raw_sys::system::new_utsname;
 use vm_anon_name::{
     kernel::{Absence, Version},
     options::Options,
-    suite::{Case, Suite},
-    text::{Sink, Value::*},
+    suite::Case,
+    text::{Sink, Value::*, split},
 };
 
-/// The cases, as the build script left them.
-const SUITE: Suite = Suite {
-    pairs: include_bytes!(concat!(env!("OUT_DIR"), "/suite.pairs")),
-    text: include_bytes!(concat!(env!("OUT_DIR"), "/suite.text")),
-};
-
-/// Room for a case, unpacked.
-type CaseText = Vec<u8, 1024>;
+/// Room for the suite, unpacked.
+type Suite = Vec<u8, 20480>;
 
 /// How long a case may take, in seconds. The longest takes two on a slow emulator.
 const PATIENCE: i64 = 30;
@@ -42,144 +37,154 @@ const PATIENCE: i64 = 30;
 struct Surroundings<'a> {
     process: &'a Process,
     release: &'a [u8],
+    version: Version,
     absence: Option<Absence>,
     require: bool,
 }
 
-/// Cases counted by outcome.
-#[derive(Default)]
-struct Totals {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
-}
-
 /// Runs the cases that `options` names, or all, and gives the exit status.
+#[inline(never)] // So that the suite lies on the stack for no other command.
 pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -> u8 {
-    let mut unknown = options.cases.clone();
-    let mut count = 0;
-    each(options, &mut |case| {
-        unknown.retain(|name| name.to_bytes() != case.name);
-        count += 1;
-    });
-    for name in &unknown {
-        let name = [Foreign(name.to_bytes())];
-        console.complain(b"'%': no such case, see check --list", &name);
-    }
-    if !unknown.is_empty() {
-        return status::USAGE;
-    }
-    if options.list {
-        each(options, &mut |case| {
-            console.print(b"%\n", &[Text(case.name)])
-        });
-        return status::FINE;
-    }
-
+    let mut suite = Suite::new();
+    texts::suite(&mut suite);
     let names = files::uname();
-    let release = release(&names);
-    let probe = sys::set_anon_name(&(0..0), None).map_err(Errno::into_raw);
-    let absence = Absence::of(probe, release);
+    if let Some(status) = begin(&suite, options, &names, process.page_size(), console) {
+        return status;
+    }
+    let release = up_to_nul(&names.release);
     let here = Surroundings {
         process,
         release,
-        absence,
+        version: Version::of(release),
+        absence: Absence::of(sys::probe(), release),
         require: options.require,
     };
-    print_head(count, &names, process, console);
-    let mut totals = Totals::default();
-    each(options, &mut |case| {
-        run_case(&here, case, &mut totals, console)
-    });
-    totals.print(console);
-    totals.status()
+    let mut totals = [0; 3];
+    let mut rest: &[u8] = &suite;
+    while let Some(case) = next(&mut rest, &options.cases) {
+        run_case(&here, &case, &mut totals, console);
+    }
+    let [passed, failed, skipped] = totals;
+    let values = [Number(passed), Number(failed), Number(skipped)];
+    let text = b"# Totals: pass:% fail:% xfail:0 xpass:0 skip:% error:0\n";
+    console.print(text, &values);
+    match (passed, failed) {
+        (_, 1..) => status::FAILED,
+        (0, _) => status::LACKING,
+        _ => status::FINE,
+    }
 }
 
-/// Runs the part of a case that is called `name`, in the process that `exec` has
+/// Runs the part of a case that `options` names, in the process that `exec` has
 /// left for it.
+#[inline(never)] // As above.
 pub(crate) fn run_part(process: &Process, options: &Options, console: &mut Console) -> u8 {
-    let mut outcome = Outcome::Failed;
-    each(options, &mut |case| {
-        outcome = Actor::new(process, console).run(case.statements)
-    });
+    let mut suite = Suite::new();
+    texts::suite(&mut suite);
+    let outcome = match next(&mut &*suite, &options.cases) {
+        Some(case) => Actor::new(process, console).run(case.statements),
+        None => Outcome::Failed,
+    };
     outcome as u8
 }
 
-/// Hands each case that `options` names to `with`: all of them, if it names none.
-fn each(options: &Options, with: &mut dyn FnMut(&Case)) {
-    for packed in SUITE.cases() {
-        let mut text = CaseText::new();
-        SUITE.unpack(packed, &mut text);
-        let case = Case::of(&text);
-        let named = options
-            .cases
-            .iter()
-            .any(|name| name.to_bytes() == case.name);
-        if named || options.cases.is_empty() && !case.is_part() {
-            with(&case);
+/// Takes the next case off `suite` that one of `names` names; of all that are no
+/// parts, if there are no names.
+fn next<'a>(suite: &mut &'a [u8], names: &[&CStr]) -> Option<Case<'a>> {
+    while !suite.is_empty() {
+        let (line, behind) = split(suite, b'\n');
+        *suite = behind;
+        let case = Case::of(line);
+        let mut wanted = names.is_empty() && !case.is_part();
+        for name in names {
+            wanted |= name.to_bytes() == case.name;
+        }
+        if wanted {
+            return Some(case);
         }
     }
+    None
 }
 
-fn print_head(
-    count: u64,
-    names: &Result<new_utsname, Errno>,
-    process: &Process,
+/// Prints the head of the report. Gives the exit status if there will be none:
+/// if a name is unknown, or all was to list the cases.
+fn begin(
+    suite: &[u8],
+    options: &Options,
+    names: &new_utsname,
+    page: usize,
     console: &mut Console,
-) {
-    console.print(
-        b"KTAP version 1\n1..%\n# %# ",
-        &[Number(count), Text(VERSION.as_bytes())],
-    );
-    if let Ok(names) = names {
-        for field in [
-            &names.sysname,
-            &names.release,
-            &names.version,
-            &names.machine,
-        ] {
-            console.print(b"% ", &[Foreign(super::up_to_nul(field))]);
+) -> Option<u8> {
+    let mut all_known = true;
+    for name in &options.cases {
+        if next(&mut &*suite, slice::from_ref(name)).is_none() {
+            all_known = false;
+            let name = [Foreign(name.to_bytes())];
+            console.complain(b"'%': no such case, see check --list", &name);
         }
     }
-    console.print(b"\n# page size %\n", &[Number(process.page_size() as u64)]);
+    if !all_known {
+        return Some(status::USAGE);
+    }
+    let mut count = 0;
+    let mut rest = suite;
+    while let Some(case) = next(&mut rest, &options.cases) {
+        count += 1;
+        if options.list {
+            console.print(b"%\n", &[Text(case.name)]);
+        }
+    }
+    if options.list {
+        return Some(status::FINE);
+    }
+    let values = [
+        Number(count),
+        Text(VERSION.as_bytes()),
+        Foreign(up_to_nul(&names.sysname)),
+        Foreign(up_to_nul(&names.release)),
+        Foreign(up_to_nul(&names.version)),
+        Foreign(up_to_nul(&names.machine)),
+        Number(page as u64),
+    ];
+    let text = b"KTAP version 1\n1..%\n# %# % % % % \n# page size %\n";
+    console.print(text, &values);
+    None
 }
 
-fn run_case(here: &Surroundings, case: &Case, totals: &mut Totals, console: &mut Console) {
-    let version = Version::of(here.release);
-    let wrong_version = version < case.since || version >= case.before;
-    let outcome = if here.absence.is_some() && here.require {
-        Outcome::Failed
-    } else if here.absence.is_some() || wrong_version {
-        Outcome::Skipped
-    } else {
-        run_in_child(here.process, case, console)
+fn run_case(here: &Surroundings, case: &Case, totals: &mut [u64; 3], console: &mut Console) {
+    let fits = case.since <= here.version && here.version < case.before;
+    let outcome = match here.absence {
+        Some(_) if here.require => Outcome::Failed,
+        None if fits => run_in_child(here.process, case, console),
+        _ => Outcome::Skipped,
     };
-    let (word, line): (&[u8], &[u8]) = match outcome {
-        Outcome::Passed => (b"pass", b"ok"),
-        Outcome::Failed => (b"fail", b"not ok"),
-        Outcome::Skipped => (b"skip", b"ok"),
+    let (word, line, place): (&[u8], &[u8], usize) = match outcome {
+        Outcome::Passed => (b"pass", b"ok", 0),
+        Outcome::Failed => (b"fail", b"not ok", 1),
+        Outcome::Skipped => (b"skip", b"ok", 2),
     };
-    let number = Number(totals.count(outcome));
+    if let Some(total) = totals.get_mut(place) {
+        *total += 1;
+    }
+    let number = Number(totals.iter().sum());
     let name = Text(case.name);
     let text = b"# vm_anon_name: %: %\n% % %";
     console.print(text, &[name, Text(word), Text(line), number, name]);
     if outcome == Outcome::Skipped {
         console.put(b" # SKIP ");
-    }
-    match here.absence {
-        Some(absence) if outcome == Outcome::Skipped => absence.explain(here.release, console),
-        None if wrong_version => {
-            let (text, version): (&[u8], _) = if version < case.since {
-                (b"since Linux %.%", case.since)
-            } else {
-                (b"before Linux %.%", case.before)
-            };
-            console.print(text, &[Number(version.0.into()), Number(version.1.into())]);
+        match here.absence {
+            Some(absence) => absence.explain(here.release, console),
+            None if fits => console.put(b"what it needs is not in this kernel"),
+            None => {
+                let (word, version): (&[u8], _) = if here.version < case.since {
+                    (b"since", case.since)
+                } else {
+                    (b"before", case.before)
+                };
+                let (major, minor) = (Number(version.0.into()), Number(version.1.into()));
+                console.print(b"% Linux %.%", &[Text(word), major, minor]);
+            }
         }
-        None if outcome == Outcome::Skipped => {
-            console.put(b"what it needs is not in this kernel");
-        }
-        _ => {}
     }
     console.put(b"\n");
 }
@@ -213,38 +218,5 @@ fn explain_end(end: &End, console: &mut Console) {
             console.print(b"#   killed by signal %\n", &[Number((*signal).into())]);
         }
         End::Hung => console.put(b"#   it hung and was killed\n"),
-    }
-}
-
-impl Totals {
-    /// Counts one case, and gives its number.
-    fn count(&mut self, outcome: Outcome) -> u64 {
-        match outcome {
-            Outcome::Passed => self.passed += 1,
-            Outcome::Failed => self.failed += 1,
-            Outcome::Skipped => self.skipped += 1,
-        }
-        self.passed + self.failed + self.skipped
-    }
-
-    /// The line that ends a kselftest.
-    fn print(&self, console: &mut Console) {
-        let values = [
-            Number(self.passed),
-            Number(self.failed),
-            Number(self.skipped),
-        ];
-        console.print(
-            b"# Totals: pass:% fail:% xfail:0 xpass:0 skip:% error:0\n",
-            &values,
-        );
-    }
-
-    fn status(&self) -> u8 {
-        match self {
-            Totals { failed: 1.., .. } => status::FAILED,
-            Totals { passed: 0, .. } => status::LACKING,
-            _ => status::FINE,
-        }
     }
 }

@@ -1,11 +1,11 @@
 //! `probe`: one line, and an exit status, on what this kernel can name.
 
-use super::{release, report, snapshot::Snapshot};
+use super::{report, snapshot::Snapshot, up_to_nul};
 use crate::{
     console::Console,
     start::Process,
     sys::{
-        self, Errno, Result, files,
+        self, Memory, Result, files,
         memory::{self, End},
     },
 };
@@ -36,9 +36,10 @@ const NAMES_SHARED: u8 = 0x10;
 const HAS_QUERY: u8 = 0x20;
 
 /// Finds out, prints the line unless `quiet`, and gives the exit status.
+#[inline(never)] // So that the snapshot is on the stack for no other command.
 pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     let names = files::uname();
-    let release = release(&names);
+    let release = up_to_nul(&names.release);
     let page = process.page_size();
     // In a child, because a seccomp filter may kill whoever makes the call.
     let end = memory::in_child(PATIENCE, &mut || try_it(release, page));
@@ -71,7 +72,7 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
                 }
                 Ok(End::Hung) => console.put(b": the call does not return"),
                 _ => {
-                    if let Err(errno) = zero_probe() {
+                    if let Err(errno) = sys::set_anon_name(Memory::NONE, None) {
                         report::number(console, errno);
                     }
                 }
@@ -85,14 +86,9 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     finding as u8
 }
 
-/// The call that names nothing, and succeeds where the feature is.
-fn zero_probe() -> Result {
-    sys::set_anon_name(&(0..0), None)
-}
-
 /// Makes the call, then looks whether it did what it said.
 fn try_it(release: &[u8], page: usize) -> u8 {
-    match Absence::of(zero_probe().map_err(Errno::into_raw), release) {
+    match Absence::of(sys::probe(), release) {
         None => {}
         Some(Absence::TooOld) => return Finding::TooOld as u8,
         Some(Absence::BuiltWithout) => return Finding::BuiltWithout as u8,
@@ -101,7 +97,7 @@ fn try_it(release: &[u8], page: usize) -> u8 {
     let Ok(memory) = sys::mmap(0, page, false) else {
         return Finding::Failed as u8;
     };
-    if sys::set_anon_name(&memory, Some(c"probe")).is_err() {
+    if sys::set_anon_name(memory, Some(c"probe")).is_err() {
         return Finding::Blocked as u8;
     }
     let address = memory.start as u64;
@@ -112,7 +108,7 @@ fn try_it(release: &[u8], page: usize) -> u8 {
     };
     let shared = sys::mmap(0, page, true);
     if shared
-        .and_then(|shared| sys::set_anon_name(&shared, Some(c"probe")))
+        .and_then(|shared| sys::set_anon_name(shared, Some(c"probe")))
         .is_ok()
     {
         found |= NAMES_SHARED;

@@ -14,7 +14,7 @@ pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8], values: 
     console.begin_complaint();
     console.print(what, values);
     number(console, errno);
-    let meaning = errno::meaning(errno.into_raw());
+    let meaning = errno::meaning(errno.number());
     if !meaning.is_empty() {
         console.print(b": %", &[Text(meaning)]);
     }
@@ -23,7 +23,7 @@ pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8], values: 
 
 /// Appends `: EINVAL (22)`.
 pub(crate) fn number(out: &mut dyn Sink, errno: Errno) {
-    let number = errno.into_raw();
+    let number = errno.number();
     out.print(
         b": % (%)",
         &[Text(errno::name(number)), Number(number as u64)],

@@ -2,8 +2,10 @@
 
 use crate::sys::{Errno, Result, files};
 use heapless::Vec;
-use linux_raw_sys::general::O_RDONLY;
+use linux_raw_sys::{errno, general::O_RDONLY};
 use vm_anon_name::maps::Vma;
+
+const EOVERFLOW: Errno = Errno::new(errno::EOVERFLOW);
 
 /// Room for the maps of the stages. They are about ten lines; the longest line is
 /// that of the executable, whose path may have 4096 bytes.
@@ -13,7 +15,7 @@ pub(crate) const ROOM: usize = 8192;
 pub(crate) struct Snapshot(Vec<u8, ROOM>);
 
 impl Snapshot {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Snapshot(Vec::new())
     }
 
@@ -31,11 +33,7 @@ impl Snapshot {
         let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
         let ended = files::read_to_end(maps, &mut self.0);
         files::close(maps)?;
-        let result = if ended? {
-            Ok(())
-        } else {
-            Err(Errno::EOVERFLOW)
-        };
+        let result = if ended? { Ok(()) } else { Err(EOVERFLOW) };
         if result.is_err() {
             self.0.clear();
         }

@@ -1,6 +1,6 @@
 //! What the program needs around it: a console, `/proc`, and some stack.
 
-use super::{report, snapshot};
+use super::{report, snapshot, texts};
 use crate::{
     console::Console,
     start::Process,
@@ -8,7 +8,7 @@ use crate::{
 };
 use core::ffi::CStr;
 use linux_raw_sys::general::{O_NOCTTY, O_RDWR};
-use vm_anon_name::text::Value::Number;
+use vm_anon_name::{options::Command, text::Value::Number};
 
 /// Where a console may be, best first: the kernel's own choice, arm64's first
 /// serial lines, and the kernel log, which takes what is written at least.
@@ -29,10 +29,7 @@ pub(crate) fn prepare(console: &mut Console) {
 
 /// Opens what is closed of descriptors 0, 1 and 2 on a console.
 fn open_standard() {
-    let mut missing = files::standard()
-        .filter(|file| files::is_closed(*file))
-        .peekable();
-    if missing.peek().is_none() {
+    if !files::STANDARD.into_iter().any(files::is_closed) {
         return;
     }
     // Without a node for the console, a devtmpfs has one.
@@ -42,8 +39,10 @@ fn open_standard() {
     }) else {
         return; // There is nowhere to say so.
     };
-    for file in missing {
-        let _ = files::duplicate_to(terminal, file);
+    for file in files::STANDARD {
+        if files::is_closed(file) {
+            let _ = files::duplicate_to(terminal, file);
+        }
     }
     let _ = files::close(terminal);
 }
@@ -55,19 +54,23 @@ fn open_console() -> Option<Descriptor> {
 }
 
 /// What the program may need of the stack, in bytes: the four snapshots, and as
-/// much again for everything else.
+/// much again for everything else but what unpacking takes.
 const STACK: u64 = 2 * 4 * snapshot::ROOM as u64;
 
-/// Whether there is as much stack as the program may need; complains if not.
-pub(crate) fn stack_suffices(process: &Process, console: &mut Console) -> bool {
+/// Whether there is as much stack as `command` may need; complains if not.
+pub(crate) fn stack_suffices(command: Command, process: &Process, console: &mut Console) -> bool {
+    let needed = match command {
+        Command::Help | Command::Check => STACK + texts::STACK,
+        _ => STACK,
+    };
     let limit = files::stack_limit().unwrap_or(u64::MAX);
     let left = limit.saturating_sub(process.stack_used() as u64);
-    if left < STACK {
-        let values = [Number(left / 1024), Number(STACK / 1024)];
+    if left < needed {
+        let values = [Number(left / 1024), Number(needed / 1024)];
         console.complain(
             b"the stack limit leaves % KiB, % are needed: see ulimit -s",
             &values,
         );
     }
-    left >= STACK
+    left >= needed
 }

@@ -1,12 +1,12 @@
 //! Watches the stages: what each changed in the maps, and why a call failed.
 
-use super::{output::Directory, release, report, snapshot::Snapshot, status};
+use super::{output::Directory, report, snapshot::Snapshot, status, up_to_nul};
 use crate::{
     console::Console,
-    stages::{Call, Plan, Stage, Watch},
-    sys::{self, Errno, files},
+    stages::{Plan, Stage, Watch},
+    sys::{self, Errno, Memory, files},
 };
-use core::ops::Range;
+use core::ffi::CStr;
 use vm_anon_name::{
     diff,
     kernel::Refusal,
@@ -28,18 +28,23 @@ pub(crate) struct Watcher<'a> {
     /// Where to write the snapshots.
     output: Option<Directory>,
     /// The maps at each stage.
-    snapshots: [Snapshot; 4],
+    snapshots: &'a mut [Snapshot; 4],
     /// The worst that has happened, as an exit status.
     exit: u8,
 }
 
 impl<'a> Watcher<'a> {
-    pub(crate) fn new(plan: &'a Plan, options: &Options, console: &mut Console) -> Self {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        options: &Options,
+        snapshots: &'a mut [Snapshot; 4],
+        console: &mut Console,
+    ) -> Self {
         let mut watcher = Watcher {
             plan,
             shows: !options.quiet,
             output: None,
-            snapshots: [const { Snapshot::new() }; 4],
+            snapshots,
             exit: status::FINE,
         };
         if let Some(path) = options.output {
@@ -52,9 +57,9 @@ impl<'a> Watcher<'a> {
     }
 
     /// Compares the last maps with the first, and gives the exit status.
-    pub(crate) fn finish(mut self, console: &mut Console) -> u8 {
+    pub(crate) fn finish(&mut self, console: &mut Console) -> u8 {
         if self.shows {
-            let [first, _, _, last] = &self.snapshots;
+            let [first, _, _, last] = &*self.snapshots;
             if !first.bytes().is_empty() && !last.bytes().is_empty() {
                 let same = first.bytes() == last.bytes();
                 console.put(if same {
@@ -77,7 +82,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// Takes the snapshot of `stage`, and writes it out if that is wanted.
-    fn take(&mut self, stage: Stage, console: &mut Console) {
+    fn take(&mut self, stage: Stage, file: &CStr, console: &mut Console) {
         let Some(snapshot) = self.snapshots.get_mut(stage as usize) else {
             return;
         };
@@ -85,9 +90,9 @@ impl<'a> Watcher<'a> {
             return self.fail(console, errno, b"/proc/self/maps", &[]);
         }
         if let Some(output) = &self.output
-            && let Err(errno) = output.write(stage.file(), snapshot.bytes())
+            && let Err(errno) = output.write(file, snapshot.bytes())
         {
-            self.fail(console, errno, b"%", &[Text(stage.file().to_bytes())]);
+            self.fail(console, errno, b"%", &[Text(file.to_bytes())]);
         }
     }
 
@@ -116,14 +121,14 @@ impl<'a> Watcher<'a> {
     }
 
     /// Checks that the kernel, which accepted the name of `memory`, shows it.
-    fn verify(&mut self, memory: &Range<usize>, console: &mut Console) {
-        let [_, _, now, _] = &self.snapshots;
+    fn verify(&mut self, memory: Memory, console: &mut Console) {
+        let [_, _, now, _] = &*self.snapshots;
         let name = self.plan.name.to_bytes();
         let found = now
             .vmas()
             .find(|vma| (vma.start..vma.end).contains(&(memory.start as u64)));
         if now.bytes().is_empty()
-            || found.is_some_and(|vma| vma.end >= memory.end as u64 && vma.name() == Some(name))
+            || found.is_some_and(|vma| vma.end >= memory.end() as u64 && vma.name() == Some(name))
         {
             return;
         }
@@ -133,12 +138,12 @@ impl<'a> Watcher<'a> {
     }
 
     /// Finds out why `memory` could not be named, and says so.
-    fn explain(&mut self, memory: &Range<usize>, errno: Errno, console: &mut Console) {
+    fn explain(&mut self, memory: Memory, errno: Errno, console: &mut Console) {
         let name = self.plan.name.to_bytes();
-        let probe = sys::set_anon_name(&(0..0), None).map_err(Errno::into_raw);
+        let probe = sys::probe();
         let names = files::uname();
-        let release = release(&names);
-        let refusal = Refusal::of(errno.into_raw(), probe, release, name, self.plan.shared);
+        let release = up_to_nul(&names.release);
+        let refusal = Refusal::of(errno.number(), probe, release, name, self.plan.shared);
         let exit = if refusal.is_lack() {
             status::LACKING
         } else {
@@ -150,7 +155,7 @@ impl<'a> Watcher<'a> {
             self.exit
         };
         console.begin_complaint();
-        let (start, length) = (Address(memory.start as u64), Number(memory.len() as u64));
+        let (start, length) = (Address(memory.start as u64), Number(memory.length as u64));
         let text = b"prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, %, %, \"%\")";
         console.print(text, &[start, length, Foreign(name)]);
         report::number(console, errno);
@@ -163,41 +168,34 @@ impl<'a> Watcher<'a> {
 }
 
 impl Watch for Watcher<'_> {
-    fn reached(&mut self, stage: Stage, named: Option<&Range<usize>>, console: &mut Console) {
+    fn reached(&mut self, stage: Stage, file: &CStr, named: Memory, console: &mut Console) {
         if !self.shows && self.output.is_none() {
             return;
         }
-        self.take(stage, console);
+        self.take(stage, file, console);
         if self.shows && stage != Stage::Start {
             self.show(stage, console);
         }
-        if let Some(memory) = named {
-            self.verify(memory, console);
+        if named != Memory::NONE {
+            self.verify(named, console);
         }
     }
 
-    fn failed(&mut self, call: Call, errno: Errno, console: &mut Console) {
-        match call {
-            Call::Name(memory) => self.explain(memory, errno, console),
-            Call::Mmap(length) => {
-                self.fail(console, errno, b"mmap of % bytes", &[Number(length as u64)]);
-            }
-            Call::Munmap(memory) => {
-                self.fail(
-                    console,
-                    errno,
-                    b"munmap at %",
-                    &[Address(memory.start as u64)],
-                );
-            }
-            Call::ReadEnter => {
-                self.fail(
-                    console,
-                    errno,
-                    b"standard input, so there are no more pauses",
-                    &[],
-                );
-            }
-        }
+    fn mmap_failed(&mut self, length: usize, errno: Errno, console: &mut Console) {
+        self.fail(console, errno, b"mmap of % bytes", &[Number(length as u64)]);
+    }
+
+    fn name_failed(&mut self, memory: Memory, errno: Errno, console: &mut Console) {
+        self.explain(memory, errno, console);
+    }
+
+    fn munmap_failed(&mut self, memory: Memory, errno: Errno, console: &mut Console) {
+        let start = Address(memory.start as u64);
+        self.fail(console, errno, b"munmap at %", &[start]);
+    }
+
+    fn read_failed(&mut self, errno: Errno, console: &mut Console) {
+        let text = b"standard input, so there are no more pauses";
+        self.fail(console, errno, text, &[]);
     }
 }

@@ -5,15 +5,19 @@
 //! As in [`sys`](super): each block says why the kernel may read or write there.
 #![allow(unsafe_code)]
 
-use super::{Descriptor, Errno, Result, STDERR, STDIN, STDOUT, patiently};
+use super::{Descriptor, Errno, Result, STDERR, STDIN, STDOUT, transfer};
 use core::{
     ffi::{CStr, c_char},
     mem::MaybeUninit,
     ptr,
 };
 use heapless::VecView;
-use linux_raw_sys::{general::*, system::new_utsname};
-use syscalls::{Sysno, syscall};
+use linux_raw_sys::{errno, general::*, system::new_utsname};
+use syscalls::{Sysno, raw_syscall};
+
+const EBADF: Errno = Errno::new(errno::EBADF);
+const EBUSY: Errno = Errno::new(errno::EBUSY);
+const EEXIST: Errno = Errno::new(errno::EEXIST);
 
 /// `openat(2)` below `directory`, or the working directory.
 ///
@@ -23,7 +27,7 @@ pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Re
     let at = directory.map_or(AT_FDCWD, |directory| directory.0);
     let flags = flags | O_CLOEXEC;
     // SAFETY: The kernel reads `path` up to its NUL.
-    let file = unsafe { syscall!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
+    let file = unsafe { call!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
     let file = Descriptor(file as i32);
     if file.0 > STDERR.0 {
         return Ok(file);
@@ -36,32 +40,30 @@ pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Re
 /// `fcntl(2)`: the lowest free number from `least` on becomes `file` too.
 fn duplicate(file: Descriptor, least: i32) -> Result<Descriptor> {
     // SAFETY: No memory is involved.
-    let moved = unsafe { syscall!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, least) }?;
+    let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, least) }?;
     Ok(Descriptor(moved as i32))
 }
 
 /// `dup3(2)`: the number `to` becomes `file` too, and is kept by [`exec`].
 pub(crate) fn duplicate_to(file: Descriptor, to: Descriptor) -> Result {
     // SAFETY: No memory is involved.
-    unsafe { syscall!(Sysno::dup3, file.0, to.0, 0) }.map(drop)
+    unsafe { call!(Sysno::dup3, file.0, to.0, 0) }.map(drop)
 }
 
 /// `fcntl(2)`: whether nothing is open under the number `file`.
 pub(crate) fn is_closed(file: Descriptor) -> bool {
     // SAFETY: No memory is involved.
-    let flags = unsafe { syscall!(Sysno::fcntl, file.0, F_GETFD, 0) };
-    flags == Err(Errno::EBADF)
+    let flags = unsafe { call!(Sysno::fcntl, file.0, F_GETFD, 0) };
+    flags == Err(EBADF)
 }
 
 /// Standard input, output and error.
-pub(crate) fn standard() -> impl Iterator<Item = Descriptor> {
-    [STDIN, STDOUT, STDERR].into_iter()
-}
+pub(crate) const STANDARD: [Descriptor; 3] = [STDIN, STDOUT, STDERR];
 
 /// `close(2)`. The number is free afterwards, whatever the result.
 pub(crate) fn close(file: Descriptor) -> Result {
     // SAFETY: No memory is involved, and the program keeps no second owner.
-    unsafe { syscall!(Sysno::close, file.0) }.map(drop)
+    unsafe { call!(Sysno::close, file.0) }.map(drop)
 }
 
 /// `execve(2)`: `path`, with itself as the only word. Returns only on failure.
@@ -69,7 +71,7 @@ pub(crate) fn exec(path: &CStr, environment: *const *const c_char) -> Errno {
     let words = [path.as_ptr(), ptr::null()];
     // SAFETY: The kernel reads `path` and `words`, which end in NUL and NULL, and
     // `environment`, which is the one this program was given.
-    let result = unsafe { syscall!(Sysno::execve, path.as_ptr(), words.as_ptr(), environment) };
+    let result = unsafe { call!(Sysno::execve, path.as_ptr(), words.as_ptr(), environment) };
     result.err().unwrap_or(Errno::EIO)
 }
 
@@ -88,10 +90,8 @@ pub(crate) fn read_to_end(from: Descriptor, buffer: &mut VecView<u8>) -> Result<
 pub(crate) fn read(from: Descriptor, buffer: &mut VecView<u8>) -> Result<usize> {
     let room = buffer.capacity() - buffer.len();
     let start = buffer.as_mut_ptr().wrapping_add(buffer.len());
-    let read = patiently(from, POLLIN, || {
-        // SAFETY: The kernel writes at most the `room` bytes behind what is there.
-        unsafe { syscall!(Sysno::read, from.0, start, room) }
-    })?;
+    // SAFETY: The kernel writes at most the `room` bytes behind what is there.
+    let read = unsafe { transfer(Sysno::read, from, start, room) }?;
     let length = buffer.len() + read.min(room);
     // SAFETY: The kernel has written so many bytes of the room behind the rest.
     unsafe { buffer.set_len(length) };
@@ -102,7 +102,7 @@ pub(crate) fn read(from: Descriptor, buffer: &mut VecView<u8>) -> Result<usize> 
 pub(crate) fn rename(directory: Descriptor, from: &CStr, to: &CStr) -> Result {
     // SAFETY: The kernel reads both names up to their NULs.
     unsafe {
-        syscall!(
+        call!(
             Sysno::renameat2,
             directory.0,
             from.as_ptr(),
@@ -118,17 +118,17 @@ pub(crate) fn rename(directory: Descriptor, from: &CStr, to: &CStr) -> Result {
 pub(crate) fn unlink(directory: Option<Descriptor>, name: &CStr) -> Result {
     let at = directory.map_or(AT_FDCWD, |directory| directory.0);
     // SAFETY: The kernel reads `name` up to its NUL.
-    unsafe { syscall!(Sysno::unlinkat, at, name.as_ptr(), 0) }.map(drop)
+    unsafe { call!(Sysno::unlinkat, at, name.as_ptr(), 0) }.map(drop)
 }
 
 /// `mkdirat(2)` and `mount(2)`: mounts a `kind` at `place`, which is made if it is
 /// not there. What is mounted already stays.
 pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
     // SAFETY: The kernel reads `place` up to its NUL.
-    let made = unsafe { syscall!(Sysno::mkdirat, AT_FDCWD, place.as_ptr(), 0o755) };
+    let made = unsafe { call!(Sysno::mkdirat, AT_FDCWD, place.as_ptr(), 0o755) };
     // SAFETY: The kernel reads the three names up to their NULs; there is no data.
     let mounted = unsafe {
-        syscall!(
+        call!(
             Sysno::mount,
             kind.as_ptr(),
             place.as_ptr(),
@@ -138,19 +138,19 @@ pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
         )
     };
     match (made, mounted) {
-        (_, Ok(_) | Err(Errno::EBUSY)) => Ok(()),
-        (Err(errno), _) if errno != Errno::EEXIST => Err(errno),
+        (_, Ok(_) | Err(EBUSY)) => Ok(()),
+        (Err(errno), _) if errno != EEXIST => Err(errno),
         (_, Err(errno)) => Err(errno),
     }
 }
 
-/// `uname(2)`: the kernel's names for itself.
-pub(crate) fn uname() -> Result<new_utsname> {
-    let mut names = MaybeUninit::<new_utsname>::uninit();
+/// `uname(2)`: the kernel's names for itself; empty if it gives none.
+pub(crate) fn uname() -> new_utsname {
+    let mut names = MaybeUninit::<new_utsname>::zeroed();
     // SAFETY: The kernel writes a `new_utsname`.
-    unsafe { syscall!(Sysno::uname, names.as_mut_ptr()) }?;
-    // SAFETY: It succeeded, so it did.
-    Ok(unsafe { names.assume_init() })
+    let _ = unsafe { call!(Sysno::uname, names.as_mut_ptr()) };
+    // SAFETY: All of it are bytes, which are 0 if the kernel has not written them.
+    unsafe { names.assume_init() }
 }
 
 /// `prlimit64(2)`: the soft limit on the size of the stack, in bytes.
@@ -161,7 +161,7 @@ pub(crate) fn stack_limit() -> Result<u64> {
     };
     // SAFETY: The kernel writes `limit`, and reads no new one.
     unsafe {
-        syscall!(
+        call!(
             Sysno::prlimit64,
             0,
             RLIMIT_STACK,
@@ -179,7 +179,7 @@ pub(crate) fn ignore_sigpipe() -> Result {
     let action = [SIG_IGN, 0, 0, 0];
     // SAFETY: The kernel reads `action` and writes no old one.
     unsafe {
-        syscall!(
+        call!(
             Sysno::rt_sigaction,
             SIGPIPE,
             action.as_ptr(),

@@ -15,10 +15,14 @@ use core::{
     ptr,
 };
 use linux_raw_sys::{
+    errno,
     general::*,
     prctl::{PR_SET_TAGGED_ADDR_CTRL, PR_SET_VMA, PR_TAGGED_ADDR_ENABLE},
 };
-use syscalls::{Sysno, syscall};
+use syscalls::{Sysno, raw_syscall};
+
+const EFAULT: Errno = Errno::new(errno::EFAULT);
+const EPERM: Errno = Errno::new(errno::EPERM);
 
 /// What became of a child.
 pub(crate) enum End {
@@ -35,7 +39,7 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<End
     // The signal of the child's end is kept for `wait_for` to take.
     // SAFETY: The kernel reads the 8 bytes of the set.
     unsafe {
-        syscall!(
+        call!(
             Sysno::rt_sigprocmask,
             SIG_BLOCK,
             &raw const children,
@@ -44,10 +48,10 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<End
         )
     }?;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory.
-    let pid = unsafe { syscall!(Sysno::clone, SIGCHLD, 0, 0, 0, 0) }?;
+    let pid = unsafe { call!(Sysno::clone, SIGCHLD, 0, 0, 0, 0) }?;
     if pid == 0 {
         // SAFETY: No memory is involved.
-        let _ = unsafe { syscall!(Sysno::setpgid, 0, 0) };
+        let _ = unsafe { call!(Sysno::setpgid, 0, 0) };
         super::exit(work());
     }
     wait_for(pid, seconds)
@@ -72,7 +76,7 @@ pub(crate) fn in_sharing_child(
     let pid = crate::arch::clone_on(flags, bottom + stack, start, (&raw mut work).cast());
     match usize::try_from(pid) {
         Ok(pid) => wait_for(pid, seconds),
-        Err(_) => Err(Errno::new(-pid as i32)),
+        Err(_) => Err(Errno::new(-pid as u32)),
     }
 }
 
@@ -92,7 +96,7 @@ fn wait_for(pid: usize, seconds: i64) -> Result<End> {
     // Its group, with the children it has, and itself if it has none yet.
     for target in [(pid as isize).wrapping_neg(), pid as isize] {
         // SAFETY: No memory of this process is involved.
-        let _ = unsafe { syscall!(Sysno::kill, target, SIGKILL) };
+        let _ = unsafe { call!(Sysno::kill, target, SIGKILL) };
     }
     for _ in 0..super::PATIENCE {
         if wait4(pid, 0)?.is_some() {
@@ -107,7 +111,7 @@ fn wait4(pid: usize, options: u32) -> Result<Option<u32>> {
     let mut status = 0u32;
     // SAFETY: The kernel writes `status`.
     let ended = unsafe {
-        syscall!(
+        call!(
             Sysno::wait4,
             pid,
             &raw mut status,
@@ -127,7 +131,7 @@ fn is_signalled(seconds: i64) -> bool {
     let time = [seconds, 0];
     // SAFETY: The kernel reads the 8 bytes of the set, and the time.
     let signal = unsafe {
-        syscall!(
+        call!(
             Sysno::rt_sigtimedwait,
             &raw const children,
             ptr::null::<u8>(),
@@ -151,22 +155,22 @@ pub(crate) fn name_raw(
     // SAFETY: With this option the kernel reads at `name` if it can; whichever
     // memory gets the name keeps its content. No other option is PR_SET_VMA plus
     // a multiple of 2^32, to which the kernel shortens it.
-    unsafe { syscall!(Sysno::prctl, option, attribute, address, length, name) }.map(drop)
+    unsafe { call!(Sysno::prctl, option, attribute, address, length, name) }.map(drop)
 }
 
 /// `prctl(2)`: from now on, pointers may have a tag in their top byte.
 pub(crate) fn allow_tags() -> Result {
     let option = PR_SET_TAGGED_ADDR_CTRL;
     // SAFETY: It only widens what the kernel accepts.
-    unsafe { syscall!(Sysno::prctl, option, PR_TAGGED_ADDR_ENABLE, 0, 0, 0) }.map(drop)
+    unsafe { call!(Sysno::prctl, option, PR_TAGGED_ADDR_ENABLE, 0, 0, 0) }.map(drop)
 }
 
 /// `setresuid(2)`: becomes an ordinary user, for good, if it is none yet.
 pub(crate) fn drop_privileges() -> Result {
     const USER: u32 = 1000;
     // SAFETY: No memory is involved.
-    match unsafe { syscall!(Sysno::setresuid, USER, USER, USER) } {
-        Ok(_) | Err(Errno::EPERM) => Ok(()),
+    match unsafe { call!(Sysno::setresuid, USER, USER, USER) } {
+        Ok(_) | Err(EPERM) => Ok(()),
         Err(errno) => Err(errno),
     }
 }
@@ -174,7 +178,7 @@ pub(crate) fn drop_privileges() -> Result {
 /// `brk(2)`: where the heap ends, after asking for the end to be `end`.
 pub(crate) fn brk(end: u64) -> u64 {
     // SAFETY: Nothing in this program is on the heap.
-    unsafe { syscall!(Sysno::brk, end) }.unwrap_or_default() as u64
+    unsafe { raw_syscall!(Sysno::brk, end) as u64 }
 }
 
 /// `execve(2)` of the program itself, with `words`. Returns only on failure.
@@ -187,7 +191,7 @@ pub(crate) fn exec_self(words: &[&CStr; 3]) -> Errno {
     ];
     let path = c"/proc/self/exe".as_ptr();
     // SAFETY: The kernel reads `path` and `words`, which end in NUL and NULL.
-    let result = unsafe { syscall!(Sysno::execve, path, words.as_ptr(), ptr::null::<u8>()) };
+    let result = unsafe { call!(Sysno::execve, path, words.as_ptr(), ptr::null::<u8>()) };
     result.err().unwrap_or(Errno::EIO)
 }
 
@@ -195,9 +199,9 @@ pub(crate) fn exec_self(words: &[&CStr; 3]) -> Errno {
 pub(crate) fn memfd(flags: Option<u32>) -> Result<Descriptor> {
     let file = match flags {
         // SAFETY: The kernel reads the name up to its NUL.
-        Some(flags) => unsafe { syscall!(Sysno::memfd_create, c"m".as_ptr(), flags) },
+        Some(flags) => unsafe { call!(Sysno::memfd_create, c"m".as_ptr(), flags) },
         // SAFETY: No memory is involved.
-        None => unsafe { syscall!(Sysno::memfd_secret, 0) },
+        None => unsafe { call!(Sysno::memfd_secret, 0) },
     }?;
     Ok(Descriptor(file as i32))
 }
@@ -205,7 +209,7 @@ pub(crate) fn memfd(flags: Option<u32>) -> Result<Descriptor> {
 /// `ftruncate(2)`.
 pub(crate) fn set_length(file: Descriptor, length: u64) -> Result {
     // SAFETY: No memory is involved: the file is not mapped yet.
-    unsafe { syscall!(Sysno::ftruncate, file.0, length) }.map(drop)
+    unsafe { call!(Sysno::ftruncate, file.0, length) }.map(drop)
 }
 
 /// `fstatfs(2)`: whether `file` is in a tmpfs.
@@ -213,7 +217,7 @@ pub(crate) fn is_in_tmpfs(file: Descriptor) -> bool {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
     let mut status = [0u64; 15]; // A `struct statfs`; its first word is the type.
     // SAFETY: The kernel writes `status`.
-    let result = unsafe { syscall!(Sysno::fstatfs, file.0, status.as_mut_ptr()) };
+    let result = unsafe { call!(Sysno::fstatfs, file.0, status.as_mut_ptr()) };
     result.is_ok() && status[0] == TMPFS_MAGIC
 }
 
@@ -229,17 +233,17 @@ impl Arena {
         const LOW: u64 = 1 << 36;
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
         // SAFETY: Without MAP_FIXED the kernel takes memory that nobody uses.
-        let start = unsafe { syscall!(Sysno::mmap, LOW, length, PROT_NONE, flags, -1isize, 0) }?;
+        let start = unsafe { call!(Sysno::mmap, LOW, length, PROT_NONE, flags, -1isize, 0) }?;
         // SAFETY: Nothing refers to it.
-        unsafe { syscall!(Sysno::munmap, start, length) }?;
+        unsafe { call!(Sysno::munmap, start, length) }?;
         Ok(Arena(start as u64..start as u64 + length))
     }
 
     /// Whether all of `address..address + length` is the suite's own.
     fn check(&self, address: u64, length: u64) -> Result {
-        let end = address.checked_add(length).ok_or(Errno::EFAULT)?;
+        let end = address.checked_add(length).ok_or(EFAULT)?;
         let inside = self.0.start <= address && end <= self.0.end;
-        if inside { Ok(()) } else { Err(Errno::EFAULT) }
+        if inside { Ok(()) } else { Err(EFAULT) }
     }
 
     /// `mmap(2)` of `file`, or of nothing, at `address`; anywhere, at `None`. What is
@@ -261,7 +265,7 @@ impl Arena {
         let (flags, file) = (flags | fixed | nothing, file.map_or(-1, |file| file.0));
         let address = address.unwrap_or(0);
         // SAFETY: It replaces what is the suite's own, or nothing.
-        unsafe { syscall!(Sysno::mmap, address, length, protection, flags, file, 0) }
+        unsafe { call!(Sysno::mmap, address, length, protection, flags, file, 0) }
             .map(|value| value as u64)
     }
 
@@ -270,11 +274,11 @@ impl Arena {
         const IPC_RMID: u32 = 0;
         self.check(address, length)?;
         // SAFETY: No memory is involved yet. The key is IPC_PRIVATE.
-        let id = unsafe { syscall!(Sysno::shmget, 0, length, 0o600) }?;
+        let id = unsafe { call!(Sysno::shmget, 0, length, 0o600) }?;
         // SAFETY: It is attached at what is the suite's own, or not at all.
-        let result = unsafe { syscall!(Sysno::shmat, id, address, 0) };
+        let result = unsafe { call!(Sysno::shmat, id, address, 0) };
         // SAFETY: The memory goes when it is detached.
-        let _ = unsafe { syscall!(Sysno::shmctl, id, IPC_RMID, ptr::null::<u8>()) };
+        let _ = unsafe { call!(Sysno::shmctl, id, IPC_RMID, ptr::null::<u8>()) };
         result.map(|value| value as u64)
     }
 
@@ -292,7 +296,7 @@ impl Arena {
             self.check(target, c)?;
         }
         // SAFETY: All of the memory is the suite's own.
-        unsafe { syscall!(number, address, length, c, d, e) }.map(drop)
+        unsafe { call!(number, address, length, c, d, e) }.map(drop)
     }
 
     /// Writes `bytes` at `address`. A page that cannot be written is a fault, which
@@ -323,7 +327,7 @@ pub(crate) fn crowd(count: u64, page: u64) -> Result {
             (count + 1, 1)
         };
         // SAFETY: Nobody refers to that memory, and to read from it is harmless.
-        unsafe { syscall!(Sysno::mprotect, start + index * page, page, PROT_READ) }?;
+        unsafe { call!(Sysno::mprotect, start + index * page, page, PROT_READ) }?;
         made += more;
     }
     Ok(())
@@ -332,7 +336,7 @@ pub(crate) fn crowd(count: u64, page: u64) -> Result {
 /// `getppid(2)`.
 pub(crate) fn getppid() -> u64 {
     // SAFETY: No memory is involved.
-    unsafe { syscall!(Sysno::getppid) }.unwrap_or_default() as u64
+    unsafe { raw_syscall!(Sysno::getppid) as u64 }
 }
 
 /// `PROCMAP_QUERY` on `maps`: writes what the VMA at `address` is called to `name`,
@@ -347,6 +351,6 @@ pub(crate) fn query(maps: Descriptor, address: u64, name: &mut [u8]) -> Result<u
     query.vma_name_size = name.len() as u32;
     query.vma_name_addr = name.as_mut_ptr().expose_provenance() as u64;
     // SAFETY: The kernel reads and writes `query`, and writes `name`.
-    unsafe { syscall!(Sysno::ioctl, maps.0, PROCMAP_QUERY, &raw mut query) }?;
+    unsafe { call!(Sysno::ioctl, maps.0, PROCMAP_QUERY, &raw mut query) }?;
     Ok(query.vma_name_size as usize)
 }

@@ -84,6 +84,14 @@ impl Console {
         plain_text(&self.bytes)
     }
 
+    /// The exit status that the program, as PID 1, said it has.
+    pub fn status(&self) -> Option<u8> {
+        let text = self.text();
+        let mut lines = text.lines().rev();
+        let said = lines.find_map(|line| line.strip_prefix("vm_anon_name: status "))?;
+        said.split(',').next()?.parse().ok()
+    }
+
     /// Fails unless the program powered the machine off.
     pub fn expect_power_off(&self) -> Result<()> {
         if self.ending != Ending::PoweredOff {

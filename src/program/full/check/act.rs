@@ -6,13 +6,15 @@ use crate::{
     full::report,
     start::Process,
     sys::{
-        Errno, Result, files,
+        self, Errno, Result, files,
         memory::{self, Arena, End},
     },
 };
-use core::ffi::CStr;
 use heapless::Vec;
-use linux_raw_sys::general::{O_RDONLY, PROT_NONE, PROT_READ, PROT_WRITE};
+use linux_raw_sys::{
+    errno,
+    general::{O_RDONLY, PROT_NONE, PROT_READ, PROT_WRITE},
+};
 use syscalls::Sysno;
 use vm_anon_name::{
     lines::Lines,
@@ -26,6 +28,12 @@ use vm_anon_name::{
     },
     words,
 };
+
+const EBADMSG: Errno = Errno::new(errno::EBADMSG);
+const EDOM: Errno = Errno::new(errno::EDOM);
+const EINVAL: Errno = Errno::new(errno::EINVAL);
+const ENOENT: Errno = Errno::new(errno::ENOENT);
+const ENOMEM: Errno = Errno::new(errno::ENOMEM);
 
 /// How a case ended. The numbers are the exit statuses of its process.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,7 +97,7 @@ const SHARED_STACK: u64 = 1 << 16;
 
 /// What a statement ends with that saw something else than it states. No call
 /// under test gives it.
-const NOT_AS_STATED: Errno = Errno::EBADMSG;
+const NOT_AS_STATED: Errno = EBADMSG;
 
 /// A name, a label, or a picture.
 type Buffer = Vec<u8, 256>;
@@ -139,7 +147,7 @@ impl<'a> Actor<'a> {
             && statement.words[0] != b"join"
         {
             let result = self.act(&statement, &mut statements);
-            verdict = statement.judge(result.map_err(Errno::into_raw));
+            verdict = statement.judge(result.map_err(Errno::number));
             if verdict == Verdict::Wrong {
                 self.report(&statement, result);
             }
@@ -160,7 +168,7 @@ impl<'a> Actor<'a> {
         // that nobody uses.
         let (address, length) = (self.scale.address(first), self.scale.bytes(second));
         let number = self.scale.bytes(first);
-        let change = match Verb::of(verb).ok_or(Errno::EDOM)? {
+        let change = match Verb::of(verb).ok_or(EDOM)? {
             Verb::Map => {
                 return mappings::map(&self.arena, third, Some(address), length).map(drop);
             }
@@ -238,20 +246,22 @@ impl<'a> Actor<'a> {
     /// Names the window's first page with each byte, and looks each time.
     fn try_all_bytes(&mut self) -> Result {
         let Scale { window, page, .. } = self.scale;
-        let mut before = self.label(window)?;
+        let (mut before, mut seen) = (Buffer::new(), Buffer::new());
+        self.label(window, &mut before)?;
         for byte in 1..=u8::MAX {
             let mut name = Buffer::new();
             name.put(&[byte]);
             let stated = match self.call(window, page, &mut name) {
                 Ok(()) => name::is_allowed(byte),
-                Err(errno) => !name::is_allowed(byte) && errno == Errno::EINVAL,
+                Err(errno) => !name::is_allowed(byte) && errno == EINVAL,
             };
             if name::is_allowed(byte) {
                 before.clear();
                 let out: &mut dyn Sink = &mut before;
                 out.print(b"[anon:%]", &[Text(&[byte])]);
             }
-            if !stated || self.label(window)? != before {
+            self.label(window, &mut seen)?;
+            if !stated || seen != before {
                 self.diagnose(b"byte %", &[Address(byte.into())]);
                 return Err(NOT_AS_STATED);
             }
@@ -268,7 +278,7 @@ impl<'a> Actor<'a> {
                 for index in 0..name::LONGEST {
                     name.put(&[if index == place { byte } else { b'a' }]);
                 }
-                if self.call(window, page, &mut name) != Err(Errno::EINVAL) {
+                if self.call(window, page, &mut name) != Err(EINVAL) {
                     let values = [Address(byte.into()), Number(place as u64)];
                     self.diagnose(b"byte % at %", &values);
                     return Err(NOT_AS_STATED);
@@ -303,7 +313,7 @@ impl<'a> Actor<'a> {
         if memory::brk(end) == end {
             Ok(())
         } else {
-            Err(Errno::ENOMEM)
+            Err(ENOMEM)
         }
     }
 
@@ -319,7 +329,7 @@ impl<'a> Actor<'a> {
         }
         .bytes(text.trim_ascii_end());
         let mut count = left;
-        self.each_vma(&mut |_| {
+        self.each_vma(&mut |_, _| {
             count += 1;
             true
         })?;
@@ -353,29 +363,30 @@ impl<'a> Actor<'a> {
         let mut text = Buffer::new();
         text.put(case);
         text.put(b"\0");
-        let Ok(case) = CStr::from_bytes_with_nul(&text) else {
-            return Errno::EDOM;
+        let Some(case) = sys::c_string(&text) else {
+            return EDOM;
         };
         self.console.flush();
         memory::exec_self(&[c"vm_anon_name", c"check", case])
     }
 
     fn read_from(&mut self, which: &[u8]) -> Result {
-        let path: &[u8] = match which {
-            b"smaps" => b"/proc/self/smaps\0",
-            b"thread" => b"/proc/thread-self/maps\0",
-            _ => b"/proc/%/maps\0",
-        };
         self.maps.clear();
-        let out: &mut dyn Sink = &mut self.maps;
-        out.print(path, &[Number(memory::getppid())]);
+        match which {
+            b"smaps" => self.maps.put(b"/proc/self/smaps\0"),
+            b"thread" => self.maps.put(b"/proc/thread-self/maps\0"),
+            _ => {
+                let out: &mut dyn Sink = &mut self.maps;
+                out.print(b"/proc/%/maps\0", &[Number(memory::getppid())]);
+            }
+        }
         Ok(())
     }
 
-    /// Hands each VMA to `with`, in the order of their addresses, until it has seen
+    /// Hands each line and its VMA to `with`, in the order of their addresses, until it has seen
     /// enough. Lines that are no VMAs, as smaps has them, are passed over.
-    fn each_vma(&self, with: &mut dyn FnMut(&Vma) -> bool) -> Result {
-        let path = CStr::from_bytes_with_nul(&self.maps).map_err(|_| Errno::EDOM)?;
+    fn each_vma(&self, with: &mut dyn FnMut(&[u8], &Vma) -> bool) -> Result {
+        let path = sys::c_string(&self.maps).ok_or(EDOM)?;
         let file = files::open(None, path, O_RDONLY)?;
         let mut lines = Lines::new();
         let mut goes_on = true;
@@ -383,29 +394,30 @@ impl<'a> Actor<'a> {
         while goes_on && matches!(result, Ok(1..)) {
             result = files::read(file, lines.room());
             lines.each(&mut |line| {
-                goes_on = goes_on && Vma::parse(line).is_none_or(|vma| with(&vma));
+                goes_on = goes_on && Vma::parse(line).is_none_or(|vma| with(line, &vma));
             });
         }
         files::close(file)?;
         result.map(drop)
     }
 
-    /// The label of the VMA at `address`; `ENOENT` if there is none.
-    fn label(&self, address: u64) -> Result<Buffer> {
-        let mut seen = Buffer::new();
+    /// Lets `seen` be the label of the VMA at `address`; `ENOENT` if there is none.
+    fn label(&self, address: u64, seen: &mut Buffer) -> Result {
+        seen.clear();
         let mut found = false;
-        self.each_vma(&mut |vma| {
+        self.each_vma(&mut |_, vma| {
             found = vma.start <= address && address < vma.end;
             if found {
                 seen.put(vma.label);
             }
             vma.end <= address
         })?;
-        if found { Ok(seen) } else { Err(Errno::ENOENT) }
+        if found { Ok(()) } else { Err(ENOENT) }
     }
 
     fn expect_label(&mut self, address: u64, stated: &[u8]) -> Result {
-        let seen = self.label(address)?;
+        let mut seen = Buffer::new();
+        self.label(address, &mut seen)?;
         self.compare(&seen, stated)
     }
 
@@ -426,7 +438,7 @@ impl<'a> Actor<'a> {
         let end = window + picture::pages(stated) * page;
         let mut seen = Buffer::new();
         let mut picture = Picture::new(&mut seen, page, window, end);
-        self.each_vma(&mut |vma| {
+        self.each_vma(&mut |_, vma| {
             picture.add(vma);
             vma.end < end
         })?;
@@ -438,7 +450,7 @@ impl<'a> Actor<'a> {
     fn find(&mut self, label: &[u8]) -> Result {
         let mut scale = self.scale;
         scale.length = 0;
-        self.each_vma(&mut |vma| {
+        self.each_vma(&mut |_, vma| {
             if vma.label.starts_with(label) {
                 scale.window = vma.start;
                 scale.length = vma.end - vma.start;
@@ -449,13 +461,13 @@ impl<'a> Actor<'a> {
         if scale.length > 0 {
             Ok(())
         } else {
-            Err(Errno::ENOENT)
+            Err(ENOENT)
         }
     }
 
     fn expect_unnamed(&mut self) -> Result {
         let mut unnamed = true;
-        self.each_vma(&mut |vma| {
+        self.each_vma(&mut |_, vma| {
             unnamed = vma.name().is_none();
             unnamed
         })?;
@@ -503,10 +515,10 @@ impl<'a> Actor<'a> {
         self.diagnose(b"the window is at %, a page has % bytes", &values);
         let (start, end) = (self.scale.window, self.scale.window + 32 * self.scale.page);
         let mut shown = Vec::<u8, 1024>::new();
-        let _ = self.each_vma(&mut |vma| {
+        let _ = self.each_vma(&mut |line, vma| {
             if vma.end > start && vma.start < end {
                 shown.put(b"#   ");
-                vma.print(&mut shown);
+                shown.put(line);
                 shown.put(b"\n");
             }
             vma.end < end

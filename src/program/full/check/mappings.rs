@@ -5,89 +5,86 @@ use crate::sys::{
     memory::{self, Arena},
 };
 use core::ffi::CStr;
-use linux_raw_sys::general::*;
+use linux_raw_sys::{errno, general::*};
 use vm_anon_name::words;
 
+const EDOM: Errno = Errno::new(errno::EDOM);
+const ENOENT: Errno = Errno::new(errno::ENOENT);
+
+/// A kind of memory: with what flags and protection it is mapped, and from what.
+#[derive(Clone, Copy)]
+struct Kind(u32, Protection, Source);
+
+#[derive(Clone, Copy)]
+enum Protection {
+    NoAccess = PROT_NONE as isize,
+    Read = PROT_READ as isize,
+    ReadWrite = (PROT_READ | PROT_WRITE) as isize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Nothing,
+    Executable,
+    Zero,
+    Memfd,
+    HugeMemfd,
+    Secret,
+    /// System V shared memory.
+    SysV,
+    /// A tmpfs file that keeps its link until the case ends.
+    Linked,
+    /// A tmpfs file that lost its link before it was mapped.
+    Unlinked,
+    /// A tmpfs file that loses its link when it has been mapped.
+    UnlinkedLate,
+}
+
+use Protection::*;
+use Source::*;
+
 words! {
-    /// What memory is made from, how it is protected, and with whom it is shared.
-    enum Kind {
-        /// No word: private anonymous memory, as most cases want it.
-        "" => Private,
-        "shared" => Shared,
-        "none" => None,
-        "ro" => ReadOnly,
-        "noreserve" => NoReserve,
-        "stack" => Stack,
-        "grows" => Grows,
-        "droppable" => Droppable,
-        "huge" => Huge,
-        "hugeshared" => HugeShared,
-        "hugememfd" => HugeMemfd,
-        "exe" => Executable,
-        "exeshared" => ExecutableShared,
-        "zero" => Zero,
-        "zeroshared" => ZeroShared,
-        "memfd" => Memfd,
-        "memfdprivate" => MemfdPrivate,
-        "secret" => Secret,
-        "sysv" => SysV,
-        /// A tmpfs file that keeps its link until the case ends.
-        "linked" => Linked,
-        "linkedprivate" => LinkedPrivate,
-        /// A tmpfs file that lost its link before it was mapped.
-        "unlinked" => Unlinked,
-        /// A tmpfs file that loses its link when it has been mapped.
-        "late" => UnlinkedLate,
+    /// The kind of memory that a word stands for.
+    fn kind() -> Kind {
+        // No word: private anonymous memory, as most cases want it.
+        "" => Kind(MAP_PRIVATE, ReadWrite, Nothing),
+        "shared" => Kind(MAP_SHARED, ReadWrite, Nothing),
+        "none" => Kind(MAP_PRIVATE, NoAccess, Nothing),
+        "ro" => Kind(MAP_PRIVATE, Read, Nothing),
+        "noreserve" => Kind(MAP_PRIVATE | MAP_NORESERVE, ReadWrite, Nothing),
+        "stack" => Kind(MAP_PRIVATE | MAP_STACK, ReadWrite, Nothing),
+        "grows" => Kind(MAP_PRIVATE | MAP_GROWSDOWN, ReadWrite, Nothing),
+        "droppable" => Kind(MAP_DROPPABLE, ReadWrite, Nothing),
+        // Unreserved, because there may be no huge page, and none is touched.
+        "huge" => Kind(MAP_PRIVATE | MAP_HUGETLB | MAP_NORESERVE, ReadWrite, Nothing),
+        "hugeshared" => Kind(MAP_SHARED | MAP_HUGETLB | MAP_NORESERVE, ReadWrite, Nothing),
+        "hugememfd" => Kind(MAP_SHARED | MAP_NORESERVE, ReadWrite, HugeMemfd),
+        "exe" => Kind(MAP_PRIVATE, ReadWrite, Executable),
+        "exeshared" => Kind(MAP_SHARED, Read, Executable),
+        "zero" => Kind(MAP_PRIVATE, ReadWrite, Zero),
+        "zeroshared" => Kind(MAP_SHARED, ReadWrite, Zero),
+        "memfd" => Kind(MAP_SHARED, ReadWrite, Memfd),
+        "memfdprivate" => Kind(MAP_PRIVATE, ReadWrite, Memfd),
+        "secret" => Kind(MAP_SHARED, ReadWrite, Secret),
+        "sysv" => Kind(MAP_SHARED, ReadWrite, SysV),
+        "linked" => Kind(MAP_SHARED, ReadWrite, Linked),
+        "linkedprivate" => Kind(MAP_PRIVATE, ReadWrite, Linked),
+        "unlinked" => Kind(MAP_SHARED, ReadWrite, Unlinked),
+        "late" => Kind(MAP_SHARED, ReadWrite, UnlinkedLate),
     }
 }
 
-impl Kind {
-    fn protection(self) -> u32 {
-        match self {
-            Kind::None => PROT_NONE,
-            Kind::ReadOnly | Kind::ExecutableShared => PROT_READ,
-            _ => PROT_READ | PROT_WRITE,
-        }
-    }
-
-    fn flags(self) -> u32 {
-        match self {
-            Kind::NoReserve => MAP_PRIVATE | MAP_NORESERVE,
-            Kind::Stack => MAP_PRIVATE | MAP_STACK,
-            Kind::Grows => MAP_PRIVATE | MAP_GROWSDOWN,
-            Kind::Droppable => MAP_DROPPABLE,
-            // Unreserved, because there may be no huge page, and none is touched.
-            Kind::Huge => MAP_PRIVATE | MAP_HUGETLB | MAP_NORESERVE,
-            Kind::HugeShared => MAP_SHARED | MAP_HUGETLB | MAP_NORESERVE,
-            Kind::HugeMemfd => MAP_SHARED | MAP_NORESERVE,
-            Kind::Shared
-            | Kind::ExecutableShared
-            | Kind::ZeroShared
-            | Kind::Memfd
-            | Kind::Secret
-            | Kind::Linked
-            | Kind::Unlinked
-            | Kind::UnlinkedLate => MAP_SHARED,
-            _ => MAP_PRIVATE,
-        }
-    }
-
+impl Source {
     /// The file to map, `length` bytes long where it is a new one.
     fn open(self, length: u64) -> Result<Option<Descriptor>> {
         let file = match self {
-            Kind::Executable | Kind::ExecutableShared => {
-                return files::open(None, c"/proc/self/exe", O_RDONLY).map(Some);
-            }
-            Kind::Zero | Kind::ZeroShared => {
-                return files::open(None, c"/dev/zero", O_RDWR).map(Some);
-            }
-            Kind::Memfd | Kind::MemfdPrivate => memory::memfd(Some(0))?,
-            Kind::HugeMemfd => memory::memfd(Some(MFD_HUGETLB))?,
-            Kind::Secret => memory::memfd(None)?,
-            Kind::Linked | Kind::LinkedPrivate | Kind::Unlinked | Kind::UnlinkedLate => {
-                create_in_tmpfs()?
-            }
-            _ => return Ok(None),
+            Nothing | SysV => return Ok(None),
+            Executable => return files::open(None, c"/proc/self/exe", O_RDONLY).map(Some),
+            Zero => return files::open(None, c"/dev/zero", O_RDWR).map(Some),
+            Memfd => memory::memfd(Some(0))?,
+            HugeMemfd => memory::memfd(Some(MFD_HUGETLB))?,
+            Secret => memory::memfd(None)?,
+            Linked | Unlinked | UnlinkedLate => create_in_tmpfs()?,
         };
         memory::set_length(file, length)?;
         Ok(Some(file))
@@ -103,16 +100,16 @@ const TMPFS_FILES: [&CStr; 3] = [
 
 /// Maps memory of the `kind` so called at `address`, or anywhere.
 pub(super) fn map(arena: &Arena, kind: &[u8], address: Option<u64>, length: u64) -> Result<u64> {
-    let kind = Kind::of(kind).ok_or(Errno::EDOM)?;
-    if kind == Kind::SysV {
+    let Kind(flags, protection, source) = self::kind(kind).ok_or(EDOM)?;
+    if source == SysV {
         return arena.attach(address.unwrap_or(0), length);
     }
-    let file = kind.open(length)?;
-    if kind == Kind::Unlinked {
+    let file = source.open(length)?;
+    if source == Unlinked {
         unlink_in_tmpfs();
     }
-    let mapped = arena.map(address, length, kind.protection(), kind.flags(), file);
-    if kind == Kind::UnlinkedLate {
+    let mapped = arena.map(address, length, protection as u32, flags, file);
+    if source == UnlinkedLate {
         unlink_in_tmpfs();
     }
     if let Some(file) = file {
@@ -134,7 +131,7 @@ fn create_in_tmpfs() -> Result<Descriptor> {
         unlink_in_tmpfs();
         files::close(file)?;
     }
-    Err(Errno::ENOENT)
+    Err(ENOENT)
 }
 
 /// Removes what [`create_in_tmpfs`] has made, if it is there.

@@ -4,7 +4,7 @@
 //! new in the program is covered by itself, or named as one that the table lacks.
 
 use anyhow::{Context, Result};
-use guest::{Campaign, Fault, Outcome, Place, Run};
+use ordeal::{Campaign, Fault, Outcome, Place, Run};
 use nix::errno::Errno;
 
 use crate::launch;

@@ -21,7 +21,7 @@ use std::fs;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use guest::{Answer, MARK, Outcome, Run, TASKS, Task};
+use ordeal::{Answer, MARK, Outcome, Run, TASKS, Task};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use crate::stage::Stage;

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use std::{io, process};
 
 use anyhow::{Context, Result, bail};
-use guest::{Output, PROGRAM, Run, Stdin, Verdict};
+use ordeal::{Output, PROGRAM, Run, Stdin, Verdict};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::personality::{self, Persona};
 use nix::sys::wait::waitpid;

@@ -11,7 +11,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use guest::{End, ForgedMaps, OLD, Out, Outcome, PROGRAM, Proc, Run};
+use ordeal::{End, ForgedMaps, OLD, Out, Outcome, PROGRAM, Proc, Run};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::raw::c_void;
 
 use anyhow::{Context, Result, bail};
-use guest::{End, Fault, Place};
+use ordeal::{End, Fault, Place};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};

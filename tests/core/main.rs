@@ -1,0 +1,52 @@
+//! The pure library, on the host: a module of tests for each module of its own.
+//!
+//! What it is compared with was written by others: `/proc/PID/maps` as real
+//! kernels print it (the directory [`fixtures`]), the crate procfs, GNU diff.
+//! Where a rule can be stated, it is tried on generated input (proptest); what
+//! such a run finds is kept as a seed in `tests/proptest-regressions`, and tried
+//! first from then on.
+
+mod diff;
+mod errno;
+mod fixtures;
+mod fuzz;
+mod kernel;
+mod lines;
+mod maps;
+mod name;
+mod options;
+mod packing;
+mod picture;
+mod suite;
+mod text;
+mod words;
+
+use vm_anon_name::text::Sink;
+
+/// Collects what is written to it.
+#[derive(Default)]
+struct Collected(Vec<u8>);
+
+impl Sink for Collected {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// What `write` writes.
+fn written(write: impl FnOnce(&mut dyn Sink)) -> Vec<u8> {
+    let mut collected = Collected::default();
+    write(&mut collected);
+    collected.0
+}
+
+/// What `write` writes, which is text.
+#[track_caller]
+fn written_text(write: impl FnOnce(&mut dyn Sink)) -> String {
+    String::from_utf8(written(write)).expect("text")
+}
+
+/// Bytes as an assertion shows them.
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
