@@ -31,7 +31,7 @@ impl<'a> Case<'a> {
         let mut case = Case {
             name,
             since: Version(0, 0),
-            before: Version(u32::MAX, 0),
+            before: Version(u32::MAX, u32::MAX),
             statements,
         };
         while let Some(condition) = word(&mut conditions) {

@@ -84,6 +84,16 @@ pub const PEERS: Purpose = Purpose {
     },
 };
 
+/// A libc to link the guest's helper with.
+pub const CROSS_LIBC: Purpose = Purpose {
+    what: "link for aarch64",
+    packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+    is_met: || {
+        on_path(&["aarch64-linux-gnu-gcc"])
+            && Path::new("/usr/aarch64-linux-gnu/lib/libc.a").exists()
+    },
+};
+
 /// A Rust compiler with the aarch64 target, for where rustup has none.
 pub const RUST_TARGET: Purpose = Purpose {
     what: "compile Rust for aarch64",

@@ -6,6 +6,7 @@
 //!
 //! - [`qemu`] boots an image, drives its console and says how the boot ended;
 //! - [`guest`] boots a shell with the program beside it, and gets files back;
+//! - [`ordeal`] starts the program inside a guest, often and in hostile surroundings;
 //! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
 //! - [`program`] builds the executable under test, and lints it;
 //! - [`check`] runs its conformance suite and judges the run, [`ktap`] reads what
@@ -33,6 +34,7 @@ pub mod kernels;
 pub mod ktap;
 pub mod measure;
 pub mod mutants;
+pub mod ordeal;
 pub mod paths;
 pub mod program;
 pub mod progress;

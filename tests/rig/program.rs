@@ -92,7 +92,7 @@ pub fn build_variant(
     let mut cargo = build_command(build)?;
     cargo.arg("--target-dir").arg(paths::scratch(variant)?);
     adjust(&mut cargo);
-    finish(cargo)
+    artifact(cargo, PACKAGE)
 }
 
 /// Cargo with the compiler that has the program's target, in the workspace.
@@ -133,19 +133,19 @@ pub fn lint() -> Result<()> {
 }
 
 fn compile(build: Build) -> Result<PathBuf> {
-    finish(build_command(build)?)
+    artifact(build_command(build)?, PACKAGE)
 }
 
 fn build_command(build: Build) -> Result<Command> {
     let mut cargo = cross_cargo("build")?;
     cargo.args(["--package", PACKAGE, "--target", TARGET]);
     cargo.args(build.profile()).args(build.features());
-    cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
     Ok(cargo)
 }
 
-/// Runs Cargo and returns the executable it names.
-fn finish(mut cargo: Command) -> Result<PathBuf> {
+/// Runs a build, and returns the executable of that name.
+pub(crate) fn artifact(mut cargo: Command, name: &str) -> Result<PathBuf> {
+    cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
     let output = cargo
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -154,19 +154,19 @@ fn finish(mut cargo: Command) -> Result<PathBuf> {
     if !output.status.success() {
         bail!("{}\n{}", tool::show(&cargo), output.status);
     }
-    executable(&output.stdout)
+    executable(&output.stdout, name)
 }
 
-fn executable(messages: &[u8]) -> Result<PathBuf> {
+fn executable(messages: &[u8], name: &str) -> Result<PathBuf> {
     for message in Message::parse_stream(messages) {
         if let Message::CompilerArtifact(artifact) = message?
-            && artifact.target.name == PACKAGE
+            && artifact.target.name == name
             && let Some(path) = artifact.executable
         {
             return Ok(path.into());
         }
     }
-    bail!("Cargo names no executable of {PACKAGE}")
+    bail!("Cargo names no executable of {name}")
 }
 
 /// The compiler used for the program.

@@ -5,16 +5,20 @@ use crate::{
     console::Console,
     start::Process,
     sys::{
-        self, Memory, Result, files,
+        self, Errno, Memory, Result, files,
         memory::{self, End},
     },
 };
-use linux_raw_sys::general::O_RDONLY;
+use linux_raw_sys::{errno, general::O_RDONLY};
 use vm_anon_name::{
     kernel::Absence,
     maps::Vma,
     text::{Sink, Value::*},
 };
+
+const EBADF: Errno = Errno::new(errno::EBADF);
+const ENOMEM: Errno = Errno::new(errno::ENOMEM);
+const ENOTTY: Errno = Errno::new(errno::ENOTTY);
 
 /// How long the trial may take, in seconds.
 const PATIENCE: i64 = 10;
@@ -31,9 +35,12 @@ enum Finding {
     NoProc = 8,
 }
 
-/// What else the trial found, as bits beside the finding.
-const NAMES_SHARED: u8 = 0x10;
-const HAS_QUERY: u8 = 0x20;
+/// Where the answers to two more questions lie beside the finding, as bits.
+const NAMES_SHARED: u8 = 4;
+const HAS_QUERY: u8 = 6;
+/// The answers. Without one of them it is not known.
+const YES: u8 = 1;
+const NO: u8 = 2;
 
 /// Finds out, prints the line unless `quiet`, and gives the exit status.
 #[inline(never)] // So that the snapshot is on the stack for no other command.
@@ -55,10 +62,7 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     console.print(b"%: ", &[Text(finding.word())]);
     match finding {
         Finding::Supported => {
-            let (shared, query) = (
-                yes_or_no(found & NAMES_SHARED),
-                yes_or_no(found & HAS_QUERY),
-            );
+            let (shared, query) = (answer(found >> NAMES_SHARED), answer(found >> HAS_QUERY));
             let text = b"Linux % names private memory, shared memory: %, PROCMAP_QUERY: %";
             console.print(text, &[Foreign(release), Text(shared), Text(query)]);
         }
@@ -79,8 +83,8 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
             }
         }
         Finding::NotShown => console.put(b"the call succeeds, but /proc/self/maps has no name"),
-        Finding::NoProc => console.put(b"the call succeeds, but /proc/self/maps is not there"),
-        Finding::Failed => console.put(b"no page of memory to try it on"),
+        Finding::NoProc => console.put(b"the call succeeds, but /proc/self/maps cannot be read"),
+        Finding::Failed => console.put(b"no memory to try it on"),
     }
     console.put(b"\n");
     finding as u8
@@ -97,26 +101,29 @@ fn try_it(release: &[u8], page: usize) -> u8 {
     let Ok(memory) = sys::mmap(0, page, false) else {
         return Finding::Failed as u8;
     };
-    if sys::set_anon_name(memory, Some(c"probe")).is_err() {
-        return Finding::Blocked as u8;
+    match sys::set_anon_name(memory, Some(c"probe")) {
+        Ok(()) => {}
+        Err(ENOMEM) => return Finding::Failed as u8,
+        Err(_) => return Finding::Blocked as u8,
     }
     let address = memory.start as u64;
-    let mut found = match is_shown(address) {
+    let found = match is_shown(address) {
         Err(_) => return Finding::NoProc as u8,
         Ok(false) => return Finding::NotShown as u8,
         Ok(true) => Finding::Supported as u8,
     };
     let shared = sys::mmap(0, page, true);
-    if shared
-        .and_then(|shared| sys::set_anon_name(shared, Some(c"probe")))
-        .is_ok()
-    {
-        found |= NAMES_SHARED;
+    let shared = shared.and_then(|shared| sys::set_anon_name(shared, Some(c"probe")));
+    found | judge(shared, EBADF) << NAMES_SHARED | judge(query(address), ENOTTY) << HAS_QUERY
+}
+
+/// What `result` answers, `lack` being the errno of a kernel that cannot do it.
+fn judge(result: Result, lack: Errno) -> u8 {
+    match result {
+        Ok(()) => YES,
+        Err(errno) if errno == lack => NO,
+        Err(_) => 0,
     }
-    if has_query(address) {
-        found |= HAS_QUERY;
-    }
-    found
 }
 
 /// Whether the maps show the name of the memory at `address`.
@@ -128,16 +135,18 @@ fn is_shown(address: u64) -> Result<bool> {
     Ok(shown)
 }
 
-/// Whether the maps answer PROCMAP_QUERY.
-fn has_query(address: u64) -> bool {
-    let Ok(maps) = files::open(None, c"/proc/self/maps", O_RDONLY) else {
-        return false;
-    };
-    memory::query(maps, address, &mut [0; 80]).is_ok()
+/// Asks the maps by PROCMAP_QUERY.
+fn query(address: u64) -> Result {
+    let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
+    memory::query(maps, address, &mut [0; 80]).map(drop)
 }
 
-fn yes_or_no(bit: u8) -> &'static [u8] {
-    if bit == 0 { b"no" } else { b"yes" }
+fn answer(bits: u8) -> &'static [u8] {
+    match bits & 3 {
+        YES => b"yes",
+        NO => b"no",
+        _ => b"unknown",
+    }
 }
 
 impl Finding {

@@ -5,6 +5,7 @@ use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
 use vm_anon_name::maps::Vma;
 
+const EIO: Errno = Errno::new(errno::EIO);
 const EOVERFLOW: Errno = Errno::new(errno::EOVERFLOW);
 
 /// Room for the maps of the stages. They are about ten lines; the longest line is
@@ -27,17 +28,31 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// Of open or read; `EOVERFLOW` if there are more bytes than [`ROOM`].
+    /// Of open or read; `EOVERFLOW` if there are more bytes than [`ROOM`]; `EIO` if
+    /// the file ended before the stack, or is no maps file of this process.
     pub(crate) fn take(&mut self) -> Result {
-        self.0.clear();
-        let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
-        let ended = files::read_to_end(maps, &mut self.0);
-        files::close(maps)?;
-        let result = if ended? { Ok(()) } else { Err(EOVERFLOW) };
+        let result = self.read();
         if result.is_err() {
             self.0.clear();
         }
         result
+    }
+
+    fn read(&mut self) -> Result {
+        self.0.clear();
+        let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
+        let ended = files::read_to_end(maps, &mut self.0);
+        files::close(maps)?;
+        if !ended? {
+            return Err(EOVERFLOW);
+        }
+        // The stack, where these bytes are, comes last.
+        let here = self.0.as_ptr().addr() as u64;
+        if self.vmas().any(|vma| (vma.start..vma.end).contains(&here)) {
+            Ok(())
+        } else {
+            Err(EIO)
+        }
     }
 
     /// The bytes; empty if the last [`take`](Self::take) failed.

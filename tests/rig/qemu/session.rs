@@ -19,6 +19,9 @@ use crate::tool;
 /// How long a kernel that has said its last word may take to leave.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The kernel's own lines are shorter; what programs print may be of any length.
+const LONGEST_LINE: usize = 4096;
+
 /// A boot that goes on.
 pub struct Session {
     qemu: Child,
@@ -27,6 +30,10 @@ pub struct Session {
     bytes: Vec<u8>,
     /// Where the next expectation begins to look.
     position: usize,
+    /// How much of the console has been searched for the kernel's last words.
+    searched: usize,
+    /// How the boot ends, as soon as the kernel has said so.
+    ending: Option<Ending>,
     started: Instant,
     end: Instant,
     files: Files,
@@ -55,6 +62,8 @@ impl Session {
             output,
             bytes: Vec::new(),
             position: 0,
+            searched: 0,
+            ending: None,
             started,
             end: started + deadline,
             files,
@@ -119,16 +128,32 @@ impl Session {
             io::stdout().flush()?;
         }
         self.bytes.extend_from_slice(&chunk);
-        if last_words(&self.bytes).is_some() {
+        self.search();
+        if self.ending.is_some() {
             self.end = self.end.min(Instant::now() + GRACE);
         }
         Ok(true)
     }
 
+    /// Looks for the kernel's last words in what is new, and in the line before
+    /// that, which may go on: in all there is, it would take ever longer.
+    fn search(&mut self) {
+        let new = &self.bytes[self.searched..];
+        let found = last_words(new);
+        if self.ending.is_none() || matches!(found, Some(Ending::Panicked(_))) {
+            self.ending = found.or(self.ending.take());
+        }
+        let line = new
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        self.searched = (self.searched + line).max(self.bytes.len().saturating_sub(LONGEST_LINE));
+    }
+
     fn ending(&mut self) -> Ending {
         // QEMU may have closed its output and not yet be gone.
         let is_running = Instant::now() >= self.end && matches!(self.qemu.try_wait(), Ok(None));
-        if let Some(ending) = last_words(&self.bytes) {
+        if let Some(ending) = self.ending.clone() {
             return ending;
         }
         match (is_running, self.bytes.is_empty()) {
