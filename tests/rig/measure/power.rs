@@ -19,8 +19,8 @@ use crate::program::Build;
 use crate::progress::Step;
 use crate::qemu::{Console, Machine};
 
-/// A case of `check` may well take a second where something is wrong with it.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// Many times what any of this takes. With too little memory some boots never end.
+const DEADLINE: Duration = Duration::from_secs(40);
 
 /// More than any command needs, in MiB.
 const PLENTY: u32 = 128;

@@ -111,7 +111,7 @@ impl<'a> Program<'a> {
         Ok(())
     }
 
-    /// The sections in their order, between the headers before and behind.
+    /// The sections in their order, between the headers and what is not loaded.
     fn sections(&self, file_size: u64) -> Vec<(String, u64)> {
         let mut shares = Vec::new();
         let mut end = 0;
@@ -124,7 +124,7 @@ impl<'a> Program<'a> {
             end = start + size;
         }
         let rest = file_size.saturating_sub(end);
-        shares.extend((rest > 0).then(|| ("section headers, names".to_owned(), rest)));
+        shares.extend((rest > 0).then(|| ("behind the segment".to_owned(), rest)));
         shares
     }
 
