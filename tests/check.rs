@@ -6,17 +6,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use regex::Regex;
 use rig::check::{self, Subject, Verdict};
-use rig::initramfs::Initramfs;
 use rig::kernels::{self, Kernel};
 use rig::ktap::{Case, Report};
 use rig::mutants::{self, Lab, Mutant};
-use rig::program::Build;
 use rig::{host, paths};
 
 /// The fewest cases that must run, rather than be skipped, on the default kernel.
@@ -88,7 +86,7 @@ fn default() -> &'static Kernel {
 }
 
 fn initramfs() -> Result<PathBuf> {
-    Initramfs::with_program(Build::Full)?.write("tests-check")
+    check::initramfs("tests-check")
 }
 
 fn boot(kernel: &'static Kernel, args: &[&str]) -> Result<rig::qemu::Console> {
@@ -258,12 +256,20 @@ fn judge(program: &str, args: &[&str], log: &Path) -> Result<bool> {
 
 /// Builds the mutant, runs the suite in it, and returns the cases that failed.
 fn run_mutant(name: &str) -> Result<(Mutant, Vec<Case>)> {
-    static LAB: OnceLock<Result<Lab, String>> = OnceLock::new();
-    let lab = LAB.get_or_init(|| Lab::open().map_err(|error| format!("{error:#}")));
-    let lab = lab.as_ref().map_err(|error| anyhow!("{error}"))?;
     let mutant = mutants::find(&[name.to_owned()])?.remove(0);
-    let failed = mutant.run(lab.image(&mutant)?, &initramfs()?)?;
+    let image = image(&mutant)?;
+    let failed = mutant.run(image, &initramfs()?)?;
     Ok((mutant, failed))
+}
+
+/// The mutant's image, built while no other is.
+fn image(mutant: &Mutant) -> Result<PathBuf> {
+    static LAB: Mutex<Option<Lab>> = Mutex::new(None);
+    let mut lab = LAB.lock().unwrap_or_else(PoisonError::into_inner);
+    if lab.is_none() {
+        *lab = Some(Lab::open()?);
+    }
+    lab.as_mut().context("the lab is open")?.image(mutant)
 }
 
 /// A case that ends early fails alone, and says how it ended; the rest go on.

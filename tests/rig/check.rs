@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail, ensure};
 
+use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
 use crate::ktap::Report;
+use crate::program::Build;
 use crate::qemu::{Console, Machine};
 use crate::tool;
 
@@ -21,6 +23,13 @@ const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What the status line begins with, by which PID 1 tells what it would exit with.
 const STATUS: &str = "vm_anon_name: status ";
+
+/// The program, and the device some of its cases map; returns where the archive lies.
+pub fn initramfs(name: &str) -> Result<PathBuf> {
+    let initramfs = Initramfs::with_program(Build::Full)?;
+    let initramfs = initramfs.char_device("/dev/zero", 0o666, 1, 5);
+    initramfs.write(name)
+}
 
 /// What can be checked.
 #[derive(Clone, Debug)]

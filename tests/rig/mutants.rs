@@ -13,6 +13,7 @@
 //! hard links to the shared ones, and what a patch changes is a copy. So a build
 //! makes only what the last mutant and this one differ in, and an interrupted run
 //! leaves nothing to clean up: each begins by making the sources what they must be.
+//! Images are kept until their patch changes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -173,7 +174,7 @@ impl Lab {
     }
 
     /// The mutant's image, built unless it is there.
-    pub fn image(&self, mutant: &Mutant) -> Result<PathBuf> {
+    pub fn image(&mut self, mutant: &Mutant) -> Result<PathBuf> {
         let image = self.images.join(mutant.label());
         if !image.exists() {
             self.mutate(mutant)?;

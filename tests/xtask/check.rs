@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rig::check::Subject;
-use rig::initramfs::Initramfs;
-use rig::program::Build;
+use rig::check::{self, Subject};
 use rig::{junit, kernels};
 
 /// What is checked, and where it is written down.
@@ -27,7 +25,7 @@ pub struct Check {
 impl Check {
     /// Prints a verdict a kernel, and fails if one is bad.
     pub fn run(&self) -> Result<()> {
-        let initramfs = Initramfs::with_program(Build::Full)?.write("check")?;
+        let initramfs = check::initramfs("check")?;
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let mut verdicts = Vec::new();
         for subject in self.subjects()? {

@@ -1,16 +1,15 @@
 //! `cargo xtask mutants`: is every broken kernel caught?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rig::initramfs::Initramfs;
+use rig::check;
 use rig::ktap::Case;
 use rig::mutants::{self, Lab, Mutant};
-use rig::program::Build;
 
 /// Which kernels to break.
 #[derive(Args)]
@@ -51,8 +50,8 @@ impl Mutants {
     /// Builds one after the other, boots what is built, and counts what is amiss.
     /// The sound kernel is first: if it fails a case, nothing else means much.
     fn try_all(&self, mutants: Vec<Mutant>) -> Result<usize> {
-        let lab = Lab::open()?;
-        let initramfs = Initramfs::with_program(Build::Full)?.write("mutants")?;
+        let mut lab = Lab::open()?;
+        let initramfs = check::initramfs("mutants")?;
         let (to_boot, built) = mpsc::channel();
         let built = Mutex::new(built);
         thread::scope(|scope| {
@@ -73,7 +72,7 @@ impl Mutants {
 }
 
 /// Boots what comes, until no more does, and counts what is amiss.
-fn boot_all(built: &Mutex<Receiver<Built>>, initramfs: &std::path::Path) -> usize {
+fn boot_all(built: &Mutex<Receiver<Built>>, initramfs: &Path) -> usize {
     let mut bad = 0;
     loop {
         let next = match built.lock() {
