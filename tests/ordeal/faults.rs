@@ -4,8 +4,8 @@
 //! new in the program is covered by itself, or named as one that the table lacks.
 
 use anyhow::{Context, Result};
-use ordeal::{Campaign, Fault, Outcome, Place, Run};
 use nix::errno::Errno;
+use ordeal::{Campaign, Fault, Outcome, Place, Run};
 
 use crate::launch;
 use crate::stage::Stage;

@@ -14,11 +14,11 @@ use std::str::FromStr;
 use std::{io, process};
 
 use anyhow::{Context, Result, bail};
-use ordeal::{Output, PROGRAM, Run, Stdin, Verdict};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::personality::{self, Persona};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, chdir, chroot, pipe2};
+use ordeal::{Output, PROGRAM, Run, Stdin, Verdict};
 use syscalls::Sysno;
 
 use crate::stage::ROOT;
@@ -172,7 +172,9 @@ fn output(kind: Output) -> Result<(Option<OwnedFd>, Collector)> {
         }
         Output::Broken => return Ok((Some(into), Collector::default())),
         Output::Full => {
-            let full = File::options().write(true).open(format!("{ROOT}/dev/full"))?;
+            let full = File::options()
+                .write(true)
+                .open(format!("{ROOT}/dev/full"))?;
             return Ok((Some(full.into()), Collector::default()));
         }
         Output::Closed => return Ok((None, Collector::default())),
@@ -216,7 +218,13 @@ fn become_program(
         set_filter(calls, libc::SECCOMP_RET_TRACE)?;
     }
     // SAFETY: The path and the words end in NUL, the list of them in NULL.
-    unsafe { libc::execve(path.as_ptr(), pointers.as_ptr(), [std::ptr::null()].as_ptr()) };
+    unsafe {
+        libc::execve(
+            path.as_ptr(),
+            pointers.as_ptr(),
+            [std::ptr::null()].as_ptr(),
+        )
+    };
     Err(io::Error::last_os_error()).context("execve")
 }
 
@@ -291,7 +299,11 @@ fn set_filter(calls: &[Sysno], answer: u32) -> Result<()> {
         steps.push(step(is_equal, 0, 1, call.id() as u32));
         steps.push(step(give, 0, 0, answer));
     }
-    let others = if calls.is_empty() { answer } else { libc::SECCOMP_RET_ALLOW };
+    let others = if calls.is_empty() {
+        answer
+    } else {
+        libc::SECCOMP_RET_ALLOW
+    };
     steps.push(step(give, 0, 0, others));
     let program = libc::sock_fprog {
         len: steps.len() as u16,

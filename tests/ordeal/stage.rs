@@ -11,9 +11,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use ordeal::{End, ForgedMaps, OLD, Out, Outcome, PROGRAM, Proc, Run};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use ordeal::{End, ForgedMaps, OLD, Out, Outcome, PROGRAM, Proc, Run};
 
 use crate::launch::{self, Child};
 
@@ -89,8 +89,14 @@ fn bind_program() -> Result<()> {
     let place = format!("{ROOT}{PROGRAM}");
     fs::write(&place, "")?;
     let flags = MsFlags::MS_BIND;
-    mount(Some(PROGRAM), Path::new(&place), None::<&str>, flags, None::<&str>)
-        .context("bind the program")
+    mount(
+        Some(PROGRAM),
+        Path::new(&place),
+        None::<&str>,
+        flags,
+        None::<&str>,
+    )
+    .context("bind the program")
 }
 
 fn set_proc(proc: Proc) -> Result<()> {
@@ -156,14 +162,26 @@ fn make_directory(path: &str) -> Result<()> {
 }
 
 fn mount_at(kind: &str, place: &str, options: &str) -> Result<()> {
-    mount(Some(kind), Path::new(place), Some(kind), MsFlags::empty(), Some(options))
-        .with_context(|| format!("mount {kind} at {place}"))
+    mount(
+        Some(kind),
+        Path::new(place),
+        Some(kind),
+        MsFlags::empty(),
+        Some(options),
+    )
+    .with_context(|| format!("mount {kind} at {place}"))
 }
 
 fn remount(place: &str, flags: MsFlags, options: &str) -> Result<()> {
     let flags = flags | MsFlags::MS_REMOUNT;
-    mount(None::<&str>, Path::new(place), None::<&str>, flags, Some(options))
-        .with_context(|| format!("remount {place}"))
+    mount(
+        None::<&str>,
+        Path::new(place),
+        None::<&str>,
+        flags,
+        Some(options),
+    )
+    .with_context(|| format!("remount {place}"))
 }
 
 /// Puts `PID` and `INODE` for the numbers that differ from start to start.

@@ -17,12 +17,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::raw::c_void;
 
 use anyhow::{Context, Result, bail};
-use ordeal::{End, Fault, Place};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, alarm};
+use ordeal::{End, Fault, Place};
 use syscalls::Sysno;
 
 use crate::launch::Child;
@@ -36,8 +36,9 @@ pub(crate) const ALWAYS: &[Sysno] = &[
     Sysno::exit_group,
 ];
 
-/// How long all processes of a run may go on, in seconds.
-const PATIENCE: u32 = 10;
+/// How long all processes of a run may go on, in seconds: longer than the program
+/// waits for a child that does not end.
+const PATIENCE: u32 = 45;
 
 /// How many calls they may make. An untroubled run makes some hundred.
 const MOST_CALLS: usize = 50_000;
@@ -174,7 +175,10 @@ impl Tracer<'_> {
 
     /// Tells whether to go on.
     fn before_call(&mut self, pid: Pid) -> Result<bool> {
-        let process = self.processes.get_mut(&pid).context("a process unheard of")?;
+        let process = self
+            .processes
+            .get_mut(&pid)
+            .context("a process unheard of")?;
         if !process.runs {
             resume(pid, None)?;
             return Ok(true);
@@ -197,7 +201,9 @@ impl Tracer<'_> {
         if is_wait(call, arguments) {
             self.release_all()?;
         }
-        let fault = self.fault.and_then(|(at, fault)| applies(at, *fault, &place));
+        let fault = self
+            .fault
+            .and_then(|(at, fault)| applies(at, *fault, &place));
         self.traced.calls.push(place);
         match fault {
             Some(fault) => {
@@ -210,7 +216,10 @@ impl Tracer<'_> {
     }
 
     fn behind_call(&mut self, pid: Pid) -> Result<()> {
-        let process = self.processes.get_mut(&pid).context("a process unheard of")?;
+        let process = self
+            .processes
+            .get_mut(&pid)
+            .context("a process unheard of")?;
         // There is a stop before the call, too.
         let is_behind = ptrace::syscall_info(pid)?.op == libc::PTRACE_SYSCALL_INFO_EXIT;
         if is_behind && let Some(result) = process.result.take() {

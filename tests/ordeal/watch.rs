@@ -6,11 +6,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use ordeal::{End, Run};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use ordeal::{End, Run};
 
 use crate::launch::Child;
 
@@ -41,8 +41,10 @@ pub(crate) fn attend(child: &mut Child, run: &Run) -> Result<End> {
             return Ok(End::Hung);
         }
         if child.keyboard.is_some() && prompts(child) > pauses && is_waiting(child)? {
+            if run.pause.is_none_or(|pause| pause == pauses) {
+                disturb(child, &run.signals)?;
+            }
             pauses += 1;
-            disturb(child, &run.signals)?;
             press_enter(child)?;
         }
         sleep(TICK);

@@ -60,9 +60,8 @@ fn initramfs(tasks: &[Task]) -> Result<Initramfs> {
         lines.push_str(&serde_json::to_string(task)?);
         lines.push('\n');
     }
-    let read = |path: PathBuf| {
-        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
+    let read =
+        |path: PathBuf| fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
     Ok(Initramfs::new()
         .file("/init", 0o755, read(helper()?)?)
         .file(PROGRAM, 0o755, read(program::build(Build::Full)?)?)

@@ -143,7 +143,10 @@ impl Session {
         if self.ending.is_none() || matches!(found, Some(Ending::Panicked(_))) {
             self.ending = found.or(self.ending.take());
         }
-        let line = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let line = new
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
         self.searched = (self.searched + line).max(self.bytes.len().saturating_sub(LONGEST_LINE));
     }
 
