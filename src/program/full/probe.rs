@@ -62,10 +62,7 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     console.print(b"%: ", &[Text(finding.word())]);
     match finding {
         Finding::Supported => {
-            let (shared, query) = (
-                answer(found >> NAMES_SHARED),
-                answer(found >> HAS_QUERY),
-            );
+            let (shared, query) = (answer(found >> NAMES_SHARED), answer(found >> HAS_QUERY));
             let text = b"Linux % names private memory, shared memory: %, PROCMAP_QUERY: %";
             console.print(text, &[Foreign(release), Text(shared), Text(query)]);
         }
