@@ -49,8 +49,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     if is_init {
         surroundings::prepare(&mut console);
     } else {
-        // It cannot fail; if it did, a broken pipe would end the program early.
-        let _ = files::ignore_sigpipe();
+        files::ignore_signals_of_writing();
     }
     let mut faults = 0;
     let mut options = Options::read(&mut process.words(), &mut |fault| {

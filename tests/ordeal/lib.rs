@@ -58,6 +58,8 @@ pub struct Run {
     pub stderr: Output,
     /// Sent at each pause, in this order, before Enter. Needs [`Stdin::Typed`].
     pub signals: Vec<i32>,
+    /// At which of the pauses, counted from 0; at each if it is not said.
+    pub pause: Option<usize>,
     /// What is at `/proc`.
     pub proc: Proc,
     /// What is at `/out`.

@@ -36,8 +36,9 @@ pub(crate) const ALWAYS: &[Sysno] = &[
     Sysno::exit_group,
 ];
 
-/// How long all processes of a run may go on, in seconds.
-const PATIENCE: u32 = 10;
+/// How long all processes of a run may go on, in seconds: longer than the program
+/// waits for a child that does not end.
+const PATIENCE: u32 = 45;
 
 /// How many calls they may make. An untroubled run makes some hundred.
 const MOST_CALLS: usize = 50_000;

@@ -41,8 +41,10 @@ pub(crate) fn attend(child: &mut Child, run: &Run) -> Result<End> {
             return Ok(End::Hung);
         }
         if child.keyboard.is_some() && prompts(child) > pauses && is_waiting(child)? {
+            if run.pause.is_none_or(|pause| pause == pauses) {
+                disturb(child, &run.signals)?;
+            }
             pauses += 1;
-            disturb(child, &run.signals)?;
             press_enter(child)?;
         }
         sleep(TICK);

@@ -172,20 +172,23 @@ pub(crate) fn stack_limit() -> Result<u64> {
     Ok(limit.rlim_cur)
 }
 
-/// `rt_sigaction(2)`: writing to a pipe that nobody reads fails, and does not kill.
-pub(crate) fn ignore_sigpipe() -> Result {
+/// `rt_sigaction(2)`: writing to a pipe that nobody reads, or beyond the limit on the
+/// size of files, fails and does not kill.
+pub(crate) fn ignore_signals_of_writing() {
     const SIG_IGN: usize = 1;
     // A `struct sigaction`: handler, flags, restorer, mask.
     let action = [SIG_IGN, 0, 0, 0];
-    // SAFETY: The kernel reads `action` and writes no old one.
-    unsafe {
-        call!(
-            Sysno::rt_sigaction,
-            SIGPIPE,
-            action.as_ptr(),
-            ptr::null::<u8>(),
-            size_of::<usize>()
-        )
+    for signal in [SIGPIPE, SIGXFSZ] {
+        // It cannot fail; if it did, a write would end the program early.
+        // SAFETY: The kernel reads `action` and writes no old one.
+        let _ = unsafe {
+            call!(
+                Sysno::rt_sigaction,
+                signal,
+                action.as_ptr(),
+                ptr::null::<u8>(),
+                size_of::<usize>()
+            )
+        };
     }
-    .map(drop)
 }
