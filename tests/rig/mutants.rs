@@ -9,6 +9,9 @@
 //! Caught-by: null-takes-the-name-away
 //! ```
 //!
+//! A name freed too early is not noticed by a case: the kernel falls over it. Such
+//! a mutant is caught by `a-panic`.
+//!
 //! They are built one after the other in a tree of their own: the sources are
 //! hard links to the shared ones, and what a patch changes is a copy. So a build
 //! makes only what the last mutant and this one differ in, and an interrupted run
@@ -26,9 +29,13 @@ use sha2::{Digest, Sha256};
 use crate::check::{self, Subject};
 use crate::host;
 use crate::kernels::{self, Tree};
-use crate::ktap::Case;
+use crate::ktap::{Case, Outcome};
 use crate::paths;
+use crate::qemu::Ending;
 use crate::tool;
+
+/// What stands for a case where the kernel does not live to report any.
+const PANIC: &str = "a-panic";
 
 /// A kernel with one behaviour broken.
 #[derive(Clone, Debug)]
@@ -120,10 +127,18 @@ impl Mutant {
         format!("{hash}-{}", self.name)
     }
 
-    /// Runs the suite in the mutant's image, and returns the cases that failed.
+    /// Runs the suite in the mutant's image, and returns the cases that failed. A
+    /// kernel that panics has told as much, and fails the one case `a-panic`.
     pub fn run(&self, image: PathBuf, initramfs: &Path) -> Result<Vec<Case>> {
         let name = format!("mutant-{}", self.name);
         let console = Subject::Image(image).boot(initramfs, &name, &["check"])?;
+        if let Ending::Panicked(words) = &console.ending {
+            return Ok(vec![Case {
+                name: PANIC.to_owned(),
+                outcome: Outcome::Failed,
+                diagnostics: vec![words.clone()],
+            }]);
+        }
         let report = check::read(&console)?;
         Ok(report.failed().cloned().collect())
     }
@@ -274,7 +289,7 @@ mod tests {
     fn case(name: &str) -> Case {
         Case {
             name: name.to_owned(),
-            outcome: crate::ktap::Outcome::Failed,
+            outcome: Outcome::Failed,
             diagnostics: Vec::new(),
         }
     }

@@ -43,7 +43,7 @@ impl Mutants {
         let bad = self.try_all(mutants)?;
         match bad {
             0 => Ok(()),
-            _ => bail!("{bad} of {count} mutants, and the sound kernel, are not as they must be"),
+            _ => bail!("{bad} of {} kernels are not as they must be", count + 1),
         }
     }
 
