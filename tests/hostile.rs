@@ -653,7 +653,7 @@ fn least_memory() -> Result<()> {
         machine.memory_mib = mib;
         let console = machine.run(Duration::from_secs(20))?;
         let text = console.text();
-        if text.contains("PID: 1") {
+        if text.contains("Memory map a region") {
             eprintln!("the least memory: {mib} MiB");
             console.expect_power_off()?;
             ensure!(
