@@ -13,7 +13,7 @@ ENOSYS ENOTEMPTY ELOOP";
 /// call of the program gives by itself.
 pub fn name(number: i32) -> &'static [u8] {
     let (mut name, mut rest): (&[u8], _) = (b"errno", NAMES);
-    for _ in 0..number {
+    for _ in 0..number.min(99) {
         (name, rest) = split(rest, b' ');
     }
     if name.is_empty() { b"errno" } else { name }

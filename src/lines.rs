@@ -11,13 +11,18 @@ pub const LONGEST: usize = 4608;
 /// Bytes that have been read, up to the end of the line that is not there yet.
 pub struct Lines {
     bytes: Vec<u8, LONGEST>,
+    /// The line that is being read has lost its beginning, and is no line.
+    cut: bool,
 }
 
 impl Lines {
     /// Nothing read yet.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
-        Lines { bytes: Vec::new() }
+        Lines {
+            bytes: Vec::new(),
+            cut: false,
+        }
     }
 
     /// Where to read to: what comes is to be appended. There is always room.
@@ -25,17 +30,21 @@ impl Lines {
         if self.bytes.is_full() {
             // Not one newline in all that: it is no line of anything known.
             self.bytes.clear();
+            self.cut = true;
         }
         &mut self.bytes
     }
 
-    /// Hands over each whole line, without its newline, and keeps the rest.
+    /// Hands over each whole line, without its newline, and keeps the rest. Lines
+    /// that are too long are left out.
     pub fn each(&mut self, with: &mut dyn FnMut(&[u8])) {
         let mut rest: &[u8] = &self.bytes;
         while let Some(length) = rest.iter().position(|b| *b == b'\n')
             && let Some((line, behind)) = rest.split_at_checked(length)
         {
-            with(line);
+            if !core::mem::take(&mut self.cut) {
+                with(line);
+            }
             rest = behind.split_first().map_or(b"", |(_, behind)| behind);
         }
         // What is left moves to the front.

@@ -242,7 +242,10 @@ impl<'a> Options<'a> {
         if self.command == Command::Check {
             return self.cases.push(word).map_err(Fault::Case);
         }
-        self.command = Command::of(word.to_bytes()).ok_or(Fault::Unknown(word))?;
+        let command = Command::of(word.to_bytes()).ok_or(Fault::Unknown(word))?;
+        if !matches!(self.command, Command::Help | Command::Version) {
+            self.command = command; // Who asks what it is wants nothing run.
+        }
         Ok(())
     }
 }

@@ -555,7 +555,24 @@ fn the_help_has_every_word_and_default() {
 }
 
 #[test]
-#[ignore = "two of its lines have more than 80 columns"]
+fn who_asks_for_help_gets_nothing_run() {
+    for word in ["--help", "-h", "-V", "--version"] {
+        for command in ["stages", "probe", "check"] {
+            let [before, after] = [[word, command], [command, word]].map(|words| {
+                let words = words.map(|word| CString::new(word).unwrap());
+                let mut words = words.iter().map(CString::as_c_str);
+                Options::read(&mut words, &mut |_| {}).command
+            });
+            assert!(
+                matches!(before, Command::Help | Command::Version),
+                "{word} {command}"
+            );
+            assert!(before == after, "{command} {word}");
+        }
+    }
+}
+
+#[test]
 fn the_help_fits_a_serial_terminal() {
     assert!(HELP.ends_with('\n'));
     for line in HELP.lines() {

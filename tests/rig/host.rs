@@ -55,6 +55,35 @@ pub const KERNEL_BUILD: Purpose = Purpose {
     },
 };
 
+/// Breaks kernels on purpose.
+pub const PATCH: Purpose = Purpose {
+    what: "patch kernels",
+    packages: &["patch"],
+    is_met: || on_path(&["patch"]),
+};
+
+/// Reads KTAP without the rig's help: prove of perl, kunit.py of the kernel.
+pub const KTAP_JUDGES: Purpose = Purpose {
+    what: "judge reports",
+    packages: &["perl", "python3"],
+    is_met: || on_path(&["prove", "python3"]),
+};
+
+/// Compiles what the program is measured beside, and what measures it.
+pub const PEERS: Purpose = Purpose {
+    what: "compile C and C++ for aarch64",
+    packages: &[
+        "g++-aarch64-linux-gnu",
+        "gcc-aarch64-linux-gnu",
+        "libc6-dev-arm64-cross",
+        "lld",
+    ],
+    is_met: || {
+        on_path(&["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "ld.lld"])
+            && Path::new("/usr/aarch64-linux-gnu/include/stdio.h").exists()
+    },
+};
+
 /// A libc to link the guest's helper with.
 pub const CROSS_LIBC: Purpose = Purpose {
     what: "link for aarch64",

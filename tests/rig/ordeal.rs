@@ -84,7 +84,10 @@ pub fn lint() -> Result<()> {
 fn build() -> Result<PathBuf> {
     host::CROSS_LIBC.ensure()?;
     let mut cargo = program::cross_cargo("build")?;
-    cargo.args(["--package", HELPER, "--release"]).args(FEATURES);
+    cargo.args(["--target", program::TARGET]);
+    cargo
+        .args(["--package", HELPER, "--release"])
+        .args(FEATURES);
     cargo.env(program::LINKER_VARIABLE, LINKER);
     cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
     // Other flags in the same directory would have the program built anew each time.

@@ -17,8 +17,10 @@ use crate::paths;
 use crate::tool;
 
 const PACKAGE: &str = "vm_anon_name";
-const TARGET: &str = "aarch64-unknown-linux-gnu";
-pub(crate) const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
+/// The program's target.
+pub const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// Names the linker of the program's target to Cargo.
+pub const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 
@@ -80,6 +82,46 @@ pub fn build(build: Build) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Builds the program in another way: `adjust` changes Cargo's command, whose
+/// target directory is that of `variant` alone.
+pub fn build_variant(
+    build: Build,
+    variant: &str,
+    adjust: impl FnOnce(&mut Command),
+) -> Result<PathBuf> {
+    let mut cargo = build_command(build)?;
+    cargo.arg("--target-dir").arg(paths::scratch(variant)?);
+    adjust(&mut cargo);
+    artifact(cargo, PACKAGE)
+}
+
+/// Cargo with the compiler that has the program's target, in the workspace.
+pub fn cross_cargo(subcommand: &str) -> Result<Command> {
+    Ok(Compiler::get()?.cargo(subcommand))
+}
+
+/// The release of the compiler that the program is built with.
+pub fn compiler_release() -> Result<String> {
+    match Compiler::get()? {
+        Compiler::Active => release(&active_rustc()),
+        Compiler::Debian { .. } => release(Path::new(DEBIAN_RUSTC)),
+    }
+}
+
+/// The linker that comes with the active toolchain.
+pub fn linker() -> Result<PathBuf> {
+    let active = &active_rustc();
+    let sysroot = PathBuf::from(ask(active, &["--print", "sysroot"])?);
+    let linker = sysroot.join(format!("lib/rustlib/{}/bin/rust-lld", host_triple(active)?));
+    if !linker.exists() {
+        bail!(
+            "the active toolchain has no {}; rustup's toolchains have it",
+            linker.display()
+        );
+    }
+    Ok(linker)
+}
+
 /// Runs clippy over the program in both builds; a warning is an error.
 pub fn lint() -> Result<()> {
     for build in [Build::Full, Build::Minimal] {
@@ -96,16 +138,13 @@ pub(crate) fn lint_package(name: &str, features: &[&str]) -> Result<()> {
 }
 
 fn compile(build: Build) -> Result<PathBuf> {
-    let mut cargo = cross_cargo("build")?;
-    cargo.args(["--package", PACKAGE]);
-    cargo.args(build.profile()).args(build.features());
-    artifact(cargo, PACKAGE)
+    artifact(build_command(build)?, PACKAGE)
 }
 
-/// Cargo in the workspace, building for the guest.
-pub(crate) fn cross_cargo(subcommand: &str) -> Result<Command> {
-    let mut cargo = Compiler::get()?.cargo(subcommand);
-    cargo.args(["--target", TARGET]);
+fn build_command(build: Build) -> Result<Command> {
+    let mut cargo = cross_cargo("build")?;
+    cargo.args(["--package", PACKAGE, "--target", TARGET]);
+    cargo.args(build.profile()).args(build.features());
     Ok(cargo)
 }
 
@@ -153,8 +192,7 @@ impl Compiler {
     }
 
     fn choose() -> Result<Self> {
-        let active = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let active = Path::new(&active);
+        let active = &active_rustc();
         let sysroot = PathBuf::from(ask(active, &["--print", "sysroot"])?);
         if host::has_core(&sysroot) {
             let version = release(active)?;
@@ -162,13 +200,7 @@ impl Compiler {
             return Ok(Compiler::Active);
         }
         host::RUST_TARGET.ensure()?;
-        let linker = sysroot.join(format!("lib/rustlib/{}/bin/rust-lld", host_triple(active)?));
-        if !linker.exists() {
-            bail!(
-                "the active toolchain has neither the target {TARGET} nor {}",
-                linker.display()
-            );
-        }
+        let linker = linker()?;
         let version = release(Path::new(DEBIAN_RUSTC))?;
         eprintln!(
             "program: compiled by Debian's rustc {version} (the active toolchain lacks {TARGET})"
@@ -222,6 +254,10 @@ pub fn cargo(subcommand: &str) -> Command {
         }
     }
     command
+}
+
+fn active_rustc() -> PathBuf {
+    env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
 }
 
 fn host_triple(rustc: &Path) -> Result<String> {

@@ -34,6 +34,8 @@ pub struct Machine {
     pub initramfs: PathBuf,
     /// QEMU's name for the processor.
     pub cpu: String,
+    /// What executes the guest's instructions, as `-accel` takes it.
+    pub accelerator: String,
     /// Memory in MiB.
     pub memory_mib: u32,
     /// More words for the kernel's own command line.
@@ -55,6 +57,7 @@ impl Machine {
             // standard's cipher unless told otherwise, which costs a large
             // kernel four fifths of its time here.
             cpu: "max,pauth-impdef=on".to_owned(),
+            accelerator: "tcg,thread=single".to_owned(),
             memory_mib: 128,
             append: String::new(),
             args: Vec::new(),
@@ -103,7 +106,7 @@ impl Machine {
     /// QEMU, but for where its serial port leads.
     fn command(&self) -> Command {
         let mut command = Command::new("qemu-system-aarch64");
-        command.args(["-machine", "virt", "-accel", "tcg,thread=single"]);
+        command.args(["-machine", "virt", "-accel", &self.accelerator]);
         command.args(["-cpu", &self.cpu, "-m", &self.memory_mib.to_string()]);
         command.args(["-display", "none", "-nodefaults", "-no-reboot"]);
         command.arg("-kernel").arg(&self.kernel);

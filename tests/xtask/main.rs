@@ -3,6 +3,10 @@
 //! Every command is a call into the library; nothing is decided here but what
 //! the defaults are.
 
+mod check;
+mod measure;
+mod mutants;
+
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -48,6 +52,10 @@ enum Task {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Run the conformance suite in the kernels and print a verdict on each.
+    Check(check::Check),
+    /// Break kernels on purpose and see whether the suite notices.
+    Mutants(mutants::Mutants),
     /// List the kernels: version, whether it is in the cache, and why it is there.
     Kernels {
         /// Fetch or build all that the tests need.
@@ -63,6 +71,10 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 60)]
         seconds: u64,
     },
+    /// Measure the program beside the same job in C++ and C, and its start as PID 1.
+    Bench(measure::Bench),
+    /// Tell which section and which module the bytes of both builds went to.
+    Size,
     /// Check the format of all sources, and let clippy look at them.
     Lint,
 }
@@ -117,9 +129,13 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Build(which) => build(&which),
         Task::Run(options) => run(options),
         Task::Initramfs { which, output } => initramfs(&which, output),
+        Task::Check(check) => check.run(),
+        Task::Mutants(mutants) => mutants.run(),
         Task::Kernels { build: true } => build_kernels(),
         Task::Kernels { build: false } => list_kernels(),
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
+        Task::Bench(options) => measure::bench(&options),
+        Task::Size => measure::size(),
         Task::Lint => lint(),
     }
 }

@@ -100,6 +100,30 @@ impl Tree {
         self.make(&["Image"])
     }
 
+    /// A tree of the same sources and options in a directory of its own, made the
+    /// first time. The sources are hard links: to change one, replace it.
+    pub fn copy(&self, directory: &Path, lock: File) -> Result<Self> {
+        let source = paths::directory(directory.to_owned())?.join("source");
+        if !source.exists() {
+            let partial = paths::emptied(source.with_added_extension("partial"))?;
+            let mut copy = Command::new("cp");
+            copy.args(["--archive", "--link", "--no-target-directory"]);
+            tool::output(copy.args([&self.source, &partial]))?;
+            paths::rename(&partial, &source)?;
+        }
+        let build = paths::directory(directory.join("build"))?;
+        let config = build.join(".config");
+        if !config.exists() {
+            paths::write(&config, fs::read(self.build.join(".config"))?)?;
+        }
+        Ok(Self {
+            source,
+            build,
+            name: format!("{}, a copy", self.name),
+            _lock: Some(lock),
+        })
+    }
+
     /// Copies the image, and how it came about, to a new directory.
     pub(super) fn deliver(&self, directory: &Path) -> Result<()> {
         let directory = paths::emptied(directory.to_owned())?;

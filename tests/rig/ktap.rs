@@ -1,0 +1,584 @@
+//! A strict reader of what `check` prints: KTAP, and more than KTAP asks for.
+//!
+//! The kernel's test protocol (Documentation/dev-tools/ktap.rst in Linux) lets a
+//! reader pass over what it does not know, and leave out what is not there. Here
+//! nothing is let pass: a report is the plan, every result in its order, each
+//! verdict told twice alike, and totals that agree. A kernel that complains
+//! meanwhile spoils the report even if every case has passed.
+
+use std::collections::BTreeSet;
+use std::iter::Enumerate;
+use std::str::Lines;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// All that a run of `check` reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The program, its version and revision.
+    pub program: String,
+    /// What uname(2) says of the kernel.
+    pub kernel: String,
+    /// The size of the kernel's pages.
+    pub page_size: usize,
+    /// The cases in the order they ran, at least one.
+    pub cases: Vec<Case>,
+}
+
+/// A case and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// What it promises.
+    pub name: String,
+    /// Whether that was so.
+    pub outcome: Outcome,
+    /// What it said before its result, a line each, without the number sign.
+    pub diagnostics: Vec<String>,
+}
+
+/// What became of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All as promised.
+    Passed,
+    /// Not as promised.
+    Failed,
+    /// Not tried, and why.
+    Skipped(String),
+}
+
+/// What a kernel says when something is wrong with it rather than with a case.
+const TROUBLE: &[&str] = &[
+    "Kernel panic",
+    "Internal error",
+    "Unable to handle kernel",
+    "BUG:",
+    "WARNING:",
+    "Call trace:",
+    "soft lockup",
+    "rcu: INFO",
+    "refcount_t:",
+];
+
+impl Report {
+    /// Reads the report in a console's log, and what stands around it.
+    pub fn read(log: &str) -> Result<Self> {
+        look_for_trouble(log)?;
+        let mut reader = Reader::new(log);
+        reader.find_version()?;
+        let plan = reader.plan()?;
+        let mut report = reader.head()?;
+        let totals = loop {
+            match reader.entry(report.cases.len() + 1)? {
+                Entry::Result(case) => report.add(case, plan)?,
+                Entry::Totals(totals) => break totals,
+            }
+        };
+        let count = report.cases.len();
+        ensure!(count == plan, "{count} results of the {plan} planned");
+        let counted = report.totals();
+        ensure!(
+            totals == counted,
+            "the totals say {totals:?}, the results {counted:?}"
+        );
+        reader.expect_no_more()?;
+        Ok(report)
+    }
+
+    /// The kernel's release, like 6.12.117.
+    pub fn release(&self) -> &str {
+        self.kernel.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// The case of that name.
+    pub fn case(&self, name: &str) -> Option<&Case> {
+        self.cases.iter().find(|case| case.name == name)
+    }
+
+    /// How many cases passed.
+    pub fn passed(&self) -> usize {
+        self.totals().passed
+    }
+
+    /// The cases that failed.
+    pub fn failed(&self) -> impl Iterator<Item = &Case> {
+        let failed = |case: &&Case| case.outcome == Outcome::Failed;
+        self.cases.iter().filter(failed)
+    }
+
+    /// Why each skipped case was skipped.
+    pub fn skipped(&self) -> impl Iterator<Item = &str> {
+        self.cases.iter().filter_map(|case| match &case.outcome {
+            Outcome::Skipped(reason) => Some(reason.as_str()),
+            _ => None,
+        })
+    }
+
+    fn add(&mut self, case: Case, plan: usize) -> Result<()> {
+        ensure!(
+            self.cases.len() < plan,
+            "result of {} behind the plan",
+            case.name
+        );
+        ensure!(
+            self.case(&case.name).is_none(),
+            "{} has two results",
+            case.name
+        );
+        self.cases.push(case);
+        Ok(())
+    }
+
+    fn totals(&self) -> Totals {
+        let skipped = self.skipped().count();
+        let failed = self.failed().count();
+        Totals {
+            passed: self.cases.len() - failed - skipped,
+            failed,
+            skipped,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Totals {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+/// What a stretch of lines comes to.
+enum Entry {
+    Result(Case),
+    Totals(Totals),
+}
+
+fn look_for_trouble(log: &str) -> Result<()> {
+    let mut lines = log.lines().filter(|line| !line.starts_with('#'));
+    match lines.find(|line| TROUBLE.iter().any(|words| line.contains(words))) {
+        Some(line) => bail!("the kernel complains: {}", line.trim_end()),
+        None => Ok(()),
+    }
+}
+
+/// Takes line by line, the kernel's own left out.
+struct Reader<'a> {
+    lines: Enumerate<Lines<'a>>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(log: &'a str) -> Self {
+        Self {
+            lines: log.lines().enumerate(),
+        }
+    }
+
+    /// The next line with its number, if there is one.
+    fn next(&mut self) -> Option<(usize, &'a str)> {
+        let (index, line) = self.lines.find(|(_, line)| !is_printk(line))?;
+        Some((index + 1, line.trim_end_matches('\r')))
+    }
+
+    /// The next line, for there must be one.
+    fn line(&mut self) -> Result<(usize, &'a str)> {
+        self.next().context("the log ends before the totals")
+    }
+
+    fn find_version(&mut self) -> Result<()> {
+        while let Some((_, line)) = self.next() {
+            if line == "KTAP version 1" {
+                return Ok(());
+            }
+        }
+        bail!("no line 'KTAP version 1'")
+    }
+
+    /// `1..N`, right behind the version, as KTAP advises.
+    fn plan(&mut self) -> Result<usize> {
+        let (number, line) = self.line()?;
+        let plan = line.strip_prefix("1..").and_then(|n| n.parse().ok());
+        let plan = plan.with_context(|| format!("line {number}: no plan, but '{line}'"))?;
+        ensure!(plan > 0, "a plan of zero cases");
+        Ok(plan)
+    }
+
+    /// Three lines that make a log a full account of what was tested where.
+    fn head(&mut self) -> Result<Report> {
+        let program = self.head_line("vm_anon_name ")?;
+        let kernel = self.head_line("Linux ")?;
+        let page_size = self.head_line("page size ")?;
+        let page_size = page_size.trim_start_matches("page size ").parse();
+        Ok(Report {
+            program,
+            kernel,
+            page_size: page_size.context("the size of a page is a number")?,
+            cases: Vec::new(),
+        })
+    }
+
+    fn head_line(&mut self, start: &str) -> Result<String> {
+        let (number, line) = self.line()?;
+        let text = line.strip_prefix("# ").unwrap_or_default();
+        ensure!(
+            text.starts_with(start),
+            "line {number}: no '# {start}...', but '{line}'"
+        );
+        Ok(text.trim_end().to_owned())
+    }
+
+    /// Diagnostics, then the result they belong to, which must be that `number`;
+    /// or the totals, which have none.
+    fn entry(&mut self, number: usize) -> Result<Entry> {
+        let mut diagnostics = Vec::new();
+        let mut verdict = None;
+        loop {
+            let (at, line) = self.line()?;
+            if let Some(totals) = line.strip_prefix("# Totals: ") {
+                ensure!(
+                    diagnostics.is_empty() && verdict.is_none(),
+                    "line {at}: totals where a result was due"
+                );
+                let totals = parse_totals(totals);
+                return Ok(Entry::Totals(
+                    totals.with_context(|| format!("line {at}: no totals, but '{line}'"))?,
+                ));
+            }
+            if let Some(told) = line.strip_prefix("# vm_anon_name: ") {
+                ensure!(verdict.is_none(), "line {at}: a second verdict '{told}'");
+                verdict = Some(told);
+            } else if let Some(text) = line.strip_prefix('#') {
+                diagnostics.push(text.strip_prefix(' ').unwrap_or(text).to_owned());
+            } else {
+                let case = parse_result(line, number, diagnostics);
+                let case = case.with_context(|| format!("line {at}"))?;
+                let expected = format!("{}: {}", case.name, word(&case.outcome));
+                ensure!(
+                    verdict == Some(&expected),
+                    "line {at}: '{line}' where '# vm_anon_name: {}' was told",
+                    verdict.unwrap_or("nothing")
+                );
+                return Ok(Entry::Result(case));
+            }
+        }
+    }
+
+    /// Behind the totals the program says how it ended, which is not KTAP.
+    fn expect_no_more(&mut self) -> Result<()> {
+        while let Some((number, line)) = self.next() {
+            let first = line.split(' ').next().unwrap_or_default();
+            let is_ktap = BTreeSet::from(["KTAP", "ok", "not", "#"]).contains(first);
+            ensure!(!is_ktap, "line {number}: '{line}' behind the totals");
+        }
+        Ok(())
+    }
+}
+
+/// A message of the kernel, which most begin with the time.
+fn is_printk(line: &str) -> bool {
+    let time = line
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "));
+    time.is_some_and(|(time, _)| time.trim_start().parse::<f64>().is_ok())
+}
+
+/// `ok N NAME`, `not ok N NAME`, or `ok N NAME # SKIP REASON`.
+fn parse_result(line: &str, number: usize, diagnostics: Vec<String>) -> Result<Case> {
+    let (is_ok, rest) = match (line.strip_prefix("ok "), line.strip_prefix("not ok ")) {
+        (Some(rest), _) => (true, rest),
+        (_, Some(rest)) => (false, rest),
+        _ => bail!("'{line}' is no KTAP"),
+    };
+    let (told, description) = rest.split_once(' ').unwrap_or((rest, ""));
+    ensure!(
+        told.parse() == Ok(number),
+        "result {told} where {number} was due"
+    );
+    let (name, directive) = match description.split_once(" # ") {
+        Some((name, directive)) => (name, Some(directive)),
+        None => (description, None),
+    };
+    ensure!(
+        !name.is_empty() && !name.contains(['#', ' ']),
+        "'{name}' is no case's name"
+    );
+    let outcome = match (is_ok, directive.map(|it| it.strip_prefix("SKIP "))) {
+        (true, None) => Outcome::Passed,
+        (false, None) => Outcome::Failed,
+        (true, Some(Some(reason))) => Outcome::Skipped(reason.to_owned()),
+        _ => bail!("'{line}': all that may follow # is SKIP with its reason"),
+    };
+    Ok(Case {
+        name: name.to_owned(),
+        outcome,
+        diagnostics,
+    })
+}
+
+/// The word for monitors that cannot read SKIP.
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "pass",
+        Outcome::Failed => "fail",
+        Outcome::Skipped(_) => "skip",
+    }
+}
+
+/// The totals as kselftest prints them, the kinds that `check` does not have zero.
+fn parse_totals(text: &str) -> Option<Totals> {
+    let mut numbers = [0; 6];
+    let labels = ["pass", "fail", "xfail", "xpass", "skip", "error"];
+    let mut words = text.split(' ');
+    for (number, label) in numbers.iter_mut().zip(labels) {
+        let (told, value) = words.next()?.split_once(':')?;
+        *number = value.parse().ok().filter(|_| told == label)?;
+    }
+    let [passed, failed, 0, 0, skipped, 0] = numbers else {
+        return None;
+    };
+    words.next().is_none().then_some(Totals {
+        passed,
+        failed,
+        skipped,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+Booting
+[    0.5] a kernel speaks
+KTAP version 1
+1..3
+# vm_anon_name 0.1.0 (0123456789ab)
+# Linux 6.12.1 #1 SMP aarch64\x20
+# page size 4096
+# vm_anon_name: first: pass
+ok 1 first
+# name 0 1 a
+#   expected |a|
+[    1.5] the kernel speaks again
+# vm_anon_name: second: fail
+not ok 2 second
+# vm_anon_name: third: skip
+ok 3 third # SKIP since Linux 7.0
+# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0
+
+vm_anon_name: status 1, powering off
+reboot: Power down
+";
+
+    fn good() -> Report {
+        let case = |name: &str, outcome, diagnostics: &[&str]| Case {
+            name: name.to_owned(),
+            outcome,
+            diagnostics: diagnostics.iter().map(|&line| line.to_owned()).collect(),
+        };
+        Report {
+            program: "vm_anon_name 0.1.0 (0123456789ab)".to_owned(),
+            kernel: "Linux 6.12.1 #1 SMP aarch64".to_owned(),
+            page_size: 4096,
+            cases: vec![
+                case("first", Outcome::Passed, &[]),
+                case("second", Outcome::Failed, &["name 0 1 a", "  expected |a|"]),
+                case("third", Outcome::Skipped("since Linux 7.0".to_owned()), &[]),
+            ],
+        }
+    }
+
+    /// The good log, with the `part` replaced `by` something, gives this error.
+    #[track_caller]
+    fn check(part: &str, by: &str, expected: &str) {
+        assert!(GOOD.contains(part), "{part:?} is not in the good log");
+        let error = Report::read(&GOOD.replacen(part, by, 1)).unwrap_err();
+        assert_eq!(format!("{error:#}"), expected);
+    }
+
+    /// The good log, cut off before the `part`, gives this error.
+    #[track_caller]
+    fn check_cut(part: &str, expected: &str) {
+        let end = GOOD.find(part).unwrap();
+        let error = Report::read(&GOOD[..end]).unwrap_err();
+        assert_eq!(format!("{error:#}"), expected);
+    }
+
+    #[test]
+    fn reads_a_good_log() {
+        assert_eq!(Report::read(GOOD).unwrap(), good());
+        assert_eq!(Report::read(&GOOD.replace('\n', "\r\n")).unwrap(), good());
+        assert_eq!(good().release(), "6.12.1");
+        assert_eq!(good().passed(), 1);
+        assert_eq!(good().skipped().collect::<Vec<_>>(), ["since Linux 7.0"]);
+    }
+
+    #[test]
+    fn wants_a_version() {
+        check(
+            "KTAP version 1",
+            "TAP version 14",
+            "no line 'KTAP version 1'",
+        );
+        check_cut("KTAP", "no line 'KTAP version 1'");
+        assert!(Report::read("").is_err());
+    }
+
+    #[test]
+    fn wants_a_plan() {
+        check(
+            "1..3\n",
+            "",
+            "line 4: no plan, but '# vm_anon_name 0.1.0 (0123456789ab)'",
+        );
+        check("1..3", "1..three", "line 4: no plan, but '1..three'");
+        check("1..3", "1..0", "a plan of zero cases");
+        check(
+            "1..3",
+            "1..0 # SKIP nothing here",
+            "line 4: no plan, but '1..0 # SKIP nothing here'",
+        );
+        check("1..3", "1..4", "3 results of the 4 planned");
+        check("1..3", "1..2", "result of third behind the plan");
+        check(
+            "ok 1 first\n",
+            "ok 1 first\n1..3\n",
+            "line 10: '1..3' is no KTAP",
+        );
+    }
+
+    #[test]
+    fn wants_a_head() {
+        check(
+            "# page size 4096\n",
+            "",
+            "line 7: no '# page size ...', but '# vm_anon_name: first: pass'",
+        );
+        check(
+            "# Linux",
+            "# Minix",
+            "line 6: no '# Linux ...', but '# Minix 6.12.1 #1 SMP aarch64 '",
+        );
+    }
+
+    #[test]
+    fn wants_every_result_once_and_in_order() {
+        check("not ok 2", "not ok 3", "line 14: result 3 where 2 was due");
+        check(
+            "ok 3 third",
+            "ok 2 third",
+            "line 16: result 2 where 3 was due",
+        );
+        check(
+            "ok 3 third",
+            "ok third",
+            "line 16: result third where 3 was due",
+        );
+        check(
+            "# vm_anon_name: first: pass\nok 1 first\n",
+            "",
+            "line 12: result 2 where 1 was due",
+        );
+        check(
+            "third: skip\nok 3 third # SKIP since Linux 7.0",
+            "first: pass\nok 3 first",
+            "first has two results",
+        );
+        check("ok 1 first", "ok 1", "line 9: '' is no case's name");
+        check(
+            "ok 1 first",
+            "ok 1 first of all",
+            "line 9: 'first of all' is no case's name",
+        );
+    }
+
+    #[test]
+    fn wants_verdicts_that_agree() {
+        let first = "line 9: 'ok 1 first' where '# vm_anon_name: first: fail' was told";
+        check("first: pass", "first: fail", first);
+        check(
+            "third: skip",
+            "third: pass",
+            "line 16: 'ok 3 third # SKIP since Linux 7.0' where '# vm_anon_name: third: pass' was told",
+        );
+        check(
+            "# vm_anon_name: first: pass\n",
+            "",
+            "line 8: 'ok 1 first' where '# vm_anon_name: nothing' was told",
+        );
+        check(
+            "ok 1 first\n",
+            "",
+            "line 12: a second verdict 'second: fail'",
+        );
+    }
+
+    #[test]
+    fn wants_a_reason_to_skip() {
+        check(
+            " # SKIP since Linux 7.0",
+            " # SKIP",
+            "line 16: 'ok 3 third # SKIP': all that may follow # is SKIP with its reason",
+        );
+        check(
+            "ok 3 third # SKIP since Linux 7.0",
+            "not ok 3 third # TODO later",
+            "line 16: 'not ok 3 third # TODO later': all that may follow # is SKIP with its reason",
+        );
+    }
+
+    #[test]
+    fn wants_totals_that_agree() {
+        check(
+            "pass:1 fail:1",
+            "pass:2 fail:0",
+            "the totals say Totals { passed: 2, failed: 0, skipped: 1 }, \
+             the results Totals { passed: 1, failed: 1, skipped: 1 }",
+        );
+        check(
+            " error:0",
+            " error:1",
+            "line 17: no totals, but '# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:1'",
+        );
+        check(
+            "ok 3 third # SKIP since Linux 7.0\n",
+            "",
+            "line 16: totals where a result was due",
+        );
+        check_cut("# Totals", "the log ends before the totals");
+        check_cut("ok 3", "the log ends before the totals");
+        check_cut("# page", "the log ends before the totals");
+    }
+
+    #[test]
+    fn wants_nothing_else() {
+        check(
+            "ok 1 first\n",
+            "ok 1 first\nSegmentation fault\n",
+            "line 10: 'Segmentation fault' is no KTAP",
+        );
+        check(
+            "ok 1 first\n",
+            "ok 1 first\nKTAP version 1\n",
+            "line 10: 'KTAP version 1' is no KTAP",
+        );
+        check(
+            "reboot",
+            "ok 4 fourth\nreboot",
+            "line 20: 'ok 4 fourth' behind the totals",
+        );
+    }
+
+    #[test]
+    fn wants_a_kernel_that_is_well() {
+        check(
+            "reboot: Power down",
+            "Kernel panic - not syncing: Attempted to kill init!",
+            "the kernel complains: Kernel panic - not syncing: Attempted to kill init!",
+        );
+        check(
+            "[    1.5] the kernel speaks again",
+            "[    1.5] WARNING: CPU: 0 PID: 80 at lib/refcount.c:28",
+            "the kernel complains: [    1.5] WARNING: CPU: 0 PID: 80 at lib/refcount.c:28",
+        );
+    }
+}

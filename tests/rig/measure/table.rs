@@ -1,0 +1,98 @@
+//! The comparison as one table, and its place in the README.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::meter::{self, Figures};
+use super::{Subject, peers};
+use crate::paths;
+use crate::tool;
+
+const BEGIN: &str = "<!-- bench:begin -->";
+const END: &str = "<!-- bench:end -->";
+
+/// Measures everything and returns the table, with what it was measured by.
+pub fn make() -> Result<String> {
+    let subjects = super::all()?;
+    let figures = meter::measure(&subjects)?;
+    let mut text = rows(&subjects, &figures)?;
+    text.push_str("\nMeasured on ");
+    text.push_str(&machine()?);
+    text.push_str(" with:\n\n");
+    for version in peers::versions()? {
+        text.push_str(&format!("- {version}\n"));
+    }
+    Ok(text)
+}
+
+/// Puts the text between the marks in the README.
+pub fn write(text: &str) -> Result<()> {
+    let path = paths::workspace().join("README.md");
+    let readme = fs::read_to_string(&path)
+        .with_context(|| format!("{} cannot be read: the table goes there", path.display()))?;
+    paths::write(&path, splice(&readme, text)?)
+}
+
+/// The text with what lies between the marks replaced.
+pub fn splice(readme: &str, text: &str) -> Result<String> {
+    let missing = || format!("README.md needs the lines {BEGIN} and {END}, in this order");
+    let (before, rest) = readme.split_once(BEGIN).with_context(missing)?;
+    let (_, after) = rest.split_once(END).with_context(missing)?;
+    Ok(format!("{before}{BEGIN}\n{text}{END}{after}"))
+}
+
+fn rows(subjects: &[Subject], figures: &[Figures]) -> Result<String> {
+    let sizes = subjects.iter().map(size).collect::<Result<Vec<_>>>()?;
+    let each = |value: fn(&Figures) -> u64| figures.iter().map(value).collect::<Vec<_>>();
+    let rows = [
+        ("file, bytes", sizes),
+        ("memory at the last pause, KiB", each(|f| f.resident)),
+        ("mappings of files", each(|f| f.file_mappings as u64)),
+        ("system calls, `-q -y`", each(|f| f.calls)),
+        ("instructions, `-q -y`", each(|f| f.instructions)),
+    ];
+    let titles = subjects.iter().map(|subject| subject.title.clone());
+    let mut text = line("", titles);
+    text.push_str(&line("---", subjects.iter().map(|_| "---:".to_owned())));
+    for (title, values) in rows {
+        text.push_str(&line(title, values.into_iter().map(grouped)));
+    }
+    Ok(text)
+}
+
+fn line(title: &str, cells: impl Iterator<Item = String>) -> String {
+    let cells: Vec<String> = cells.collect();
+    format!("| {title} | {} |\n", cells.join(" | "))
+}
+
+fn size(subject: &Subject) -> Result<u64> {
+    Ok(fs::metadata(&subject.path)?.len())
+}
+
+/// A number with a comma before each three digits.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The processor and the system, which change no figure.
+fn machine() -> Result<String> {
+    let field = |path: &str, name: &str, mark: char| -> Option<String> {
+        let text = fs::read_to_string(Path::new(path)).ok()?;
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(mark)?.1.trim().trim_matches('"').to_owned())
+    };
+    let processor = field("/proc/cpuinfo", "model name", ':').unwrap_or("unknown".to_owned());
+    let system = field("/etc/os-release", "PRETTY_NAME", '=').unwrap_or("unknown".to_owned());
+    let architecture = tool::output(std::process::Command::new("uname").arg("-m"))?;
+    Ok(format!("{system}, {} ({processor})", architecture.trim()))
+}

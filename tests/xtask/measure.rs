@@ -1,0 +1,48 @@
+//! `bench` and `size`: what the program costs.
+
+use anyhow::Result;
+use clap::Args;
+use rig::measure::{library, power, size, table};
+use rig::program::Build;
+
+/// What `bench` measures.
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// Put the tables into README.md instead of printing them.
+    #[arg(long)]
+    write: bool,
+    /// Tell what each case of `check` takes in the guest, the longest first.
+    #[arg(long, conflicts_with = "write")]
+    cases: bool,
+    /// Measure the library instead, beside crates that parse maps, too.
+    #[arg(long, conflicts_with_all = ["write", "cases"])]
+    library: bool,
+}
+
+pub(crate) fn bench(options: &Bench) -> Result<()> {
+    if options.library {
+        print!("{}", library::report()?);
+        return Ok(());
+    }
+    if options.cases {
+        for (time, case) in power::cases()? {
+            println!("{time:8} us  {case}");
+        }
+        return Ok(());
+    }
+    let text = format!("{}\n{}", table::make()?, power::report()?);
+    match options.write {
+        true => table::write(&text),
+        false => {
+            print!("{text}");
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn size() -> Result<()> {
+    for build in [Build::Minimal, Build::Full] {
+        println!("{}", size::report(build)?);
+    }
+    Ok(())
+}
