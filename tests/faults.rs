@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
-use ordeal::{Answer, Campaign, End, Fault, OLD, Outcome, Output, Place, Run, Stdin, Task};
+use ordeal::{Answer, End, Fault, OLD, Outcome, Output, Place, Run, Stdin, Task};
 use rig::kernels;
 
 /// What the last line of PID 1 begins with.

@@ -44,24 +44,23 @@ fn main() {
 fn trials() -> Vec<Trial> {
     let cases = (0..cases().len()).map(|number| {
         let name = cases()[number].name.clone();
-        trial(name, move || case(number))
+        trial(&name, move || case(number))
     });
-    let boots: [(&str, fn() -> Result<()>); 4] = [
-        ("words meant for others", words_meant_for_others),
-        ("a console that is not there", console_not_there),
-        ("the least memory", least_memory),
-        ("no word at all before Linux 5.18", no_word_on_an_old_kernel),
+    let boots = [
+        trial("words meant for others", words_meant_for_others),
+        trial("a console that is not there", console_not_there),
+        trial("the least memory", least_memory),
+        trial("no word at all before Linux 5.18", no_word_on_an_old_kernel),
     ];
-    let boots = boots.map(|(name, boot)| trial(name.to_owned(), boot));
     let often = ["6.12", "6.12-16k", "6.12-64k"].map(|kernel| {
-        trial(format!("a thousand times on {kernel}"), move || {
+        trial(&format!("a thousand times on {kernel}"), move || {
             a_thousand_times(kernels::find(kernel)?)
         })
     });
     cases.chain(boots).chain(often).collect()
 }
 
-fn trial(name: String, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+fn trial(name: &str, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || {
         test().map_err(|error| Failed::from(format!("{error:#}")))
     })
@@ -653,7 +652,7 @@ fn least_memory() -> Result<()> {
         machine.memory_mib = mib;
         let console = machine.run(Duration::from_secs(20))?;
         let text = console.text();
-        if text.contains("PID: 1") {
+        if text.contains("Memory map a region") {
             eprintln!("the least memory: {mib} MiB");
             console.expect_power_off()?;
             ensure!(

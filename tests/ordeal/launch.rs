@@ -207,10 +207,10 @@ fn become_program(
         .map(|word| word.as_ptr())
         .chain([std::ptr::null()])
         .collect();
+    set_standard(standard)?;
     for (limit, value) in &run.limits {
         set_limit(*limit, *value)?;
     }
-    set_standard(standard)?;
     if let Some((call, verdict)) = &run.filter {
         set_filter(&[self::call(call)?], answer(*verdict))?;
     }

@@ -16,6 +16,7 @@ use crate::paths;
 use crate::program::{self, Build};
 
 const HELPER: &str = "ordeal";
+const FEATURES: &[&str] = &["--features", "helper"];
 /// Links against a libc, which the program's own linker does not.
 const LINKER: &str = "aarch64-linux-gnu-gcc";
 
@@ -75,11 +76,18 @@ pub fn helper() -> Result<PathBuf> {
     built.clone().map_err(|error| anyhow!(error))
 }
 
+/// Runs clippy over the helper; a warning is an error.
+pub fn lint() -> Result<()> {
+    program::lint_package(HELPER, FEATURES)
+}
+
 fn build() -> Result<PathBuf> {
     host::CROSS_LIBC.ensure()?;
     let mut cargo = program::cross_cargo("build")?;
     cargo.args(["--target", program::TARGET]);
-    cargo.args(["--package", HELPER, "--features", "helper", "--release"]);
+    cargo
+        .args(["--package", HELPER, "--release"])
+        .args(FEATURES);
     cargo.env(program::LINKER_VARIABLE, LINKER);
     cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
     // Other flags in the same directory would have the program built anew each time.

@@ -125,11 +125,16 @@ pub fn linker() -> Result<PathBuf> {
 /// Runs clippy over the program in both builds; a warning is an error.
 pub fn lint() -> Result<()> {
     for build in [Build::Full, Build::Minimal] {
-        let what = ["--package", PACKAGE, "--target", TARGET];
-        let arguments = [&what, build.features()].concat();
-        tool::run(&mut Compiler::get()?.clippy(&arguments))?;
+        lint_package(PACKAGE, build.features())?;
     }
     Ok(())
+}
+
+/// Runs clippy over a package for the guest; a warning is an error.
+pub(crate) fn lint_package(name: &str, features: &[&str]) -> Result<()> {
+    let what = ["--package", name, "--target", TARGET];
+    let arguments = [&what, features].concat();
+    tool::run(&mut Compiler::get()?.clippy(&arguments))
 }
 
 fn compile(build: Build) -> Result<PathBuf> {

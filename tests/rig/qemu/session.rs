@@ -118,6 +118,10 @@ impl Session {
     /// Takes in more of the console; false when there will be none.
     fn receive(&mut self) -> Result<bool> {
         let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // A machine that prints without end would be listened to without end.
+            return Ok(false);
+        }
         let chunk = match self.output.recv_timeout(left) {
             Ok(chunk) => chunk,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(false),
