@@ -308,7 +308,11 @@ const CHECK_WORDS: &[Consequence] = &[
     (&["prctl"], 4, "# SKIP blocked before"),
     (&["prctl"], 4, "was built without"),
     // The line about the kernel is left blank where nothing is known.
-    (&["uname"], 0, "# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0"),
+    (
+        &["uname"],
+        0,
+        "# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0",
+    ),
     (&["rt_sigtimedwait", "wait4"], 1, "it hung and was killed"),
 ];
 
