@@ -74,6 +74,8 @@ fn mutant_trial(
             .and_then(|(mutant, failed)| judge(&mutant, &failed))
             .map_err(in_full)
     })
+    // It builds a kernel: minutes, the first time.
+    .with_ignored_flag(true)
 }
 
 /// An error with all of its causes.
