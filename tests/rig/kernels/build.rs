@@ -109,6 +109,8 @@ impl Tree {
             let mut copy = Command::new("cp");
             copy.args(["--archive", "--link", "--no-target-directory"]);
             tool::output(copy.args([&self.source, &partial]))?;
+            // Objects of a build before would be younger than these, and be kept.
+            paths::emptied(directory.join("build"))?;
             paths::rename(&partial, &source)?;
         }
         let build = paths::directory(directory.join("build"))?;
