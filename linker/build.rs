@@ -8,6 +8,12 @@
 // A build that cannot go on stops, and says where.
 #![allow(clippy::expect_used)]
 
+#[path = "../src/suite/assembler.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod assembler;
+#[path = "../src/suite/code.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod code;
 mod pack;
 
 use std::{env, fs, path::Path, process::Command};
@@ -56,16 +62,14 @@ fn main() {
     }
 }
 
-/// Leaves the long texts for `src/program/full/texts.rs`, in its order.
+/// Leaves the help and the suite for `src/program/full/texts.rs`, in its order.
 fn pack_texts() {
-    let text = |path| {
-        println!("cargo::rerun-if-changed={path}");
-        fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
-    };
-    let help = text("src/help.txt");
+    println!("cargo::rerun-if-changed=src/help.txt");
+    println!("cargo::rerun-if-changed=src/suite");
+    let help = fs::read("src/help.txt").expect("src/help.txt can be read");
     let suite = match env::var_os("CARGO_FEATURE_CHECK") {
-        Some(_) => pack::strip(&text("src/suite/cases.txt")),
-        None => String::new(),
+        Some(_) => assembler::assemble().unwrap_or_else(|fault| panic!("cases.txt: {fault}")),
+        None => Vec::new(),
     };
     let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
     fs::write(Path::new(&out).join("texts"), pack::pack(&[&help, &suite]))

@@ -13,13 +13,20 @@ mod text {
     }
 }
 
-/// The `texts`, each ended by a NUL, as an arithmetic coder writes them.
-pub(crate) fn pack(texts: &[&str]) -> Vec<u8> {
+/// The `texts`, each behind its length in two bytes, as an arithmetic coder writes them.
+///
+/// # Panics
+///
+/// If one of them has 64 KiB or more.
+pub(crate) fn pack(texts: &[&[u8]]) -> Vec<u8> {
     let mut counts = Box::new([[0; 2]; _]);
     let mut model = packing::Model::new(&mut counts);
     let (mut low, mut high) = (0u32, u32::MAX);
     let mut packed = Vec::new();
-    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
+    let bytes = texts.iter().flat_map(|text| {
+        let length = u16::try_from(text.len()).expect("a text has less than 64 KiB");
+        length.to_be_bytes().into_iter().chain(text.iter().copied())
+    });
     for bit in bytes.flat_map(|byte| (0..8).rev().map(move |place| byte >> place & 1 == 1)) {
         let middle = low + model.part(high - low);
         if bit {
@@ -37,25 +44,4 @@ pub(crate) fn pack(texts: &[&str]) -> Vec<u8> {
     // Any number from low to high will do. Behind the end zeros are read.
     packed.push((high >> 24) as u8);
     packed
-}
-
-/// The cases without comments and indentation: a line a case, its statements
-/// after semicolons.
-pub(crate) fn strip(text: &str) -> String {
-    let mut stripped = String::new();
-    for line in text.lines() {
-        let content = line.trim();
-        if content.is_empty() || content.starts_with('#') {
-            continue;
-        }
-        // A case's name begins its line; what it does is indented.
-        if line.starts_with(' ') {
-            stripped.push(';');
-        } else if !stripped.is_empty() {
-            stripped.push('\n');
-        }
-        let statements: Vec<_> = content.split(';').map(str::trim).collect();
-        stripped.push_str(&statements.join(";"));
-    }
-    stripped
 }

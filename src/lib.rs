@@ -8,12 +8,11 @@
 //! |---|---|---|
 //! | [`options`] | the words of the command line | what to do |
 //! | [`maps`] | a line of `/proc/PID/maps` | a VMA |
-//! | [`lines`] | bytes as they are read | whole lines |
 //! | [`diff`] | two maps files | what changed, in diff(1)'s normal format |
 //! | [`name`] | a name | why the kernel refuses it |
 //! | [`kernel`] | release, probe and errno | why naming is not to be had |
 //! | [`errno`] | an error number | its name |
-//! | [`suite`] | the conformance suite's text | cases, statements, words, numbers |
+//! | [`suite`] | the assembled conformance suite | cases, steps, operands |
 //! | [`packing`] | packed texts | the texts |
 //! | [`picture`] | VMAs | a line that shows pages, names and splits |
 //! | [`text`] | numbers and bytes | text |
@@ -24,7 +23,6 @@
 pub mod diff;
 pub mod errno;
 pub mod kernel;
-pub mod lines;
 pub mod maps;
 pub mod name;
 pub mod options;

@@ -102,18 +102,20 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    /// Appends the next text, up to its NUL, to `out`.
+    /// Appends the next text to `out`.
     pub fn next(&mut self, out: &mut dyn Sink) {
-        loop {
-            let mut byte = 1u32;
-            while byte < 0x100 {
-                byte = byte << 1 | u32::from(self.bit());
-            }
-            match byte as u8 {
-                0 => return,
-                byte => out.put(&[byte]),
-            }
+        let length = u16::from(self.byte()) << 8 | u16::from(self.byte());
+        for _ in 0..length {
+            out.put(&[self.byte()]);
         }
+    }
+
+    fn byte(&mut self) -> u8 {
+        let mut byte = 1u32;
+        while byte < 0x100 {
+            byte = byte << 1 | u32::from(self.bit());
+        }
+        byte as u8
     }
 
     fn bit(&mut self) -> bool {

@@ -1,47 +1,128 @@
-//! The conformance suite's text: cases, statements, words and numbers.
+//! The conformance suite, assembled: cases, and the steps that they are made of.
 //!
-//! The cases are in `suite/cases.txt`, whose head explains the language. The
-//! build script strips that text to a line a case, and packs it (see
-//! [`packing`](crate::packing)).
+//! People write it in `suite/cases.txt`; `suite/assembler.rs` turns that into bytes
+//! when the program is built (which are packed, see [`packing`](crate::packing)):
+//!
+//! ```text
+//! suite       OPERATION... 0 0 DEFINITION... 0 CASE...
+//! OPERATION   number (2 bytes), name NUL
+//! DEFINITION  STEP... 0                   what a statement comes to
+//! CASE        name NUL, since (2), before (2), STATEMENT... 0
+//! STATEMENT   its definition, OPERAND..., what is expected
+//! STEP        its operation, OPERAND..., where the result is kept
+//! OPERAND     bytes whose upper half is a [`part`] of it, whose lower half a digit
+//! ```
+//!
+//! Definitions and operations are told by their places, counted from 1; statements
+//! and steps are read alike.
+//! Numbers of two bytes have the higher one first.
 
-use crate::{
-    errno,
-    kernel::Version,
-    text::{Sink, number, split},
-};
+pub mod code;
 
-/// A case: `NAME [>=X.Y] [<X.Y];STATEMENT;STATEMENT`.
+use crate::text::split;
+use code::{end, part};
+
+/// What the parts of operands stand for, in bytes.
+pub type Units = [u64; 16];
+
+/// The suite, taken apart.
+#[derive(Clone, Copy)]
+pub struct Suite<'a> {
+    operations: &'a [u8],
+    definitions: &'a [u8],
+    /// The cases, for [`Case::next`].
+    pub cases: &'a [u8],
+}
+
+impl<'a> Suite<'a> {
+    /// Takes `assembled` apart.
+    pub fn new(assembled: &'a [u8]) -> Self {
+        let mut rest = assembled;
+        while operation(&mut rest).0 != 0 {}
+        let definitions = rest;
+        while !body(&mut rest).is_empty() {}
+        Suite {
+            operations: assembled,
+            definitions,
+            cases: rest,
+        }
+    }
+
+    /// Number and name of the operation at `place`.
+    pub fn operation(&self, place: u8) -> (u16, &'a [u8]) {
+        let mut rest = self.operations;
+        for _ in 1..place {
+            operation(&mut rest);
+        }
+        operation(&mut rest)
+    }
+
+    /// The steps of the definition at `place`.
+    pub fn definition(&self, place: u8) -> &'a [u8] {
+        let mut rest = self.definitions;
+        for _ in 1..place {
+            body(&mut rest);
+        }
+        body(&mut rest)
+    }
+}
+
+/// Takes steps or statements off `rest`, and the 0 behind them.
+fn body<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let all = *rest;
+    while Step::next(rest, &Units::default()).is_some() {}
+    let length = all.len() - rest.len();
+    *rest = rest.split_first().map_or(b"", |(_, behind)| behind);
+    all.split_at_checked(length).unwrap_or_default().0
+}
+
+fn operation<'a>(rest: &mut &'a [u8]) -> (u16, &'a [u8]) {
+    match number(rest) {
+        0 => (0, b""),
+        number => {
+            let (name, behind) = split(rest, 0);
+            *rest = behind;
+            (number, name)
+        }
+    }
+}
+
+/// Takes a number of two bytes off `rest`; 0 at its end.
+fn number(rest: &mut &[u8]) -> u16 {
+    let (bytes, behind) = rest.split_first_chunk().unwrap_or((&[0; 2], b""));
+    *rest = behind;
+    u16::from_be_bytes(*bytes)
+}
+
+/// A case.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// What it promises, in words joined by hyphens.
     pub name: &'a [u8],
-    /// The first Linux that it holds for.
-    pub since: Version,
+    /// The first Linux that it holds for: major and minor number, a byte each.
+    pub since: u16,
     /// The first Linux that it does not hold for any more.
-    pub before: Version,
-    /// What to do, statements separated by semicolons.
+    pub before: u16,
+    /// What to do.
     pub statements: &'a [u8],
 }
 
 impl<'a> Case<'a> {
-    /// Reads a case.
-    pub fn of(text: &'a [u8]) -> Self {
-        let (head, statements) = split(text, b';');
-        let (name, mut conditions) = split(head, b' ');
-        let mut case = Case {
-            name,
-            since: Version(0, 0),
-            before: Version(u32::MAX, u32::MAX),
-            statements,
-        };
-        while let Some(condition) = word(&mut conditions) {
-            match condition {
-                [b'<', version @ ..] => case.before = Version::of(version),
-                [b'>', b'=', version @ ..] => case.since = Version::of(version),
-                _ => {}
-            }
+    /// Takes the next case off `cases`.
+    pub fn next(cases: &mut &'a [u8]) -> Option<Self> {
+        if cases.is_empty() {
+            return None;
         }
-        case
+        let (name, mut rest) = split(cases, 0);
+        let (since, before) = (number(&mut rest), number(&mut rest));
+        let statements = body(&mut rest);
+        *cases = rest;
+        Some(Case {
+            name,
+            since,
+            before,
+            statements,
+        })
     }
 
     /// Whether it is no case by itself, but what another one executes.
@@ -50,18 +131,28 @@ impl<'a> Case<'a> {
     }
 }
 
-/// A statement: words, and what must come of them.
-#[derive(Clone, Copy)]
-pub struct Statement<'a> {
-    /// All of it, for people.
+/// A step of a definition, or a statement, which is read alike.
+#[derive(Clone, Copy, Default)]
+pub struct Step<'a> {
+    /// The place of the step's operation, or of the statement's definition.
+    pub place: u8,
+    /// Its operands; 0 for those that are not there.
+    pub operands: [u64; 6],
+    /// How many operands are there.
+    pub count: usize,
+    /// The text that one of them is the address of, with its NUL.
     pub text: &'a [u8],
-    /// The words before `=` or `?`; those that are not there are empty.
-    pub words: [&'a [u8]; 6],
-    /// From the first `=` or `?` on.
-    expectation: &'a [u8],
+    /// The unit that the result becomes.
+    pub kept: u8,
+    /// 0 for success, or the number of the error it must end with.
+    pub expected: u8,
+    /// Errors that tell that the kernel does not have what it needs.
+    unless: &'a [u8],
+    /// Whether it may end as it likes.
+    pub any: bool,
 }
 
-/// What a call's result means to a statement.
+/// What a result means to a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(debug_assertions, derive(Debug))]
 pub enum Verdict {
@@ -69,173 +160,76 @@ pub enum Verdict {
     Right,
     /// Not as stated.
     Wrong,
-    /// The kernel does not have what the statement needs.
+    /// The kernel does not have what the step needs.
     Unavailable,
 }
 
-impl<'a> Statement<'a> {
-    /// Takes the next statement off `statements`.
-    pub fn next(statements: &mut &'a [u8]) -> Option<Self> {
-        if statements.is_empty() {
+impl<'a> Step<'a> {
+    /// Takes the next step off `steps`, its operands computed from `units`; `None` at
+    /// their end.
+    pub fn next(steps: &mut &'a [u8], units: &Units) -> Option<Self> {
+        let [place @ 1..=u8::MAX, rest @ ..] = *steps else {
             return None;
-        }
-        let (text, others) = split(statements, b';');
-        *statements = others;
-        let mut statement = Statement {
-            text,
-            words: [b""; 6],
-            expectation: b"",
         };
-        let mut rest = text;
-        for place in &mut statement.words {
-            let before = rest;
-            match word(&mut rest) {
-                Some(b"=" | b"?") => {
-                    statement.expectation = before;
-                    break;
+        let mut step = Step {
+            place: *place,
+            ..Step::default()
+        };
+        let mut rest = rest;
+        let (mut digits, mut sum, mut begun) = (0u64, 0u64, false);
+        let flags = loop {
+            let (byte, behind) = rest.split_first()?;
+            rest = behind;
+            let (part, digit) = (byte >> 4, byte & 0xf);
+            digits = digits << 4 | u64::from(digit);
+            match part {
+                part::DIGIT => continue,
+                part::NEGATE => sum = sum.wrapping_neg(),
+                part::TEXT => {
+                    let (text, behind) = split(rest, 0);
+                    step.text = rest.split_at_checked(text.len() + 1)?.0;
+                    sum = step.text.as_ptr().expose_provenance() as u64;
+                    rest = behind;
                 }
-                Some(word) => *place = word,
-                None => break,
+                part::END if begun || digit == 0 => {
+                    *step.operands.get_mut(step.count)? = sum;
+                    step.count += 1;
+                    sum = 0;
+                }
+                part::END => {}
+                unit => {
+                    let unit = units.get(usize::from(unit))?;
+                    sum = sum.wrapping_add(digits.wrapping_mul(*unit));
+                }
             }
+            digits = 0;
+            begun = part != part::END;
+            if part == part::END && digit != 0 {
+                break digit;
+            }
+        };
+        if flags & end::OUTCOME != 0 {
+            let (expected, behind) = rest.split_first()?;
+            step.expected = *expected;
+            (step.unless, rest) = split(behind, 0);
         }
-        Some(statement)
+        if flags & end::KEPT != 0 {
+            let (kept, behind) = rest.split_first()?;
+            (step.kept, rest) = (*kept, behind);
+        }
+        step.any = flags & end::ANY != 0;
+        *steps = rest;
+        Some(step)
     }
 
-    /// Whether the call may have ended with `result`, 0 or an error number.
-    pub fn judge(&self, result: Result<(), i32>) -> Verdict {
-        let mut rest = self.expectation;
-        let mut must_fail = false;
-        while let (Some(mark), Some(error)) = (word(&mut rest), word(&mut rest)) {
-            let met = result.is_err_and(|number| errno::name(number) == error);
-            match (mark, met) {
-                (b"=", true) => return Verdict::Right,
-                (b"=", false) => must_fail = true,
-                (_, true) => return Verdict::Unavailable,
-                (_, false) => {}
-            }
-        }
-        if result.is_ok() && !must_fail {
+    /// Whether what it does may end with `error`, 0 for none.
+    pub fn judge(&self, error: i32) -> Verdict {
+        if error == self.expected.into() {
             Verdict::Right
+        } else if self.unless.iter().any(|known| error == (*known).into()) {
+            Verdict::Unavailable
         } else {
             Verdict::Wrong
         }
-    }
-
-    /// Passes over what is left of a `fork` or `share`, to behind its `join`.
-    pub fn skip_to_join(statements: &mut &'a [u8]) {
-        let mut depth = 1;
-        while depth > 0
-            && let Some(statement) = Statement::next(statements)
-        {
-            match statement.words[0] {
-                b"fork" | b"share" => depth += 1,
-                b"join" => depth -= 1,
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Takes the next word off `statement`: up to a blank, or between backquotes.
-fn word<'a>(statement: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let text = statement.trim_ascii_start();
-    let (first, rest) = match text {
-        [] => return None,
-        [b'`', quoted @ ..] => split(quoted, b'`'),
-        _ => split(text, b' '),
-    };
-    *statement = rest;
-    Some(first)
-}
-
-/// Writes `word` with `a*79` for 79 times `a`. A star behind nothing, or before
-/// no digit, stands for itself.
-pub fn expand(word: &[u8], out: &mut dyn Sink) {
-    let mut rest = word;
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        let mut times = 1;
-        if let [b'*', digits @ ..] = behind {
-            let mut after = digits;
-            if let Some(count) = number(&mut after, 10) {
-                (times, rest) = (count, after);
-            }
-        }
-        for _ in 0..times {
-            out.put(&[*first]);
-        }
-    }
-}
-
-/// What the letters in a number stand for, in bytes.
-#[derive(Clone, Copy, Default)]
-pub struct Scale {
-    /// The size of a page.
-    pub page: u64,
-    /// `w`: the address of the window.
-    pub window: u64,
-    /// `n`: the length of the VMA last looked up.
-    pub length: u64,
-    /// `h`: the size of a huge page.
-    pub huge: u64,
-}
-
-impl Scale {
-    /// As [`number`](Self::number), or 0: the suite's numbers are known to be good.
-    pub fn bytes(&self, text: &[u8]) -> u64 {
-        self.number(text).unwrap_or_default()
-    }
-
-    /// `@` and a number, or a number counted from the window.
-    pub fn address(&self, text: &[u8]) -> u64 {
-        match text {
-            [b'@', number @ ..] => self.bytes(number),
-            number => self.window.wrapping_add(self.bytes(number)),
-        }
-    }
-
-    /// Reads terms joined by `+` and `-`: `3` pages, `3b` bytes, `^47` for 2^47
-    /// bytes, or a letter. The sum wraps around, as addresses do.
-    pub fn number(&self, text: &[u8]) -> Option<u64> {
-        let mut sum = 0u64;
-        let mut rest = text;
-        let mut negative = false;
-        loop {
-            let value = self.term(&mut rest)?;
-            sum = if negative {
-                sum.wrapping_sub(value)
-            } else {
-                sum.wrapping_add(value)
-            };
-            negative = match rest {
-                [] => return Some(sum),
-                [b'+', ..] => false,
-                [b'-', ..] => true,
-                _ => return None,
-            };
-            rest = rest.split_first()?.1;
-        }
-    }
-
-    fn term(&self, rest: &mut &[u8]) -> Option<u64> {
-        let (value, behind) = match *rest {
-            [b'w', behind @ ..] => (self.window, behind),
-            [b'n', behind @ ..] => (self.length, behind),
-            [b'h', behind @ ..] => (self.huge, behind),
-            [b'^', behind @ ..] => {
-                *rest = behind;
-                let power = number(rest, 10)?;
-                return 1u64.checked_shl(u32::try_from(power).ok()?);
-            }
-            _ => {
-                let number = number(rest, 10)?;
-                match *rest {
-                    [b'b', behind @ ..] => (number, behind),
-                    behind => (number.wrapping_mul(self.page), behind),
-                }
-            }
-        };
-        *rest = behind;
-        Some(value)
     }
 }

@@ -194,10 +194,18 @@ pub(crate) fn set_anon_name(memory: Memory, name: Option<&CStr>) -> Result {
     unsafe { call!(Sysno::prctl, option, attribute, start, length, name) }.map(drop)
 }
 
-/// The same, naming nothing: it succeeds where the feature is.
+/// Whether memory can be named at all: first by naming nothing, which changes nothing
+/// and succeeds where the feature is; if that fails, by naming a page, lest a kernel
+/// that is wrong about nothing be taken for one without the feature.
 #[cfg(feature = "explain")]
-pub(crate) fn probe() -> core::result::Result<(), i32> {
-    set_anon_name(Memory::NONE, None).map_err(Errno::number)
+pub(crate) fn probe() -> Result {
+    let Err(errno) = set_anon_name(Memory::NONE, None) else {
+        return Ok(());
+    };
+    let page = mmap(0, 1, false).or(Err(errno))?;
+    let named = set_anon_name(page, Some(c"probe"));
+    munmap(page)?;
+    named.or(Err(errno))
 }
 
 /// The C string at the head of `bytes`, whose last byte is a NUL. This is

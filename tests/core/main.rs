@@ -11,7 +11,6 @@ mod errno;
 mod fixtures;
 mod fuzz;
 mod kernel;
-mod lines;
 mod maps;
 mod name;
 mod options;

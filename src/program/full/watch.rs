@@ -140,7 +140,7 @@ impl<'a> Watcher<'a> {
     /// Finds out why `memory` could not be named, and says so.
     fn explain(&mut self, memory: Memory, errno: Errno, console: &mut Console) {
         let name = self.plan.name.to_bytes();
-        let probe = sys::probe();
+        let probe = sys::probe().map_err(Errno::number);
         let names = files::uname();
         let release = up_to_nul(&names.release);
         let refusal = Refusal::of(errno.number(), probe, release, name, self.plan.shared);

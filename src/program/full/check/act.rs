@@ -1,39 +1,45 @@
-//! Acts out the statements of a case, and compares what is seen with what is said.
+//! Takes the steps of a case, and compares what is seen with what is stated.
+//!
+//! # Safety
+//!
+//! Unsafe, because the steps are any system calls with any arguments. Those in the
+//! suite change no memory but the window's, the heap's, and what they have mapped
+//! themselves (`suite/cases.txt`, `suite/verbs.txt`), to which Rust never refers; all
+//! else that they do to memory is to name it.
+#![allow(unsafe_code)]
 
-use super::{PATIENCE, explain_end, mappings};
+use super::{PATIENCE, explain_end, tmpfs};
 use crate::{
     console::Console,
-    full::report,
     start::Process,
     sys::{
         self, Errno, Result, files,
-        memory::{self, Arena, End},
+        memory::{self, End},
     },
 };
 use heapless::Vec;
-use linux_raw_sys::{
-    errno,
-    general::{O_RDONLY, PROT_NONE, PROT_READ, PROT_WRITE},
-};
+use linux_raw_sys::{errno as number, prctl::PR_SET_VMA};
 use syscalls::Sysno;
 use vm_anon_name::{
-    lines::Lines,
+    errno,
     maps::Vma,
     name,
     picture::{self, Picture},
-    suite::{self, Scale, Statement, Verdict},
+    suite::{
+        Step, Suite, Units, Verdict,
+        code::{part, verb},
+    },
     text::{
         Sink,
         Value::{self, *},
+        split,
     },
-    words,
 };
 
-const EBADMSG: Errno = Errno::new(errno::EBADMSG);
-const EDOM: Errno = Errno::new(errno::EDOM);
-const EINVAL: Errno = Errno::new(errno::EINVAL);
-const ENOENT: Errno = Errno::new(errno::ENOENT);
-const ENOMEM: Errno = Errno::new(errno::ENOMEM);
+const EBADMSG: Errno = Errno::new(number::EBADMSG);
+const EDOM: Errno = Errno::new(number::EDOM);
+const EINVAL: Errno = Errno::new(number::EINVAL);
+const ENOENT: Errno = Errno::new(number::ENOENT);
 
 /// How a case ended. The numbers are the exit statuses of its process.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,303 +49,157 @@ pub(crate) enum Outcome {
     Skipped = 4,
 }
 
-words! {
-    /// What a statement does; `suite/cases.txt` explains each.
-    enum Verb {
-        "map" => Map,
-        "away" => Away,
-        "name" => Name,
-        "see" => See,
-        "label" => Label,
-        "at" => At,
-        "brk" => Brk,
-        "option" => Option,
-        "attribute" => Attribute,
-        "touch" => Touch,
-        "poke" => Poke,
-        "fill" => Fill,
-        "bytes" => Bytes,
-        "places" => Places,
-        "user" => User,
-        "tags" => Tags,
-        "crowd" => Crowd,
-        "fork" => Fork,
-        "share" => Share,
-        "exec" => Exec,
-        "read" => Read,
-        "query" => Query,
-        "unnamed" => Unnamed,
-        "unmap" => Unmap,
-        "lock" => Lock,
-        "unlock" => Unlock,
-        "seal" => Seal,
-        "protect" => Protect,
-        "advise" => Advise,
-        "remap" => Remap,
-    }
-}
-
-words! {
-    /// A protection of memory.
-    enum Protection {
-        "none" => None,
-        "ro" => ReadOnly,
-        "rw" => ReadWrite,
-    }
-}
-
-/// Pages of the arena. The window begins in its middle: a mapping that grows
+/// Pages that are reserved. The window begins in their middle: a mapping that grows
 /// downwards wants 256 free pages below it.
-const ARENA_PAGES: u64 = 2048;
+const RESERVED: usize = 2048;
 
-/// Bytes of the stack on which a child runs that shares the memory.
-const SHARED_STACK: u64 = 1 << 16;
+/// Pages of the window that a report shows.
+const SHOWN: u64 = 32;
 
-/// What a statement ends with that saw something else than it states. No call
-/// under test gives it.
+/// What a step ends with that saw something else than it states. No call under test
+/// gives it.
 const NOT_AS_STATED: Errno = EBADMSG;
 
-/// A name, a label, or a picture.
-type Buffer = Vec<u8, 256>;
+/// Room for the maps up to the window and behind it, which is all that is looked at.
+type Maps = Vec<u8, 8192>;
 
-/// Performs one case, in its own process.
-pub(crate) struct Actor<'a> {
-    console: &'a mut Console,
-    arena: Arena,
-    scale: Scale,
-    /// What `option` and `attribute` have set.
-    option: u64,
-    attribute: u64,
-    /// The path that `see` and `label` read, with its NUL.
-    maps: Buffer,
+/// Does what `statements` say, and reports the first that fails.
+pub(crate) fn perform(
+    suite: Suite,
+    statements: &[u8],
+    process: &Process,
+    console: &mut Console,
+) -> Outcome {
+    let page = process.page_size();
+    let Ok(reserved) = memory::reserve(RESERVED * page) else {
+        console.put(b"#   no addresses left for the window\n");
+        return Outcome::Failed;
+    };
+    let page = page as u64;
+    let mut units = Units::default();
+    for (part, unit) in [
+        (part::BYTES, 1),
+        (part::PAGES, page),
+        (part::WINDOW, reserved + RESERVED as u64 / 2 * page),
+        // What one page of page table entries maps, 8 bytes each.
+        (part::HUGE, page * page / 8),
+    ] {
+        if let Some(place) = units.get_mut(usize::from(part)) {
+            *place = unit;
+        }
+    }
+    let mut actor = Actor {
+        console,
+        suite,
+        units,
+        maps: Maps::new(),
+    };
+    let outcome = actor.run(statements);
+    tmpfs::remove();
+    outcome
 }
 
-impl<'a> Actor<'a> {
-    pub(crate) fn new(process: &Process, console: &'a mut Console) -> Self {
-        let page = process.page_size() as u64;
-        // Without an arena every call in it fails with EFAULT, and is reported.
-        let arena = Arena::reserve(ARENA_PAGES * page).unwrap_or(Arena(0..0));
-        let window = arena.0.start + ARENA_PAGES / 2 * page;
-        // A huge page is what one page of page table entries maps, 8 bytes each.
-        let scale = Scale {
-            page,
-            window,
-            length: 0,
-            huge: page * page / 8,
-        };
-        let mut maps = Buffer::new();
-        maps.put(b"/proc/self/maps\0");
-        Actor {
-            console,
-            arena,
-            scale,
-            option: 0,
-            attribute: 0,
-            maps,
-        }
-    }
+/// Performs steps, in their own process.
+struct Actor<'a> {
+    console: &'a mut Console,
+    suite: Suite<'a>,
+    units: Units,
+    maps: Maps,
+}
 
-    /// Performs `statements` up to their end, their `join`, or the first failure.
-    pub(crate) fn run(&mut self, mut statements: &[u8]) -> Outcome {
-        let mut verdict = Verdict::Right;
-        while verdict == Verdict::Right
-            && let Some(statement) = Statement::next(&mut statements)
-            && statement.words[0] != b"join"
-        {
-            let result = self.act(&statement, &mut statements);
-            verdict = statement.judge(result.map_err(Errno::number));
-            if verdict == Verdict::Wrong {
-                self.report(&statement, result);
+impl Actor<'_> {
+    fn run(&mut self, mut statements: &[u8]) -> Outcome {
+        while let Some(statement) = Step::next(&mut statements, &self.units) {
+            let operands = statement.operands;
+            for (unit, operand) in self
+                .units
+                .iter_mut()
+                .skip(part::OPERANDS.into())
+                .zip(operands)
+            {
+                *unit = operand;
             }
-        }
-        mappings::unlink_in_tmpfs();
-        match verdict {
-            Verdict::Right => Outcome::Passed,
-            Verdict::Wrong => Outcome::Failed,
-            Verdict::Unavailable => Outcome::Skipped,
-        }
-    }
-
-    /// Does what the statement says. `fork` and `share` take what they need of the
-    /// `rest`.
-    fn act(&mut self, statement: &Statement, rest: &mut &[u8]) -> Result {
-        let [verb, first, second, third, fourth, fifth] = statement.words;
-        // What most verbs take. Where a verb takes other words, these are nonsense
-        // that nobody uses.
-        let (address, length) = (self.scale.address(first), self.scale.bytes(second));
-        let number = self.scale.bytes(first);
-        let change = match Verb::of(verb).ok_or(EDOM)? {
-            Verb::Map => {
-                return mappings::map(&self.arena, third, Some(address), length).map(drop);
-            }
-            Verb::Away => {
-                self.scale.window = mappings::map(&self.arena, second, None, number)?;
-                return Ok(());
-            }
-            Verb::Name => return self.name(address, length, third),
-            Verb::See => return self.see(first),
-            Verb::Label => return self.expect_label(address, second),
-            Verb::At => return self.find(first),
-            Verb::Brk => return self.grow_heap(number),
-            Verb::Option => {
-                self.option = number;
-                return Ok(());
-            }
-            Verb::Attribute => {
-                self.attribute = number;
-                return Ok(());
-            }
-            Verb::Touch => return self.touch(address, length),
-            Verb::Poke => return self.write(address, second, b"\0"),
-            Verb::Fill => return self.write(address, second, b""),
-            Verb::Bytes => return self.try_all_bytes(),
-            Verb::Places => return self.try_all_places(),
-            Verb::User => return memory::drop_privileges(),
-            Verb::Tags => return memory::allow_tags(),
-            Verb::Crowd => return self.crowd(number),
-            Verb::Fork => return self.run_in_child(rest, true),
-            Verb::Share => return self.run_in_child(rest, false),
-            Verb::Exec => return Err(self.exec(first)),
-            Verb::Read => return self.read_from(first),
-            Verb::Query => return self.query(address, second, third),
-            Verb::Unnamed => return self.expect_unnamed(),
-            Verb::Unmap => Sysno::munmap,
-            Verb::Lock => Sysno::mlock,
-            Verb::Unlock => Sysno::munlock,
-            Verb::Seal => Sysno::mseal,
-            Verb::Protect => Sysno::mprotect,
-            Verb::Advise => Sysno::madvise,
-            Verb::Remap => Sysno::mremap,
-        };
-        let third = match Protection::of(third) {
-            Some(Protection::None) => PROT_NONE.into(),
-            Some(Protection::ReadOnly) => PROT_READ.into(),
-            Some(Protection::ReadWrite) => (PROT_READ | PROT_WRITE).into(),
-            None => self.scale.bytes(third),
-        };
-        let (fourth, fifth) = (self.scale.bytes(fourth), self.scale.address(fifth));
-        self.arena
-            .change(change, [address, length, third, fourth, fifth])
-    }
-
-    /// The call under test.
-    fn name(&self, address: u64, length: u64, name: &[u8]) -> Result {
-        let pointer = match name {
-            b"NULL" => 0,
-            [b'&', place @ ..] => self.scale.address(place),
-            _ => {
-                let mut text = Buffer::new();
-                suite::expand(name, &mut text);
-                return self.call(address, length, &mut text);
-            }
-        };
-        memory::name_raw(self.option, self.attribute, address, length, pointer)
-    }
-
-    /// The call under test with `name`, to which a NUL is added.
-    fn call(&self, address: u64, length: u64, name: &mut Buffer) -> Result {
-        name.put(b"\0");
-        let pointer = name.as_ptr().expose_provenance() as u64;
-        memory::name_raw(self.option, self.attribute, address, length, pointer)
-    }
-
-    /// Names the window's first page with each byte, and looks each time.
-    fn try_all_bytes(&mut self) -> Result {
-        let Scale { window, page, .. } = self.scale;
-        let (mut before, mut seen) = (Buffer::new(), Buffer::new());
-        self.label(window, &mut before)?;
-        for byte in 1..=u8::MAX {
-            let mut name = Buffer::new();
-            name.put(&[byte]);
-            let stated = match self.call(window, page, &mut name) {
-                Ok(()) => name::is_allowed(byte),
-                Err(errno) => !name::is_allowed(byte) && errno == EINVAL,
-            };
-            if name::is_allowed(byte) {
-                before.clear();
-                let out: &mut dyn Sink = &mut before;
-                out.print(b"[anon:%]", &[Text(&[byte])]);
-            }
-            self.label(window, &mut seen)?;
-            if !stated || seen != before {
-                self.diagnose(b"byte %", &[Address(byte.into())]);
-                return Err(NOT_AS_STATED);
-            }
-        }
-        Ok(())
-    }
-
-    /// Names the window's first page with each forbidden byte at each place.
-    fn try_all_places(&mut self) -> Result {
-        let Scale { window, page, .. } = self.scale;
-        for byte in (1..=u8::MAX).filter(|byte| !name::is_allowed(*byte)) {
-            for place in 0..name::LONGEST {
-                let mut name = Buffer::new();
-                for index in 0..name::LONGEST {
-                    name.put(&[if index == place { byte } else { b'a' }]);
+            let mut steps = self.suite.definition(statement.place);
+            while let Some(mut step) = Step::next(&mut steps, &self.units) {
+                if step.text.is_empty() {
+                    step.text = statement.text; // An operand of its own may be its address.
                 }
-                if self.call(window, page, &mut name) != Err(EINVAL) {
-                    let values = [Address(byte.into()), Number(place as u64)];
-                    self.diagnose(b"byte % at %", &values);
-                    return Err(NOT_AS_STATED);
+                let (number, name) = self.suite.operation(step.place);
+                let result = self.act(&step, number, &mut statements);
+                if let Ok(value) = result
+                    && let Some(unit) = self.units.get_mut(usize::from(step.kept))
+                {
+                    *unit = value;
+                }
+                let error = result.err().map_or(0, Errno::number);
+                match statement.judge(error) {
+                    Verdict::Wrong if !step.any => {
+                        self.report(&step, name, &statement, error);
+                        return Outcome::Failed;
+                    }
+                    Verdict::Unavailable => return Outcome::Skipped,
+                    _ => {}
                 }
             }
         }
-        Ok(())
+        Outcome::Passed
     }
 
-    fn touch(&self, address: u64, length: u64) -> Result {
-        let mut done = 0;
-        while done < length {
-            self.arena.write(address + done, b"t")?;
-            done += self.scale.page;
-        }
-        Ok(())
+    /// Does what the step says. `fork` and `share` take what they run off the `rest`.
+    fn act(&mut self, step: &Step, number: u16, rest: &mut &[u8]) -> Result<u64> {
+        let [first, second, third, ..] = step.operands;
+        let text = step
+            .text
+            .split_last()
+            .map_or(b"" as &[u8], |(_, text)| text);
+        let done = match number {
+            verb::SEE => self.see(text),
+            verb::LABEL => self.expect_label(first, text),
+            verb::AT => return self.find(text),
+            verb::QUERY => self.query(first, text, third as usize),
+            verb::UNNAMED => self.expect_unnamed(),
+            verb::EACH => self.name_with_each_byte(first),
+            verb::CROWD => memory::crowd(first, self.unit(part::PAGES)),
+            verb::FORK | verb::SHARE => {
+                let (child, behind) = rest.split_at_checked(first as usize).ok_or(EDOM)?;
+                *rest = behind;
+                self.run_in_child(child, number == verb::FORK)
+            }
+            verb::EXEC => {
+                self.console.flush();
+                Err(memory::exec_self(sys::c_string(step.text).ok_or(EDOM)?))
+            }
+            verb::WRITE => {
+                // Its NUL, too, if that is wanted.
+                let length = text.len() + third as usize;
+                // SAFETY: As at the head of this file.
+                unsafe { memory::write(first, step.text.get(..length).unwrap_or_default()) };
+                Ok(())
+            }
+            verb::OPEN => {
+                let path = sys::c_string(step.text).ok_or(EDOM)?;
+                return files::open(None, path, second as u32).map(memory::number);
+            }
+            verb::CREATE => return tmpfs::create().map(memory::number),
+            verb::REMOVE => {
+                tmpfs::remove();
+                Ok(())
+            }
+            // SAFETY: As at the head of this file.
+            number => return unsafe { memory::call(number, step.operands) },
+        };
+        done.map(|()| 0)
     }
 
-    fn write(&self, address: u64, word: &[u8], ending: &[u8]) -> Result {
-        let mut text = Buffer::new();
-        suite::expand(word, &mut text);
-        text.put(ending);
-        self.arena.write(address, &text)
+    fn unit(&self, part: u8) -> u64 {
+        self.units
+            .get(usize::from(part))
+            .copied()
+            .unwrap_or_default()
     }
 
-    /// Lets the heap have this `length`. The window moves to its beginning.
-    fn grow_heap(&mut self, length: u64) -> Result {
-        if self.arena.0.contains(&self.scale.window) {
-            self.scale.window = memory::brk(0);
-        }
-        let end = self.scale.window + length;
-        if memory::brk(end) == end {
-            Ok(())
-        } else {
-            Err(ENOMEM)
-        }
-    }
-
-    /// Maps until no more than the limit less `left` more mappings are allowed.
-    fn crowd(&mut self, left: u64) -> Result {
-        let mut text = Buffer::new();
-        let file = files::open(None, c"/proc/sys/vm/max_map_count", O_RDONLY)?;
-        files::read_to_end(file, &mut text)?;
-        files::close(file)?;
-        let limit = Scale {
-            page: 1,
-            ..Scale::default()
-        }
-        .bytes(text.trim_ascii_end());
-        let mut count = left;
-        self.each_vma(&mut |_, _| {
-            count += 1;
-            true
-        })?;
-        memory::crowd(limit.saturating_sub(count), self.scale.page)
-    }
-
-    /// Performs the rest up to its `join` in a child, and leaves what is behind it.
-    fn run_in_child(&mut self, rest: &mut &[u8], copies: bool) -> Result {
-        let statements = *rest;
-        Statement::skip_to_join(rest);
+    /// Does what `statements` say in a child, with a copy of the memory or with the memory itself.
+    fn run_in_child(&mut self, statements: &[u8], copies: bool) -> Result {
         self.console.flush();
         let work = &mut || {
             let outcome = self.run(statements);
@@ -349,9 +209,9 @@ impl<'a> Actor<'a> {
         let end = if copies {
             memory::in_child(PATIENCE, work)
         } else {
-            memory::in_sharing_child(PATIENCE, SHARED_STACK, work)
+            memory::in_sharing_child(work)
         }?;
-        explain_end(&end, self.console);
+        explain_end(end, self.console);
         if matches!(end, End::Exited(0)) {
             Ok(())
         } else {
@@ -359,170 +219,164 @@ impl<'a> Actor<'a> {
         }
     }
 
-    fn exec(&mut self, case: &[u8]) -> Errno {
-        let mut text = Buffer::new();
-        text.put(case);
-        text.put(b"\0");
-        let Some(case) = sys::c_string(&text) else {
-            return EDOM;
-        };
-        self.console.flush();
-        memory::exec_self(&[c"vm_anon_name", c"check", case])
-    }
-
-    fn read_from(&mut self, which: &[u8]) -> Result {
-        self.maps.clear();
-        match which {
-            b"smaps" => self.maps.put(b"/proc/self/smaps\0"),
-            b"thread" => self.maps.put(b"/proc/thread-self/maps\0"),
-            _ => {
-                let out: &mut dyn Sink = &mut self.maps;
-                out.print(b"/proc/%/maps\0", &[Number(memory::getppid())]);
+    /// Gives names that are all `a` but for one byte, and that any but NUL, and looks
+    /// each time. They have this `length`, and are for the window's first page. An
+    /// allowed byte is tried at the first place alone.
+    fn name_with_each_byte(&mut self, length: u64) -> Result {
+        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
+        let mut shown = [0; name::LONGEST + 1];
+        let mut named = false;
+        for byte in 1..=u8::MAX {
+            let allowed = name::is_allowed(byte);
+            for place in 0..length {
+                let mut name = [0; name::LONGEST + 1];
+                for (index, letter) in (0..length).zip(&mut name) {
+                    *letter = if index == place { byte } else { b'a' };
+                }
+                let pointer = name.as_ptr().expose_provenance() as u64;
+                let arguments = [PR_SET_VMA.into(), 0, window, page, pointer, 0];
+                // SAFETY: To name memory changes nothing of it.
+                let result = unsafe { memory::call(Sysno::prctl as u16, arguments) };
+                let right = match result {
+                    Ok(_) => allowed,
+                    Err(errno) => !allowed && errno == EINVAL,
+                };
+                if !right {
+                    let values = [Address(byte.into()), Number(place)];
+                    self.console.print(b"#   byte % at %\n", &values);
+                    return Err(NOT_AS_STATED);
+                }
+                if allowed {
+                    (shown, named) = (name, true);
+                    break;
+                }
+            }
+            self.look()?;
+            let seen = vmas(&self.maps).find(|vma| vma.start == window);
+            let seen = seen.and_then(|vma| vma.name());
+            if seen != named.then(|| split(&shown, 0).0) {
+                let values = [Address(byte.into()), Foreign(seen.unwrap_or_default())];
+                self.console.print(b"#   byte %: seen %\n", &values);
+                return Err(NOT_AS_STATED);
             }
         }
         Ok(())
     }
 
-    /// Hands each line and its VMA to `with`, in the order of their addresses, until it has seen
-    /// enough. Lines that are no VMAs, as smaps has them, are passed over.
-    fn each_vma(&self, with: &mut dyn FnMut(&[u8], &Vma) -> bool) -> Result {
-        let path = sys::c_string(&self.maps).ok_or(EDOM)?;
-        let file = files::open(None, path, O_RDONLY)?;
-        let mut lines = Lines::new();
-        let mut goes_on = true;
-        let mut result = Ok(1);
-        while goes_on && matches!(result, Ok(1..)) {
-            result = files::read(file, lines.room());
-            lines.each(&mut |line| {
-                goes_on = goes_on && Vma::parse(line).is_none_or(|vma| with(line, &vma));
-            });
-        }
-        files::close(file)?;
-        result.map(drop)
+    /// Reads the maps as they are now.
+    fn look(&mut self) -> Result {
+        memory::read_from_start(self.unit(part::MAPS), &mut self.maps)
     }
 
-    /// Lets `seen` be the label of the VMA at `address`; `ENOENT` if there is none.
-    fn label(&self, address: u64, seen: &mut Buffer) -> Result {
-        seen.clear();
-        let mut found = false;
-        self.each_vma(&mut |_, vma| {
-            found = vma.start <= address && address < vma.end;
-            if found {
-                seen.put(vma.label);
-            }
-            vma.end <= address
-        })?;
-        if found { Ok(()) } else { Err(ENOENT) }
-    }
-
+    /// Compares the label of the VMA at `address` with what is `stated`.
     fn expect_label(&mut self, address: u64, stated: &[u8]) -> Result {
-        let mut seen = Buffer::new();
-        self.label(address, &mut seen)?;
-        self.compare(&seen, stated)
+        self.look()?;
+        let vma = vmas(&self.maps).find(|vma| vma.start <= address && address < vma.end);
+        let vma = vma.ok_or(ENOENT)?;
+        compare(vma.label, stated, self.console)
     }
 
-    /// Compares what was seen with what is stated.
-    fn compare(&mut self, seen: &[u8], stated: &[u8]) -> Result {
-        let mut expected = Buffer::new();
-        suite::expand(stated, &mut expected);
-        if seen == expected.as_slice() {
-            return Ok(());
-        }
-        self.diagnose(b"expected %", &[Foreign(&expected)]);
-        self.diagnose(b"seen %", &[Foreign(seen)]);
-        Err(NOT_AS_STATED)
-    }
-
+    /// Compares the picture of the window's first pages with what is `stated`.
     fn see(&mut self, stated: &[u8]) -> Result {
-        let Scale { window, page, .. } = self.scale;
+        self.look()?;
+        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
         let end = window + picture::pages(stated) * page;
-        let mut seen = Buffer::new();
+        let mut seen = Vec::<u8, 128>::new();
         let mut picture = Picture::new(&mut seen, page, window, end);
-        self.each_vma(&mut |_, vma| {
-            picture.add(vma);
-            vma.end < end
-        })?;
+        for vma in vmas(&self.maps) {
+            picture.add(&vma);
+        }
         picture.finish();
-        self.compare(&seen, stated)
+        compare(&seen, stated, self.console)
     }
 
-    /// Moves the window to the first VMA whose label begins with `label`.
-    fn find(&mut self, label: &[u8]) -> Result {
-        let mut scale = self.scale;
-        scale.length = 0;
-        self.each_vma(&mut |_, vma| {
-            if vma.label.starts_with(label) {
-                scale.window = vma.start;
-                scale.length = vma.end - vma.start;
-            }
-            scale.length == 0
-        })?;
-        self.scale = scale;
-        if scale.length > 0 {
-            Ok(())
-        } else {
-            Err(ENOENT)
+    /// Finds the first VMA whose label begins with `label`, and gives its address.
+    fn find(&mut self, label: &[u8]) -> Result<u64> {
+        self.look()?;
+        let vma = vmas(&self.maps).find(|vma| vma.label.starts_with(label));
+        let vma = vma.ok_or(ENOENT)?;
+        if let Some(length) = self.units.get_mut(usize::from(part::LENGTH)) {
+            *length = vma.end - vma.start;
         }
+        Ok(vma.start)
     }
 
     fn expect_unnamed(&mut self) -> Result {
-        let mut unnamed = true;
-        self.each_vma(&mut |_, vma| {
-            unnamed = vma.name().is_none();
-            unnamed
-        })?;
-        if unnamed { Ok(()) } else { Err(NOT_AS_STATED) }
+        self.look()?;
+        match vmas(&self.maps).find_map(|vma| vma.name()) {
+            None => Ok(()),
+            Some(name) => compare(name, b"", self.console),
+        }
     }
 
     /// Asks PROCMAP_QUERY what the VMA at `address` is called, with `room` for the
     /// answer.
-    fn query(&mut self, address: u64, stated: &[u8], room: &[u8]) -> Result {
+    fn query(&mut self, address: u64, stated: &[u8], room: usize) -> Result {
         let mut answer = [0; 128];
-        let room = if room.is_empty() {
-            128
-        } else {
-            self.scale.bytes(room) as usize
-        };
-        let file = files::open(None, c"/proc/self/maps", O_RDONLY)?;
-        let length = memory::query(file, address, answer.get_mut(..room).unwrap_or_default());
-        files::close(file)?;
+        let length = memory::query(
+            self.unit(part::MAPS),
+            address,
+            answer.get_mut(..room).unwrap_or_default(),
+        )?;
         // The answer ends in a NUL, if there is any.
-        let [seen @ .., _] = answer.get(..length?).unwrap_or_default() else {
-            return self.compare(b"", stated);
-        };
-        self.compare(seen, stated)
+        let seen = answer.get(..length.saturating_sub(1)).unwrap_or_default();
+        compare(seen, stated, self.console)
     }
 
-    /// Prints a line of diagnostics.
-    fn diagnose(&mut self, text: &[u8], values: &[Value]) {
-        self.console.put(b"#   ");
-        self.console.print(text, values);
-        self.console.put(b"\n");
-    }
-
-    /// Prints which statement failed, how, and where it was.
-    fn report(&mut self, statement: &Statement, result: Result) {
-        self.console.print(b"# %\n", &[Foreign(statement.text)]);
-        if result != Err(NOT_AS_STATED) {
-            self.console.put(b"#   seen");
-            match result {
-                Ok(()) => self.console.put(b": success"),
-                Err(errno) => report::number(self.console, errno),
+    /// Prints which step failed, how, and what the maps are there.
+    fn report(&mut self, step: &Step, name: &[u8], statement: &Step, error: i32) {
+        self.console.print(b"# %(", &[Text(name)]);
+        let mut comma: &[u8] = b"";
+        for operand in step.operands.iter().take(step.count) {
+            self.console.put(comma);
+            comma = b", ";
+            if *operand == step.text.as_ptr().addr() as u64 {
+                let text = split(step.text, 0).0;
+                self.console.print(b"\"%\"", &[Foreign(text)]);
+            } else {
+                self.console.print(b"%", &[Address(*operand)]);
             }
-            self.console.put(b"\n");
         }
-        let values = [Address(self.scale.window), Number(self.scale.page)];
-        self.diagnose(b"the window is at %, a page has % bytes", &values);
-        let (start, end) = (self.scale.window, self.scale.window + 32 * self.scale.page);
-        let mut shown = Vec::<u8, 1024>::new();
-        let _ = self.each_vma(&mut |line, vma| {
-            if vma.end > start && vma.start < end {
-                shown.put(b"#   ");
-                shown.put(line);
-                shown.put(b"\n");
+        self.console.put(b")");
+        if error != NOT_AS_STATED.number() {
+            let values = [outcome(statement.expected.into()), outcome(error)];
+            self.console.print(b": expected %, seen %", &values);
+        }
+        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
+        let text = b"\n#   the window is at %, a page has % bytes\n";
+        self.console.print(text, &[Address(window), Number(page)]);
+        let _ = self.look();
+        for line in self.maps.split(|byte| *byte == b'\n') {
+            if let Some(vma) = Vma::parse(line)
+                && vma.end > window
+                && vma.start < window + SHOWN * page
+            {
+                self.console.print(b"#   %\n", &[Foreign(line)]);
             }
-            vma.end < end
-        });
-        self.console.print(b"%", &[Foreign(&shown)]);
+        }
     }
+}
+
+/// The VMAs in a maps file. Lines that are none, as smaps has them, are passed over.
+fn vmas(maps: &[u8]) -> impl Iterator<Item = Vma<'_>> {
+    maps.split(|byte| *byte == b'\n').filter_map(Vma::parse)
+}
+
+/// Compares what was seen with what is stated.
+fn compare(seen: &[u8], stated: &[u8], console: &mut Console) -> Result {
+    if seen == stated {
+        return Ok(());
+    }
+    let text = b"#   expected %\n#   seen %\n";
+    console.print(text, &[Foreign(stated), Foreign(seen)]);
+    Err(NOT_AS_STATED)
+}
+
+/// How a call ended, by name.
+fn outcome(error: i32) -> Value<'static> {
+    Text(if error == 0 {
+        b"success"
+    } else {
+        errno::name(error)
+    })
 }

@@ -1,0 +1,74 @@
+//! The numbers of the assembled suite, on which the assembler and the program agree.
+
+/// What the upper half of an operand's byte says. The lower half is a hexadecimal digit,
+/// or says more.
+pub mod part {
+    /// The digit joins those before it; nothing more.
+    pub const DIGIT: u8 = 0;
+    /// The first of the units: so many bytes as the digits say are added.
+    pub const BYTES: u8 = 1;
+    /// So many pages.
+    pub const PAGES: u8 = 2;
+    /// The address of the window, times the digits.
+    pub const WINDOW: u8 = 3;
+    /// The length of the VMA last looked up.
+    pub const LENGTH: u8 = 4;
+    /// Huge pages.
+    pub const HUGE: u8 = 5;
+    /// The file last opened.
+    pub const FILE: u8 = 6;
+    /// The maps file that is looked at.
+    pub const MAPS: u8 = 7;
+    /// The first of the statement's own operands, in its definition.
+    pub const OPERANDS: u8 = 8;
+    /// What has been added so far changes its sign.
+    pub const NEGATE: u8 = 13;
+    /// The operand is the address of the text that follows, up to its NUL.
+    pub const TEXT: u8 = 14;
+    /// The operand ends, and more: see [`super::end`].
+    pub const END: u8 = 15;
+}
+
+/// What the lower half of a byte [`part::END`] says.
+pub mod end {
+    /// There are no more operands.
+    pub const LAST: u8 = 1;
+    /// An error that is expected follows, or 0, and errors that skip the case up to a 0.
+    pub const OUTCOME: u8 = 2;
+    /// Where the result is kept follows.
+    pub const KEPT: u8 = 4;
+    /// The result does not matter.
+    pub const ANY: u8 = 8;
+}
+
+/// Operations that are no system call, in place of a call's number.
+pub mod verb {
+    /// Compares the window's picture with a text.
+    pub const SEE: u16 = 0x8000;
+    /// Compares the label of the VMA at an address with a text.
+    pub const LABEL: u16 = 0x8001;
+    /// Finds the first VMA whose label begins with a text.
+    pub const AT: u16 = 0x8002;
+    /// Compares what PROCMAP_QUERY tells of an address with a text.
+    pub const QUERY: u16 = 0x8003;
+    /// Finds no name in the maps.
+    pub const UNNAMED: u16 = 0x8004;
+    /// Gives names with each byte at each place.
+    pub const EACH: u16 = 0x8005;
+    /// Maps up to the limit.
+    pub const CROWD: u16 = 0x8006;
+    /// Runs what follows in a child with a copy of the memory.
+    pub const FORK: u16 = 0x8007;
+    /// Runs what follows in a child with the same memory.
+    pub const SHARE: u16 = 0x8008;
+    /// Executes the program, to run a part of the case.
+    pub const EXEC: u16 = 0x8009;
+    /// Writes a text to memory.
+    pub const WRITE: u16 = 0x800a;
+    /// Opens a file.
+    pub const OPEN: u16 = 0x800b;
+    /// Creates a file in a tmpfs.
+    pub const CREATE: u16 = 0x800c;
+    /// Removes that file.
+    pub const REMOVE: u16 = 0x800d;
+}
