@@ -159,28 +159,31 @@ pub(crate) fn write_to_start(file: Descriptor, bytes: &[u8]) -> Result {
 /// Reserves `length` bytes of addresses, leaves them unmapped, and gives the first.
 /// They lie below what the kernel chooses by itself, so that nothing else comes there,
 /// and whoever reads the maps up to here has little to read.
-pub(crate) fn reserve(length: usize) -> Result<u64> {
-    const LOW: usize = 1 << 36;
-    let memory = super::mmap(LOW, length, false)?;
-    super::munmap(memory)?;
-    Ok(memory.start as u64)
+pub(crate) fn reserve(length: u64) -> Result<u64> {
+    const LOW: u64 = 1 << 36;
+    let start = map_nothing(LOW, length)?;
+    // SAFETY: Nothing refers to it.
+    unsafe { call!(Sysno::munmap, start, length) }?;
+    Ok(start)
+}
+
+/// `mmap(2)`: memory that can neither be used nor costs anything, at `hint` if that is
+/// free.
+fn map_nothing(hint: u64, length: u64) -> Result<u64> {
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    // SAFETY: Without MAP_FIXED the kernel takes memory that nobody uses.
+    let start = unsafe { call!(Sysno::mmap, hint, length, PROT_NONE, flags, -1isize, 0) }?;
+    Ok(start as u64)
 }
 
 /// Maps, by pages of `page` bytes that nobody uses, until no more than `left` more
 /// mappings are allowed. `E2BIG` if 2^17 are not enough for that.
 pub(crate) fn crowd(left: u64, page: u64) -> Result {
     const MOST: u64 = 1 << 17;
-    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    // SAFETY: Without MAP_FIXED the kernel takes memory that nobody uses.
-    let start = unsafe { call!(Sysno::mmap, 0, MOST * page, PROT_NONE, flags, -1isize, 0) }?;
+    let start = map_nothing(0, MOST * page)?;
     // SAFETY: Nobody refers to that memory.
     let protect = |index: u64, protection: u32| unsafe {
-        call!(
-            Sysno::mprotect,
-            start as u64 + index * page,
-            page,
-            protection
-        )
+        call!(Sysno::mprotect, start + index * page, page, protection)
     };
     // Each page parts from those behind it, and from the one before.
     let mut made = 0;

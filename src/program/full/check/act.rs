@@ -51,7 +51,7 @@ pub(crate) enum Outcome {
 
 /// Pages that are reserved. The window begins in their middle: a mapping that grows
 /// downwards wants 256 free pages below it.
-const RESERVED: usize = 2048;
+const RESERVED: u64 = 2048;
 
 /// Pages of the window that a report shows.
 const SHOWN: u64 = 32;
@@ -70,17 +70,16 @@ pub(crate) fn perform(
     process: &Process,
     console: &mut Console,
 ) -> Outcome {
-    let page = process.page_size();
+    let page = process.page_size() as u64;
     let Ok(reserved) = memory::reserve(RESERVED * page) else {
         console.put(b"#   no addresses left for the window\n");
         return Outcome::Failed;
     };
-    let page = page as u64;
     let mut units = Units::default();
     for (part, unit) in [
         (part::BYTES, 1),
         (part::PAGES, page),
-        (part::WINDOW, reserved + RESERVED as u64 / 2 * page),
+        (part::WINDOW, reserved + RESERVED / 2 * page),
         // What one page of page table entries maps, 8 bytes each.
         (part::HUGE, page * page / 8),
     ] {
