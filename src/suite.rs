@@ -132,7 +132,7 @@ impl<'a> Case<'a> {
 }
 
 /// A step of a definition, or a statement, which is read alike.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub struct Step<'a> {
     /// The place of the step's operation, or of the statement's definition.
     pub place: u8,
@@ -140,7 +140,7 @@ pub struct Step<'a> {
     pub operands: [u64; 6],
     /// How many operands are there.
     pub count: usize,
-    /// The text that one of them is the address of, with its NUL.
+    /// The text that one of them is the address of, with its NUL; empty if none is.
     pub text: &'a [u8],
     /// The unit that the result becomes.
     pub kept: u8,
@@ -165,38 +165,45 @@ pub enum Verdict {
 }
 
 impl<'a> Step<'a> {
-    /// Takes the next step off `steps`, its operands computed from `units`; `None` at
-    /// their end.
+    /// Takes a step off `steps`, its operands computed from `units`; `None` at their end.
     pub fn next(steps: &mut &'a [u8], units: &Units) -> Option<Self> {
-        let [place @ 1..=u8::MAX, rest @ ..] = *steps else {
-            return None;
-        };
-        let mut step = Step {
-            place: *place,
+        let mut step = Step::default();
+        step.read(steps, units)?;
+        Some(step)
+    }
+
+    /// Becomes the next of `steps`; `None` at their end.
+    pub fn read(&mut self, steps: &mut &'a [u8], units: &Units) -> Option<()> {
+        let mut rest = steps.iter();
+        *self = Step {
+            place: *rest.next().filter(|place| **place != 0)?,
             ..Step::default()
         };
-        let mut rest = rest;
         let (mut digits, mut sum, mut begun) = (0u64, 0u64, false);
         let flags = loop {
-            let (byte, behind) = rest.split_first()?;
-            rest = behind;
+            let byte = *rest.next()?;
             let (part, digit) = (byte >> 4, byte & 0xf);
             digits = digits << 4 | u64::from(digit);
             match part {
                 part::DIGIT => continue,
                 part::NEGATE => sum = sum.wrapping_neg(),
                 part::TEXT => {
-                    let (text, behind) = split(rest, 0);
-                    step.text = rest.split_at_checked(text.len() + 1)?.0;
-                    sum = step.text.as_ptr().expose_provenance() as u64;
-                    rest = behind;
+                    self.text = rest.as_slice();
+                    sum = self.text.as_ptr().expose_provenance() as u64;
+                    while *rest.next()? != 0 {}
+                    let length = self.text.len() - rest.len();
+                    self.text = self.text.split_at_checked(length)?.0;
                 }
-                part::END if begun || digit == 0 => {
-                    *step.operands.get_mut(step.count)? = sum;
-                    step.count += 1;
-                    sum = 0;
+                part::END => {
+                    if begun || digit == 0 {
+                        *self.operands.get_mut(self.count)? = sum;
+                        self.count += 1;
+                        sum = 0;
+                    }
+                    if digit != 0 {
+                        break digit;
+                    }
                 }
-                part::END => {}
                 unit => {
                     let unit = units.get(usize::from(unit))?;
                     sum = sum.wrapping_add(digits.wrapping_mul(*unit));
@@ -204,29 +211,27 @@ impl<'a> Step<'a> {
             }
             digits = 0;
             begun = part != part::END;
-            if part == part::END && digit != 0 {
-                break digit;
-            }
         };
         if flags & end::OUTCOME != 0 {
-            let (expected, behind) = rest.split_first()?;
-            step.expected = *expected;
-            (step.unless, rest) = split(behind, 0);
+            self.expected = *rest.next()?;
+            self.unless = rest.as_slice();
+            while *rest.next()? != 0 {}
         }
         if flags & end::KEPT != 0 {
-            let (kept, behind) = rest.split_first()?;
-            (step.kept, rest) = (*kept, behind);
+            self.kept = *rest.next()?;
         }
-        step.any = flags & end::ANY != 0;
-        *steps = rest;
-        Some(step)
+        self.any = flags & end::ANY != 0;
+        *steps = rest.as_slice();
+        Some(())
     }
 
     /// Whether what it does may end with `error`, 0 for none.
     pub fn judge(&self, error: i32) -> Verdict {
-        if error == self.expected.into() {
-            Verdict::Right
-        } else if self.unless.iter().any(|known| error == (*known).into()) {
+        if self.any || error == self.expected.into() {
+            return Verdict::Right;
+        }
+        let mut unless = self.unless.iter().take_while(|known| **known != 0);
+        if unless.any(|known| error == (*known).into()) {
             Verdict::Unavailable
         } else {
             Verdict::Wrong

@@ -34,24 +34,29 @@ impl dyn Sink + '_ {
         self.digits(value, 16, width);
     }
 
-    /// Appends `text`, with the next of `values` for each `%` in it.
+    /// Appends `text`, with the next of `values` for each `%` in it. Values for which
+    /// there is no `%` are left out.
     pub fn print(&mut self, text: &[u8], values: &[Value]) {
+        let mut values = values.iter();
         let mut rest = text;
-        for value in values {
+        loop {
             let (before, behind) = split(rest, b'%');
             self.put(before);
-            match *value {
-                Value::Number(number) => self.decimal(number),
-                Value::Address(address) => {
-                    self.put(b"0x");
-                    self.hex(address, 1);
-                }
-                Value::Text(text) => self.put(text),
-                Value::Foreign(text) => self.shown(text),
+            if before.len() == rest.len() {
+                return;
             }
             rest = behind;
+            match values.next() {
+                Some(Value::Number(number)) => self.decimal(*number),
+                Some(Value::Address(address)) => {
+                    self.put(b"0x");
+                    self.hex(*address, 1);
+                }
+                Some(Value::Text(text)) => self.put(text),
+                Some(Value::Foreign(text)) => self.shown(text),
+                None => {}
+            }
         }
-        self.put(rest);
     }
 
     /// Appends `bytes` as they are while they are printable ASCII or newlines,

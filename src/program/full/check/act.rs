@@ -17,6 +17,7 @@ use crate::{
         memory::{self, End},
     },
 };
+use core::iter;
 use heapless::Vec;
 use linux_raw_sys::{errno as number, prctl::PR_SET_VMA};
 use syscalls::Sysno;
@@ -75,22 +76,14 @@ pub(crate) fn perform(
         console.put(b"#   no addresses left for the window\n");
         return Outcome::Failed;
     };
-    let mut units = Units::default();
-    for (part, unit) in [
-        (part::BYTES, 1),
-        (part::PAGES, page),
-        (part::WINDOW, reserved + RESERVED / 2 * page),
-        // What one page of page table entries maps, 8 bytes each.
-        (part::HUGE, page * page / 8),
-    ] {
-        if let Some(place) = units.get_mut(usize::from(part)) {
-            *place = unit;
-        }
-    }
+    let window = reserved + RESERVED / 2 * page;
+    // A huge page is what one page of page table entries maps, 8 bytes each.
+    let huge = page * page / 8;
     let mut actor = Actor {
         console,
         suite,
-        units,
+        // In the order of `code::part`.
+        units: [0, 1, page, window, 0, huge, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         maps: Maps::new(),
     };
     let outcome = actor.run(statements);
@@ -98,7 +91,7 @@ pub(crate) fn perform(
     outcome
 }
 
-/// Performs steps, in their own process.
+/// Takes steps, in a process of their own.
 struct Actor<'a> {
     console: &'a mut Console,
     suite: Suite<'a>,
@@ -108,32 +101,26 @@ struct Actor<'a> {
 
 impl Actor<'_> {
     fn run(&mut self, mut statements: &[u8]) -> Outcome {
-        while let Some(statement) = Step::next(&mut statements, &self.units) {
-            let operands = statement.operands;
-            for (unit, operand) in self
-                .units
-                .iter_mut()
-                .skip(part::OPERANDS.into())
-                .zip(operands)
-            {
-                *unit = operand;
+        let (mut statement, mut step) = (Step::default(), Step::default());
+        while statement.read(&mut statements, &self.units).is_some() {
+            let first = usize::from(part::OPERANDS);
+            if let Some(units) = self.units.get_mut(first..first + statement.operands.len()) {
+                units.copy_from_slice(&statement.operands);
             }
             let mut steps = self.suite.definition(statement.place);
-            while let Some(mut step) = Step::next(&mut steps, &self.units) {
+            while step.read(&mut steps, &self.units).is_some() {
                 if step.text.is_empty() {
                     step.text = statement.text; // An operand of its own may be its address.
                 }
                 let (number, name) = self.suite.operation(step.place);
-                let result = self.act(&step, number, &mut statements);
-                if let Ok(value) = result
-                    && let Some(unit) = self.units.get_mut(usize::from(step.kept))
-                {
-                    *unit = value;
+                let result = self.act(number, &step, &mut statements);
+                if let Ok(value) = result {
+                    self.set(step.kept, value);
                 }
                 let error = result.err().map_or(0, Errno::number);
                 match statement.judge(error) {
                     Verdict::Wrong if !step.any => {
-                        self.report(&step, name, &statement, error);
+                        self.report(name, &step, statement.expected, error);
                         return Outcome::Failed;
                     }
                     Verdict::Unavailable => return Outcome::Skipped,
@@ -145,7 +132,7 @@ impl Actor<'_> {
     }
 
     /// Does what the step says. `fork` and `share` take what they run off the `rest`.
-    fn act(&mut self, step: &Step, number: u16, rest: &mut &[u8]) -> Result<u64> {
+    fn act(&mut self, number: u16, step: &Step, rest: &mut &[u8]) -> Result<u64> {
         let [first, second, third, ..] = step.operands;
         let text = step
             .text
@@ -155,7 +142,7 @@ impl Actor<'_> {
             verb::SEE => self.see(text),
             verb::LABEL => self.expect_label(first, text),
             verb::AT => return self.find(text),
-            verb::QUERY => self.query(first, text, third as usize),
+            verb::QUERY => self.query(first, text, third),
             verb::UNNAMED => self.expect_unnamed(),
             verb::EACH => self.name_with_each_byte(first),
             verb::CROWD => memory::crowd(first, self.unit(part::PAGES)),
@@ -197,7 +184,14 @@ impl Actor<'_> {
             .unwrap_or_default()
     }
 
-    /// Does what `statements` say in a child, with a copy of the memory or with the memory itself.
+    fn set(&mut self, part: u8, value: u64) {
+        if let Some(unit) = self.units.get_mut(usize::from(part)) {
+            *unit = value;
+        }
+    }
+
+    /// Does what `statements` say in a child, with a copy of the memory or with the memory
+    /// itself.
     fn run_in_child(&mut self, statements: &[u8], copies: bool) -> Result {
         self.console.flush();
         let work = &mut || {
@@ -223,10 +217,9 @@ impl Actor<'_> {
     /// allowed byte is tried at the first place alone.
     fn name_with_each_byte(&mut self, length: u64) -> Result {
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
-        let mut shown = [0; name::LONGEST + 1];
-        let mut named = false;
+        let mut accepted = [0; name::LONGEST + 1];
         for byte in 1..=u8::MAX {
-            let allowed = name::is_allowed(byte);
+            let is_allowed = name::is_allowed(byte);
             for place in 0..length {
                 let mut name = [0; name::LONGEST + 1];
                 for (index, letter) in (0..length).zip(&mut name) {
@@ -236,30 +229,28 @@ impl Actor<'_> {
                 let arguments = [PR_SET_VMA.into(), 0, window, page, pointer, 0];
                 // SAFETY: To name memory changes nothing of it.
                 let result = unsafe { memory::call(Sysno::prctl as u16, arguments) };
-                let right = match result {
-                    Ok(_) => allowed,
-                    Err(errno) => !allowed && errno == EINVAL,
-                };
-                if !right {
-                    let values = [Address(byte.into()), Number(place)];
-                    self.console.print(b"#   byte % at %\n", &values);
-                    return Err(NOT_AS_STATED);
-                }
-                if allowed {
-                    (shown, named) = (name, true);
+                if is_allowed && result.is_ok() {
+                    accepted = name;
                     break;
                 }
+                if is_allowed || result != Err(EINVAL) {
+                    return self.fail_at(byte, place);
+                }
             }
-            self.look()?;
-            let seen = vmas(&self.maps).find(|vma| vma.start == window);
-            let seen = seen.and_then(|vma| vma.name());
-            if seen != named.then(|| split(&shown, 0).0) {
-                let values = [Address(byte.into()), Foreign(seen.unwrap_or_default())];
-                self.console.print(b"#   byte %: seen %\n", &values);
-                return Err(NOT_AS_STATED);
+            // The last name that was accepted is there, and no other.
+            let vma = self.find_vma(&mut |vma| vma.start == window)?;
+            if vma.name().unwrap_or_default() != split(&accepted, 0).0 {
+                return self.fail_at(byte, length);
             }
         }
         Ok(())
+    }
+
+    /// Reports a name that has `byte` at `place`; behind the last, what is shown is wrong.
+    fn fail_at(&mut self, byte: u8, place: u64) -> Result {
+        let values = [Address(byte.into()), Number(place)];
+        self.console.print(b"#   byte % at %\n", &values);
+        Err(NOT_AS_STATED)
     }
 
     /// Reads the maps as they are now.
@@ -267,12 +258,29 @@ impl Actor<'_> {
         memory::read_from_start(self.unit(part::MAPS), &mut self.maps)
     }
 
+    /// Reads the maps, and gives the first VMA that is `wanted`.
+    fn find_vma(&mut self, wanted: &mut dyn FnMut(&Vma) -> bool) -> Result<Vma<'_>> {
+        self.look()?;
+        lines(&self.maps)
+            .filter_map(Vma::parse)
+            .find(wanted)
+            .ok_or(ENOENT)
+    }
+
+    /// Finds the first VMA whose label begins with `label`, and gives its address.
+    fn find(&mut self, label: &[u8]) -> Result<u64> {
+        let vma = self.find_vma(&mut |vma| vma.label.starts_with(label))?;
+        let (start, length) = (vma.start, vma.end - vma.start);
+        self.set(part::LENGTH, length);
+        Ok(start)
+    }
+
     /// Compares the label of the VMA at `address` with what is `stated`.
     fn expect_label(&mut self, address: u64, stated: &[u8]) -> Result {
-        self.look()?;
-        let vma = vmas(&self.maps).find(|vma| vma.start <= address && address < vma.end);
-        let vma = vma.ok_or(ENOENT)?;
-        compare(vma.label, stated, self.console)
+        let vma = self.find_vma(&mut |vma| vma.start <= address && address < vma.end)?;
+        let mut label = Vec::<u8, 256>::new();
+        label.put(vma.label);
+        self.compare(&label, stated)
     }
 
     /// Compares the picture of the window's first pages with what is `stated`.
@@ -280,55 +288,51 @@ impl Actor<'_> {
         self.look()?;
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
         let end = window + picture::pages(stated) * page;
-        let mut seen = Vec::<u8, 128>::new();
+        let mut seen = Vec::<u8, 256>::new();
         let mut picture = Picture::new(&mut seen, page, window, end);
-        for vma in vmas(&self.maps) {
+        for vma in lines(&self.maps).filter_map(Vma::parse) {
             picture.add(&vma);
         }
         picture.finish();
-        compare(&seen, stated, self.console)
+        self.compare(&seen, stated)
     }
 
-    /// Finds the first VMA whose label begins with `label`, and gives its address.
-    fn find(&mut self, label: &[u8]) -> Result<u64> {
-        self.look()?;
-        let vma = vmas(&self.maps).find(|vma| vma.label.starts_with(label));
-        let vma = vma.ok_or(ENOENT)?;
-        if let Some(length) = self.units.get_mut(usize::from(part::LENGTH)) {
-            *length = vma.end - vma.start;
-        }
-        Ok(vma.start)
-    }
-
+    /// Finds no name.
     fn expect_unnamed(&mut self) -> Result {
-        self.look()?;
-        match vmas(&self.maps).find_map(|vma| vma.name()) {
-            None => Ok(()),
-            Some(name) => compare(name, b"", self.console),
+        match self.find_vma(&mut |vma| vma.name().is_some()) {
+            Ok(_) => Err(NOT_AS_STATED),
+            Err(ENOENT) => Ok(()),
+            Err(errno) => Err(errno),
         }
     }
 
     /// Asks PROCMAP_QUERY what the VMA at `address` is called, with `room` for the
-    /// answer.
-    fn query(&mut self, address: u64, stated: &[u8], room: usize) -> Result {
+    /// answer, and compares that with what is `stated`.
+    fn query(&mut self, address: u64, stated: &[u8], room: u64) -> Result {
         let mut answer = [0; 128];
-        let length = memory::query(
-            self.unit(part::MAPS),
-            address,
-            answer.get_mut(..room).unwrap_or_default(),
-        )?;
+        let answer = answer.get_mut(..room as usize).unwrap_or_default();
+        let length = memory::query(self.unit(part::MAPS), address, answer)?;
         // The answer ends in a NUL, if there is any.
         let seen = answer.get(..length.saturating_sub(1)).unwrap_or_default();
-        compare(seen, stated, self.console)
+        self.compare(seen, stated)
+    }
+
+    /// Compares what was seen with what is stated.
+    fn compare(&mut self, seen: &[u8], stated: &[u8]) -> Result {
+        if seen == stated {
+            return Ok(());
+        }
+        let text = b"#   expected %\n#   seen %\n";
+        self.console.print(text, &[Foreign(stated), Foreign(seen)]);
+        Err(NOT_AS_STATED)
     }
 
     /// Prints which step failed, how, and what the maps are there.
-    fn report(&mut self, step: &Step, name: &[u8], statement: &Step, error: i32) {
-        self.console.print(b"# %(", &[Text(name)]);
-        let mut comma: &[u8] = b"";
+    fn report(&mut self, name: &[u8], step: &Step, expected: u8, error: i32) {
+        let mut before: &[u8] = b"# %(";
         for operand in step.operands.iter().take(step.count) {
-            self.console.put(comma);
-            comma = b", ";
+            self.console.print(before, &[Text(name)]);
+            before = b", ";
             if *operand == step.text.as_ptr().addr() as u64 {
                 let text = split(step.text, 0).0;
                 self.console.print(b"\"%\"", &[Foreign(text)]);
@@ -338,14 +342,14 @@ impl Actor<'_> {
         }
         self.console.put(b")");
         if error != NOT_AS_STATED.number() {
-            let values = [outcome(statement.expected.into()), outcome(error)];
+            let values = [outcome(expected.into()), outcome(error)];
             self.console.print(b": expected %, seen %", &values);
         }
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
         let text = b"\n#   the window is at %, a page has % bytes\n";
         self.console.print(text, &[Address(window), Number(page)]);
         let _ = self.look();
-        for line in self.maps.split(|byte| *byte == b'\n') {
+        for line in lines(&self.maps) {
             if let Some(vma) = Vma::parse(line)
                 && vma.end > window
                 && vma.start < window + SHOWN * page
@@ -356,19 +360,16 @@ impl Actor<'_> {
     }
 }
 
-/// The VMAs in a maps file. Lines that are none, as smaps has them, are passed over.
-fn vmas(maps: &[u8]) -> impl Iterator<Item = Vma<'_>> {
-    maps.split(|byte| *byte == b'\n').filter_map(Vma::parse)
-}
-
-/// Compares what was seen with what is stated.
-fn compare(seen: &[u8], stated: &[u8], console: &mut Console) -> Result {
-    if seen == stated {
-        return Ok(());
-    }
-    let text = b"#   expected %\n#   seen %\n";
-    console.print(text, &[Foreign(stated), Foreign(seen)]);
-    Err(NOT_AS_STATED)
+/// The lines of a maps file. In smaps, most of them are no VMAs.
+fn lines(mut maps: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::from_fn(move || {
+        if maps.is_empty() {
+            return None;
+        }
+        let (line, behind) = split(maps, b'\n');
+        maps = behind;
+        Some(line)
+    })
 }
 
 /// How a call ended, by name.
