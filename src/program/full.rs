@@ -64,7 +64,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     }
     let mut exit = if faults > 0 && !is_init {
         status::USAGE
-    } else if !surroundings::stack_suffices(options.command, process, &mut console) {
+    } else if !surroundings::stack_suffices(process, &mut console) {
         status::FAILED
     } else {
         command(process, pid, &mut options, &mut console)
@@ -89,10 +89,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
 #[inline(never)]
 fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Console) -> u8 {
     match options.command {
-        Command::Help => {
-            texts::help(console);
-            status::FINE
-        }
+        Command::Help => texts::help(console),
         Command::Version => {
             console.put(VERSION.as_bytes());
             status::FINE

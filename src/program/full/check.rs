@@ -51,9 +51,8 @@ struct Surroundings<'a> {
 #[inline(never)] // So that the suite lies on the stack for no other command.
 pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     let mut assembled = Assembled::new();
-    texts::suite(&mut assembled);
+    let mut status = texts::suite(&mut assembled, console);
     let suite = Suite::new(&assembled);
-    let mut status = status::FINE;
     for name in &options.cases {
         if next(&mut { suite.cases }, slice::from_ref(name)).is_none() {
             let name = [Foreign(name.to_bytes())];
@@ -125,7 +124,8 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
 #[inline(never)] // As above.
 pub(crate) fn run_part(process: &Process, options: &Options, console: &mut Console) -> u8 {
     let mut assembled = Assembled::new();
-    texts::suite(&mut assembled);
+    // Without the suite, the case is not found.
+    texts::suite(&mut assembled, console);
     let suite = Suite::new(&assembled);
     let outcome = match next(&mut { suite.cases }, &options.cases) {
         Some(case) => act::perform(suite, case.statements, process, console),

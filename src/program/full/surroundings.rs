@@ -1,6 +1,6 @@
 //! What the program needs around it: a console, `/proc`, and some stack.
 
-use super::{report, snapshot, texts};
+use super::{report, snapshot};
 use crate::{
     console::Console,
     start::Process,
@@ -8,7 +8,7 @@ use crate::{
 };
 use core::ffi::CStr;
 use linux_raw_sys::general::{O_NOCTTY, O_RDWR};
-use vm_anon_name::{options::Command, text::Value::Number};
+use vm_anon_name::text::Value::Number;
 
 /// Where a console may be, best first: the kernel's own choice, arm64's first
 /// serial lines, and the kernel log, which takes what is written at least.
@@ -54,23 +54,19 @@ fn open_console() -> Option<Descriptor> {
 }
 
 /// What the program may need of the stack, in bytes: the four snapshots, and as
-/// much again for everything else but what unpacking takes.
+/// much again for everything else.
 const STACK: u64 = 2 * 4 * snapshot::ROOM as u64;
 
-/// Whether there is as much stack as `command` may need; complains if not.
-pub(crate) fn stack_suffices(command: Command, process: &Process, console: &mut Console) -> bool {
-    let needed = match command {
-        Command::Help | Command::Check => STACK + texts::STACK,
-        _ => STACK,
-    };
+/// Whether there is as much stack as may be needed; complains if not.
+pub(crate) fn stack_suffices(process: &Process, console: &mut Console) -> bool {
     let limit = files::stack_limit().unwrap_or(u64::MAX);
     let left = limit.saturating_sub(process.stack_used() as u64);
-    if left < needed {
-        let values = [Number(left / 1024), Number(needed / 1024)];
+    if left < STACK {
+        let values = [Number(left / 1024), Number(STACK / 1024)];
         console.complain(
             b"the stack limit leaves % KiB, % are needed: see ulimit -s",
             &values,
         );
     }
-    left >= needed
+    left >= STACK
 }

@@ -1,34 +1,49 @@
 //! The help and the suite, which the program carries packed.
 
+use super::{report, status};
+use crate::{
+    console::Console,
+    sys::{Result, files},
+};
 use heapless::Vec;
 use vm_anon_name::{
     packing::{Counts, Unpacker},
-    text::Sink,
+    text::{Sink, Value::Number},
 };
 
 /// As the build script left them.
 const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/texts"));
 
-/// What unpacking takes of the stack, in bytes.
-pub(super) const STACK: u64 = size_of::<Counts>() as u64;
-
-/// Writes what `--help` prints.
-pub(super) fn help(out: &mut dyn Sink) {
-    unpack(out, &mut nowhere());
+/// Writes what `--help` prints to `console`, and gives the exit status.
+pub(super) fn help(console: &mut Console) -> u8 {
+    let unpacked = unpack(console, &mut nowhere());
+    report(unpacked, console)
 }
 
-/// Writes the suite.
+/// Writes the suite to `out`, and gives the exit status.
 #[cfg(feature = "check")]
-pub(super) fn suite(out: &mut dyn Sink) {
-    unpack(&mut nowhere(), out);
+pub(super) fn suite(out: &mut dyn Sink, console: &mut Console) -> u8 {
+    report(unpack(&mut nowhere(), out), console)
 }
 
-#[inline(never)] // So that the counts leave the stack again.
-fn unpack(help: &mut dyn Sink, suite: &mut dyn Sink) {
-    let mut counts: Counts = [[0; 2]; _];
-    let mut texts = Unpacker::new(PACKED, &mut counts);
-    texts.next(help);
-    texts.next(suite);
+fn unpack(help: &mut dyn Sink, suite: &mut dyn Sink) -> Result {
+    files::lend(size_of::<Counts>(), &mut |memory| {
+        let (pairs, _) = memory.as_chunks_mut();
+        if let Ok(counts) = <&mut Counts>::try_from(pairs) {
+            let mut texts = Unpacker::new(PACKED, counts);
+            texts.next(help);
+            texts.next(suite);
+        }
+    })
+}
+
+fn report(unpacked: Result, console: &mut Console) -> u8 {
+    let Err(errno) = unpacked else {
+        return status::FINE;
+    };
+    let size = Number(size_of::<Counts>() as u64);
+    report::failure(console, errno, b"mmap of % bytes", &[size]);
+    status::FAILED
 }
 
 /// Takes nothing.

@@ -9,7 +9,7 @@ use super::{Descriptor, Errno, Result, STDERR, STDIN, STDOUT, transfer};
 use core::{
     ffi::{CStr, c_char},
     mem::MaybeUninit,
-    ptr,
+    ptr, slice,
 };
 use heapless::VecView;
 use linux_raw_sys::{errno, general::*, system::new_utsname};
@@ -191,4 +191,13 @@ pub(crate) fn ignore_signals_of_writing() {
             )
         };
     }
+}
+
+/// `mmap(2)` and `munmap(2)`: lends so many bytes to `work`, all of them 0.
+pub(crate) fn lend(length: usize, work: &mut dyn FnMut(&mut [u8])) -> Result {
+    let memory = super::mmap(0, length, false)?;
+    let start = ptr::with_exposed_provenance_mut(memory.start);
+    // SAFETY: The kernel has just mapped so many zeros, which nobody else knows of.
+    work(unsafe { slice::from_raw_parts_mut(start, length) });
+    super::munmap(memory)
 }
