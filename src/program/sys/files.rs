@@ -24,11 +24,11 @@ const EEXIST: Errno = Errno::new(errno::EEXIST);
 /// Never gives 0, 1 or 2, even when those are closed: what is meant for standard
 /// output must not end up in a file.
 pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
-    let at = directory.map_or(AT_FDCWD, |directory| directory.0);
+    let at = directory.map_or(AT_FDCWD as usize, |directory| directory.0);
     let flags = flags | O_CLOEXEC;
     // SAFETY: The kernel reads `path` up to its NUL.
     let file = unsafe { call!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
-    let file = Descriptor(file as i32);
+    let file = Descriptor(file);
     if file.0 > STDERR.0 {
         return Ok(file);
     }
@@ -38,10 +38,10 @@ pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Re
 }
 
 /// `fcntl(2)`: the lowest free number from `least` on becomes `file` too.
-fn duplicate(file: Descriptor, least: i32) -> Result<Descriptor> {
+fn duplicate(file: Descriptor, least: usize) -> Result<Descriptor> {
     // SAFETY: No memory is involved.
     let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, least) }?;
-    Ok(Descriptor(moved as i32))
+    Ok(Descriptor(moved))
 }
 
 /// `dup3(2)`: the number `to` becomes `file` too, and is kept by [`exec`].
@@ -116,7 +116,7 @@ pub(crate) fn rename(directory: Descriptor, from: &CStr, to: &CStr) -> Result {
 
 /// `unlinkat(2)` below `directory`, or the working directory.
 pub(crate) fn unlink(directory: Option<Descriptor>, name: &CStr) -> Result {
-    let at = directory.map_or(AT_FDCWD, |directory| directory.0);
+    let at = directory.map_or(AT_FDCWD as usize, |directory| directory.0);
     // SAFETY: The kernel reads `name` up to its NUL.
     unsafe { call!(Sysno::unlinkat, at, name.as_ptr(), 0) }.map(drop)
 }

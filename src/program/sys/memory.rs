@@ -29,7 +29,7 @@ pub(crate) enum End {
 /// `clone(2)`: runs `work` in a child with a copy of everything, in a process group
 /// of its own, and waits for its end, at most `seconds`.
 pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<End> {
-    let mut child = Descriptor(-1);
+    let mut child = -1i32;
     let flags = CLONE_PIDFD | SIGCHLD;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
     // writes a descriptor.
@@ -50,15 +50,15 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<End
         ends_within(child, 1);
     }
     let end = wait4(pid, if ended { 0 } else { WNOHANG });
-    super::files::close(child)?;
+    super::files::close(Descriptor(child as usize))?;
     if ended { end } else { Ok(End::Hung) }
 }
 
 /// `ppoll(2)`: whether the `child` ends within so many `seconds`. A kernel that knows
 /// no descriptors of processes says at once that it does.
-fn ends_within(child: Descriptor, seconds: i64) -> bool {
+fn ends_within(child: i32, seconds: i64) -> bool {
     let mut entry = pollfd {
-        fd: child.0,
+        fd: child,
         events: POLLIN as i16,
         revents: 0,
     };
@@ -146,7 +146,7 @@ pub(crate) fn read_from_start(file: u64, buffer: &mut VecView<u8>) -> Result {
     buffer.clear();
     // SAFETY: No memory is involved.
     unsafe { call!(Sysno::lseek, file, 0, SEEK_SET) }?;
-    super::files::read_to_end(Descriptor(file as i32), buffer).map(drop)
+    super::files::read_to_end(Descriptor(file as usize), buffer).map(drop)
 }
 
 /// `pwrite64(2)`: writes `bytes` to the beginning of `file`, in one piece.
