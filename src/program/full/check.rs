@@ -22,6 +22,7 @@ use act::Outcome;
 use core::{ffi::CStr, slice};
 use heapless::Vec;
 use limit::Limit;
+use linux_raw_sys::system::new_utsname;
 use vm_anon_name::{
     kernel::{Absence, Version},
     options::Options,
@@ -51,8 +52,32 @@ struct Surroundings<'a> {
 #[inline(never)] // So that the suite lies on the stack for no other command.
 pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     let mut assembled = Assembled::new();
-    let mut status = texts::suite(&mut assembled, console);
+    let status = texts::suite(&mut assembled, console);
+    if status != status::FINE {
+        return status;
+    }
+    let names = files::uname();
     let suite = Suite::new(&assembled);
+    let limit = (pid == init::PID && !options.list).then(Limit::lower);
+    let status = run_cases(process, suite, &names, options, console);
+    // Where it could not be lowered, two cases take longer, and that is all.
+    if let Some(Ok(limit)) = limit
+        && let Err(errno) = limit.restore()
+    {
+        report::failure(console, errno, b"vm.max_map_count stays lowered", &[]);
+    }
+    status
+}
+
+#[inline(never)] // What is far from the stack pointer takes an instruction more each time.
+fn run_cases(
+    process: &Process,
+    suite: Suite,
+    names: &new_utsname,
+    options: &Options,
+    console: &mut Console,
+) -> u8 {
+    let mut status = status::FINE;
     for name in &options.cases {
         if next(&mut { suite.cases }, slice::from_ref(name)).is_none() {
             let name = [Foreign(name.to_bytes())];
@@ -74,7 +99,6 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
     if options.list {
         return status;
     }
-    let names = files::uname();
     let release = up_to_nul(&names.release);
     let values = [
         Number(count),
@@ -96,17 +120,14 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
         absence: Absence::of(sys::probe().map_err(Errno::number), release),
         require: options.require,
     };
-    let limit = (pid == init::PID).then(Limit::lower);
-    let mut totals = [0; 3];
+    let (mut number, mut totals) = (0, [0; 3]);
     let mut cases = suite.cases;
     while let Some(case) = next(&mut cases, &options.cases) {
-        run_case(&here, &case, &mut totals, console);
-    }
-    // Where it could not be lowered, two cases take longer, and that is all.
-    if let Some(Ok(limit)) = limit
-        && let Err(errno) = limit.restore()
-    {
-        report::failure(console, errno, b"vm.max_map_count stays lowered", &[]);
+        number += 1;
+        let outcome = run_case(&here, number, &case, console);
+        if let Some(total) = totals.get_mut(outcome as usize) {
+            *total += 1;
+        }
     }
     let [passed, failed, skipped] = totals;
     let values = [Number(passed), Number(failed), Number(skipped)];
@@ -149,7 +170,8 @@ fn next<'a>(cases: &mut &'a [u8], names: &[&CStr]) -> Option<Case<'a>> {
     None
 }
 
-fn run_case(here: &Surroundings, case: &Case, totals: &mut [u64; 3], console: &mut Console) {
+/// Runs `case`, the one of this `number`, and prints what came of it.
+fn run_case(here: &Surroundings, number: u64, case: &Case, console: &mut Console) -> Outcome {
     let fits = case.since <= here.version && here.version < case.before;
     let outcome = match here.absence {
         Some(absence) if here.require => {
@@ -161,18 +183,14 @@ fn run_case(here: &Surroundings, case: &Case, totals: &mut [u64; 3], console: &m
         None if fits => run_in_child(here, case, console),
         _ => Outcome::Skipped,
     };
-    let (word, line, place): (&[u8], &[u8], usize) = match outcome {
-        Outcome::Passed => (b"pass", b"ok", 0),
-        Outcome::Failed => (b"fail", b"not ok", 1),
-        Outcome::Skipped => (b"skip", b"ok", 2),
+    let (word, line): (&[u8], &[u8]) = match outcome {
+        Outcome::Passed => (b"pass", b"ok"),
+        Outcome::Failed => (b"fail", b"not ok"),
+        Outcome::Skipped => (b"skip", b"ok"),
     };
-    if let Some(total) = totals.get_mut(place) {
-        *total += 1;
-    }
-    let number = Number(totals.iter().sum());
     let name = Text(case.name);
     let text = b"# vm_anon_name: %: %\n% % %";
-    console.print(text, &[name, Text(word), Text(line), number, name]);
+    console.print(text, &[name, Text(word), Text(line), Number(number), name]);
     if outcome == Outcome::Skipped {
         console.put(b" # SKIP ");
         match here.absence {
@@ -190,6 +208,7 @@ fn run_case(here: &Surroundings, case: &Case, totals: &mut [u64; 3], console: &m
         }
     }
     console.put(b"\n");
+    outcome
 }
 
 /// Runs `case` in a child, so that a crash or a hang is that case's own.
