@@ -77,12 +77,14 @@ pub static WRITTEN: LazyLock<Vec<Case>> = LazyLock::new(|| {
             continue;
         }
         let parts = head.captures(line).expect(line);
-        let version = |major: usize, otherwise| match parts.get(major) {
-            Some(_) => {
-                u16::from_str_radix(&parts[major], 10).unwrap() << 8
-                    | u16::from(parts[major + 1].parse::<u8>().unwrap())
-            }
-            None => otherwise,
+        let number = |group: usize| {
+            parts
+                .get(group)
+                .map(|it| it.as_str().parse::<u8>().unwrap())
+        };
+        let version = |major, otherwise| match (number(major), number(major + 1)) {
+            (Some(major), Some(minor)) => u16::from_be_bytes([major, minor]),
+            _ => otherwise,
         };
         cases.push(Case {
             name: parts.get(1).unwrap().as_str(),
