@@ -29,6 +29,10 @@ use crate::shown;
 /// The sizes that a page may have on arm64.
 const PAGES: [u64; 3] = [0x1000, 0x4000, 0x1_0000];
 
+/// How many pages the program reserves.
+static RESERVED_PAGES: LazyLock<u64> =
+    LazyLock::new(|| number_in(ACT, r"const RESERVED: \w+ = (\d+);") as u64);
+
 /// Where the reserved pages, what is mapped anywhere, the heap, and the first VMA
 /// with a certain label are: far from each other.
 const RESERVED: u64 = 1 << 36;
@@ -47,16 +51,16 @@ struct Ward<'a> {
     /// Memory that belongs to it while it is mapped.
     mapped: Vec<Range<u64>>,
     heap: Range<u64>,
-    /// Files that belong to the case.
+    /// Files that belong to the case, by descriptor.
     files: BTreeSet<u64>,
+    /// System V shared memory that belongs to it, by identifier.
+    segments: BTreeSet<u64>,
 }
 
 impl<'a> Ward<'a> {
     /// Before the first statement of a case.
     fn new(suite: Suite<'a>, page: u64) -> Self {
-        static PAGES: LazyLock<usize> =
-            LazyLock::new(|| number_in(ACT, r"const RESERVED: usize = (\d+);"));
-        let reserved = *PAGES as u64 * page;
+        let reserved = *RESERVED_PAGES * page;
         let mut units = Units::default();
         units[usize::from(part::BYTES)] = 1;
         units[usize::from(part::PAGES)] = page;
@@ -70,6 +74,7 @@ impl<'a> Ward<'a> {
             mapped: Vec::new(),
             heap: HEAP..HEAP,
             files: BTreeSet::new(),
+            segments: BTreeSet::new(),
         }
     }
 
@@ -119,8 +124,7 @@ impl<'a> Ward<'a> {
                 }
             }
             // What is executed is a case of its own, with memory of its own.
-            "exec" => {}
-            "setresuid" => {}
+            "exec" | "setresuid" => {}
 
             "prctl" if first == u64::from(PR_SET_TAGGED_ADDR_CTRL) => {}
             // The option is an int: what is added above its 32 bits is not looked at.
@@ -136,6 +140,9 @@ impl<'a> Ward<'a> {
                 let length = step.text.len() as u64 - 1 + third;
                 self.expect_own(first, length)?;
             }
+            "mmap" if !has(MAP_ANONYMOUS) && !self.files.contains(&fifth) => {
+                return Err("of a file that is not its own".to_owned());
+            }
             "mmap" if has(MAP_FIXED) => {
                 self.expect_own(first, second)?;
                 return Ok(first);
@@ -150,7 +157,7 @@ impl<'a> Ward<'a> {
                 return Ok(ANYWHERE);
             }
             "shmat" => {
-                self.expect_file(first)?;
+                expect_among(&self.segments, first)?;
                 self.expect_own(second, 1)?;
                 if third != 0 {
                     return Err("it may replace what is there".to_owned());
@@ -176,18 +183,20 @@ impl<'a> Ward<'a> {
                 return Ok(first);
             }
 
-            "open" | "create" | "memfd_create" | "memfd_secret" | "shmget" => {
-                return Ok(self.new_file());
+            "open" | "create" | "memfd_create" | "memfd_secret" => {
+                return Ok(add(&mut self.files, 100));
             }
             "dup" => {
-                self.expect_file(first)?;
-                return Ok(self.new_file());
+                expect_among(&self.files, first)?;
+                return Ok(add(&mut self.files, 100));
             }
-            "ftruncate" | "shmctl" => self.expect_file(first)?,
+            "ftruncate" => expect_among(&self.files, first)?,
             "close" => {
-                self.expect_file(first)?;
+                expect_among(&self.files, first)?;
                 self.files.remove(&first);
             }
+            "shmget" => return Ok(add(&mut self.segments, 10_000)),
+            "shmctl" => expect_among(&self.segments, first)?,
             // Its path is the program's.
             "remove" => {}
             _ => return Err("who knows what that changes?".to_owned()),
@@ -223,18 +232,19 @@ impl<'a> Ward<'a> {
             false => Err(format!("{first:#x}-{end:#x} is not its own")),
         }
     }
+}
 
-    fn new_file(&mut self) -> u64 {
-        let number = self.files.last().map_or(100, |last| last + 1);
-        self.files.insert(number);
-        number
-    }
+/// Adds a number that is not there, `first` or a larger one.
+fn add(numbers: &mut BTreeSet<u64>, first: u64) -> u64 {
+    let number = numbers.last().map_or(first, |last| last + 1);
+    numbers.insert(number);
+    number
+}
 
-    fn expect_file(&self, number: u64) -> Result<(), String> {
-        match self.files.contains(&number) {
-            true => Ok(()),
-            false => Err(format!("file {number} is not its own")),
-        }
+fn expect_among(numbers: &BTreeSet<u64>, number: u64) -> Result<(), String> {
+    match numbers.contains(&number) {
+        true => Ok(()),
+        false => Err(format!("{number} is not its own")),
     }
 }
 
