@@ -4,14 +4,14 @@ use proptest::prelude::*;
 use vm_anon_name::options::HELP;
 use vm_anon_name::packing::Unpacker;
 
-use crate::suite::CASES;
+use crate::suite::ASSEMBLED;
 use crate::{shown, written};
 
 #[path = "../../linker/pack.rs"]
-pub mod pack;
+mod pack;
 
 /// The texts, packed and unpacked one after another.
-fn unpacked(texts: &[&str]) -> Vec<Vec<u8>> {
+fn unpacked(texts: &[&[u8]]) -> Vec<Vec<u8>> {
     let packed = pack::pack(texts);
     let mut counts = Box::new([[0; 2]; _]);
     let mut unpacker = Unpacker::new(&packed, &mut counts);
@@ -19,51 +19,56 @@ fn unpacked(texts: &[&str]) -> Vec<Vec<u8>> {
     each.collect()
 }
 
-/// The text, packed and unpacked.
-pub fn round_trip(text: &str) -> Vec<u8> {
-    unpacked(&[text]).remove(0)
-}
-
 #[track_caller]
-fn check(texts: &[&str]) {
+fn check(texts: &[&[u8]]) {
     for (unpacked, text) in unpacked(texts).iter().zip(texts) {
-        assert_eq!(shown(unpacked), shown(text.as_bytes()));
+        assert_eq!(shown(unpacked), shown(text));
     }
 }
 
 #[test]
 fn packing_loses_nothing() {
     check(&[]);
-    check(&[""]);
-    check(&["", "a", ""]);
-    check(&[&"ab".repeat(10_000), &"b".repeat(70_000), "ab"]);
-    check(&[HELP, &pack::strip(CASES)]);
+    check(&[b""]);
+    check(&[b"", b"a", b""]);
+    check(&[b"\0", b"\0\0", b"a\0b"]);
+    check(&[&b"ab".repeat(10_000), &[0; 0x100], b"ab"]);
+    check(&[HELP.as_bytes(), &ASSEMBLED]);
+}
+
+#[test]
+fn the_longest_text_has_a_byte_less_than_64_kib() {
+    check(&[&[b'a'; 0xffff], b"b"]);
+    assert!(std::panic::catch_unwind(|| pack::pack(&[&[b'a'; 0x1_0000]])).is_err());
 }
 
 #[test]
 fn packing_is_worth_it() {
-    let stripped = pack::strip(CASES);
-    assert!(pack::pack(&[&stripped]).len() * 3 < stripped.len());
+    assert!(pack::pack(&[&ASSEMBLED]).len() * 3 < ASSEMBLED.len());
 }
 
 #[test]
-fn stripping_keeps_what_is_said() {
-    let check = |text, expected| assert_eq!(pack::strip(text), expected);
-    check("", "");
-    check("# a\n\n   # b\n", "");
-    check("case\n  map 0 1; see |.|\n", "case;map 0 1;see |.|");
-    check(
-        "a >=6.2\n  x\n  y;z\nb\n  c # d\n",
-        "a >=6.2;x;y;z\nb;c # d",
-    );
+fn what_is_cut_off_or_missing_is_read_as_something() {
+    let packed = pack::pack(&[HELP.as_bytes()]);
+    for length in [0, 1, 2, packed.len() / 2] {
+        let mut counts = Box::new([[0; 2]; _]);
+        let mut unpacker = Unpacker::new(&packed[..length], &mut counts);
+        assert!(written(|out| unpacker.next(out)).len() <= 0xffff);
+    }
 }
 
 proptest! {
     #[test]
     fn any_texts_are_unpacked_as_they_were(
-        texts in prop::collection::vec("[ab;|. \n]{0,400}|[^\0]{0,100}", 0..4),
+        texts in prop::collection::vec(
+            prop_oneof![
+                "[ab;|. \n]{0,400}".prop_map(String::into_bytes),
+                prop::collection::vec(any::<u8>(), 0..100),
+            ],
+            0..4,
+        ),
     ) {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
         check(&texts);
     }
 }

@@ -1,27 +1,39 @@
-//! The conformance suite: its text read as the program reads it, and its language.
+//! The conformance suite: what is assembled is what is written, and nothing else.
 //!
 //! A misspelt verb or a wrong number in a case would show on a real kernel, but
-//! perhaps only on one that is not at hand, or not at all: what takes a bad
-//! number for 0 may pass by chance. So the text is checked here, word by word.
+//! perhaps only on one that is not at hand, or not at all: what takes a bad number
+//! for 0 may pass by chance. So the two texts are read twice, by the assembler and by
+//! patterns (module `written`), and compared word by word with what the program
+//! reads. What the words mean is in the module `language`; what a case may do to
+//! the process that it runs in, in the module `trust`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use regex::Regex;
-use vm_anon_name::kernel::Version;
-use vm_anon_name::suite::{Case, Scale, Statement, Verdict, expand};
-use vm_anon_name::{errno, picture};
+use syscalls::aarch64::Sysno;
+use vm_anon_name::name;
+use vm_anon_name::picture;
+use vm_anon_name::suite::{
+    Case, Step, Suite, Units, Verdict,
+    code::{self, part},
+};
 
-use crate::packing::{self, pack};
-use crate::{shown, written, written_text};
+use crate::shown;
+use written::{CASES, CONSTANTS, DEFINITIONS, PROTECTIONS, REGISTERS, VERBS, Value, WRITTEN};
 
-/// The cases as they were written.
-pub const CASES: &str = include_str!("../../src/suite/cases.txt");
+#[path = "../../src/suite/assembler.rs"]
+mod assembler;
+mod language;
+mod trust;
+mod written;
 
-/// The program's own lists of verbs, kinds of memory and protections.
+/// Sources that say how much room there is, and what there is.
+const CHECK: &str = include_str!("../../src/program/full/check.rs");
 const ACT: &str = include_str!("../../src/program/full/check/act.rs");
-const MAPPINGS: &str = include_str!("../../src/program/full/check/mappings.rs");
+const ASSEMBLER: &str = include_str!("../../src/suite/assembler.rs");
+const CODE: &str = include_str!("../../src/suite/code.rs");
 
 /// Rows of the conformance table, and the range of their numbers.
 const ROWS: std::ops::RangeInclusive<u32> = 1..=116;
@@ -42,164 +54,284 @@ const NOT_CITED: [(u32, &str); 6] = [
     (112, "smaps_rollup and map_files: show no names"),
 ];
 
-/// What the program has room for: `CaseText` in check.rs.
-const CASE_ROOM: usize = 1024;
-
-/// What the program has room for: `Buffer` in act.rs, the NUL included.
-const NAME_ROOM: usize = 256;
-
-/// What a word of a statement must look like.
-#[derive(Clone, Copy, Debug)]
-enum Word {
-    /// A number, as [`Scale`] reads it.
-    Number,
-    /// A number, or one behind `@`.
-    Address,
-    /// Any text, which may be expanded.
-    Text,
-    /// A [`Word::Text`], `NULL`, or `&` and an address.
-    Name,
-    Picture,
-    Protection,
-    Kind,
-    /// The name of another case.
-    Case,
-    /// One of these.
-    OneOf(&'static [&'static str]),
-    /// The one that follows, or no more words.
-    Optional(&'static Word),
-}
-
-/// The verbs, and the words behind each, as the head of the cases explains them.
-const VERBS: &[(&str, &[Word])] = &[
-    (
-        "map",
-        &[Word::Address, Word::Number, Word::Optional(&Word::Kind)],
-    ),
-    ("away", &[Word::Number, Word::Kind]),
-    ("name", &[Word::Address, Word::Number, Word::Name]),
-    ("see", &[Word::Picture]),
-    ("label", &[Word::Address, Word::Text]),
-    ("at", &[Word::Text]),
-    ("brk", &[Word::Number]),
-    ("option", &[Word::Number]),
-    ("attribute", &[Word::Number]),
-    ("touch", &[Word::Address, Word::Number]),
-    ("poke", &[Word::Address, Word::Text]),
-    ("fill", &[Word::Address, Word::Text]),
-    ("bytes", &[]),
-    ("places", &[]),
-    ("user", &[]),
-    ("tags", &[]),
-    ("crowd", &[Word::Number]),
-    ("fork", &[]),
-    ("share", &[]),
-    ("exec", &[Word::Case]),
-    ("read", &[Word::OneOf(&["smaps", "thread", "parent"])]),
-    (
-        "query",
-        &[Word::Address, Word::Text, Word::Optional(&Word::Number)],
-    ),
-    ("unnamed", &[]),
-    ("unmap", &[Word::Address, Word::Number]),
-    ("lock", &[Word::Address, Word::Number]),
-    ("unlock", &[Word::Address, Word::Number]),
-    ("seal", &[Word::Address, Word::Number]),
-    ("protect", &[Word::Address, Word::Number, Word::Protection]),
-    ("advise", &[Word::Address, Word::Number, Word::Number]),
-    (
-        "remap",
-        &[
-            Word::Address,
-            Word::Number,
-            Word::Number,
-            Word::Number,
-            Word::Address,
-        ],
-    ),
-];
-
-/// The verb that ends `fork` and `share`, which the interpreter itself knows.
-const JOIN: &str = "join";
-
-/// Numbers that stand out when letters are mixed up.
-const SCALE: Scale = Scale {
-    page: 0x1000,
-    window: 0x7000_0000,
-    length: 0x3000,
-    huge: 0x20_0000,
+/// Units that stand out when they are mixed up.
+const UNITS: Units = {
+    let mut units = [0; 16];
+    units[part::BYTES as usize] = 1;
+    units[part::PAGES as usize] = 0x1000;
+    units[part::WINDOW as usize] = 0x7000_0000;
+    units[part::LENGTH as usize] = 0x3000;
+    units[part::HUGE as usize] = 0x20_0000;
+    units[part::FILE as usize] = 0xf11e;
+    units[part::MAPS as usize] = 0x3a95;
+    units
 };
 
-/// The text of every case as the program has it, unpacked.
-static UNPACKED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let text = packing::round_trip(&pack::strip(CASES));
-    let cases = text
-        .split(|byte| *byte == b'\n')
-        .filter(|case| !case.is_empty());
-    cases.map(<[u8]>::to_vec).collect()
-});
+/// The suite as the build script packs it.
+pub static ASSEMBLED: LazyLock<Vec<u8>> =
+    LazyLock::new(|| assembler::assemble().expect("it is assembled"));
 
-/// Hands each case to `with`, its statements read.
-fn each_case(mut with: impl FnMut(&Case, &[Statement])) {
-    for text in UNPACKED.iter() {
-        let case = Case::of(text);
-        with(&case, &statements(case.statements));
+static SUITE: LazyLock<Suite> = LazyLock::new(|| Suite::new(&ASSEMBLED));
+
+/// Takes the cases off, one after another.
+fn cases<'a>(suite: Suite<'a>) -> impl Iterator<Item = Case<'a>> {
+    let mut cases = suite.cases;
+    std::iter::from_fn(move || Case::next(&mut cases))
+}
+
+/// The steps of a definition, or the statements of a case.
+fn steps<'a>(mut body: &'a [u8], units: &Units) -> impl Iterator<Item = Step<'a>> {
+    std::iter::from_fn(move || Step::next(&mut body, units))
+}
+
+/// Numbers and names of the operations, in the order of their places.
+fn operations<'a>(suite: Suite<'a>) -> impl Iterator<Item = (u16, &'a str)> {
+    let each = (1..).map(move |place| suite.operation(place));
+    let each = each.take_while(|(number, _)| *number != 0);
+    each.map(|(number, name)| (number, std::str::from_utf8(name).unwrap()))
+}
+
+/// The number that the only match of `pattern` in a source finds.
+fn number_in(source: &str, pattern: &str) -> usize {
+    let pattern = Regex::new(pattern).unwrap();
+    let found: Vec<_> = pattern.captures_iter(source).collect();
+    assert_eq!(found.len(), 1, "{pattern}");
+    found[0][1].replace('_', "").parse().unwrap()
+}
+
+/// Names and numbers in a list of the assembler's.
+fn listed(list: &str) -> Vec<(&'static str, u64)> {
+    let (_, body) = ASSEMBLER.split_once(&format!("const {list}: ")).unwrap();
+    let (body, _) = body.split_once("];").unwrap();
+    let entry = Regex::new(r#"\("(\w+)", (?:0x([0-9a-f_]+)|(\d+))\)"#).unwrap();
+    let entries = entry.captures_iter(body).map(|entry| {
+        let digits = |group: usize| entry.get(group).map(|it| it.as_str().replace('_', ""));
+        let number = match (digits(2), digits(3)) {
+            (Some(digits), _) => u64::from_str_radix(&digits, 16),
+            (_, digits) => digits.unwrap().parse(),
+        };
+        (entry.get(1).unwrap().as_str(), number.unwrap())
+    });
+    entries.collect()
+}
+
+#[test]
+fn every_case_is_read_as_it_is_written() {
+    assert_eq!(cases(*SUITE).count(), WRITTEN.len());
+    for (case, written) in cases(*SUITE).zip(WRITTEN.iter()) {
+        let name = written.name;
+        assert_eq!(shown(case.name), name);
+        assert_eq!(
+            (case.since, case.before),
+            (written.since, written.before),
+            "{name}"
+        );
+        assert!(!written.statements.is_empty(), "{name} does nothing");
+        let (mut read, mut texts) = (case.statements, written.statements.iter());
+        compare(&mut read, "read self", name);
+        let ending = compare_all(&mut read, &mut texts, name);
+        assert_eq!(ending, Ending::Last, "{name}: join without fork");
+        assert_eq!(shown(read), "", "{name}: more is read than written");
     }
 }
 
-fn statements(mut text: &[u8]) -> Vec<Statement<'_>> {
-    std::iter::from_fn(|| Statement::next(&mut text)).collect()
+/// Where the statements of a case or a child end.
+#[derive(Debug, PartialEq)]
+enum Ending {
+    Join,
+    Last,
 }
 
-fn words<'a>(statement: &Statement<'a>) -> Vec<&'a str> {
-    let words = statement
-        .words
-        .map(|word| std::str::from_utf8(word).unwrap());
-    let count = words.iter().rposition(|word| !word.is_empty());
-    words[..count.map_or(0, |last| last + 1)].to_vec()
+/// Compares statements up to the last, or to the `join` of the child whose they are.
+fn compare_all<'a>(
+    read: &mut &[u8],
+    texts: &mut impl Iterator<Item = &'a &'static str>,
+    case: &str,
+) -> Ending {
+    while let Some(text) = texts.next() {
+        match written::words(text)[..] {
+            ["join"] => return Ending::Join,
+            ["fork" | "share"] => {
+                let size = Step::next(read, &UNITS).expect(text).operands[0] as usize;
+                let (mut child, behind) = read.split_at_checked(size).expect(text);
+                *read = behind;
+                if *text == "fork" {
+                    compare(&mut child, "read self", case);
+                }
+                let ending = compare_all(&mut child, &mut *texts, case);
+                assert_eq!(ending, Ending::Join, "{case}: fork without join");
+                assert_eq!(shown(child), "", "{case}: a child ends in a statement");
+            }
+            ["touch", at, pages] => {
+                for page in 0..pages.parse::<u32>().unwrap() {
+                    compare(read, &format!("fill {at}+{page} t"), case);
+                }
+            }
+            _ => compare(read, text, case),
+        }
+    }
+    Ending::Last
 }
 
-/// The words of what `words!` declares like this in a source of the program.
-fn words_of(source: &str, declared: &str) -> BTreeSet<String> {
-    let (_, body) = source.split_once(declared).expect("it is declared");
-    let (body, _) = body.split_once("\n    }").expect("it ends");
-    let entry = Regex::new(r#"(?m)^ *"(.*?)" => "#).unwrap();
-    let entries = entry.captures_iter(body);
-    entries.map(|entry| entry[1].to_owned()).collect()
+/// Compares the next statement with its text.
+fn compare(read: &mut &[u8], text: &str, case: &str) {
+    let step = Step::next(read, &UNITS).unwrap_or_else(|| panic!("{case}: {text} is missing"));
+    let (words, expected, unless) = written::outcome(text);
+    let definition = &DEFINITIONS[usize::from(step.place) - 1];
+    assert_eq!(words.len(), definition.head.len(), "{case}: {text}");
+    let mut operands = step.operands.into_iter();
+    let mut texts = 0;
+    for (parameter, word) in definition.head.iter().zip(words) {
+        if !written::is_parameter(parameter) {
+            assert_eq!(*parameter, word, "{case}: {text}");
+            continue;
+        }
+        let seen = operands.next().expect("six are enough");
+        let stated = written::operand(parameter, word, &UNITS);
+        texts += u32::from(matches!(stated, Value::Text(_)));
+        assert_eq!(value(&step, seen), stated, "{case}: {text}");
+    }
+    assert!(texts <= 1, "{case}: {text}: one text alone has a place");
+    assert!(operands.all(|rest| rest == 0), "{case}: {text}");
+    assert_eq!((step.kept, step.any), (0, false), "{case}: {text}");
+    for error in 0..=200 {
+        let verdict = match error {
+            _ if error == expected => Verdict::Right,
+            _ if unless.contains(&error) => Verdict::Unavailable,
+            _ => Verdict::Wrong,
+        };
+        assert_eq!(step.judge(error), verdict, "{case}: {text}: {error}");
+    }
+    let is_single = definition.steps.len() == 1;
+    assert!(expected == 0 || is_single, "{case}: {text}: which step?");
 }
 
-static PROTECTIONS: LazyLock<BTreeSet<String>> =
-    LazyLock::new(|| words_of(ACT, "enum Protection {"));
-static KINDS: LazyLock<BTreeSet<String>> =
-    LazyLock::new(|| words_of(MAPPINGS, "fn kind() -> Kind {"));
+/// An operand, or the text that it is the address of.
+fn value(step: &Step, operand: u64) -> Value {
+    match step.text.split_last() {
+        Some((0, text)) if operand == step.text.as_ptr().addr() as u64 => {
+            Value::Text(String::from_utf8(text.to_vec()).unwrap())
+        }
+        _ => Value::Number(operand),
+    }
+}
 
 #[test]
-fn verbs_are_those_of_the_program() {
-    let here: BTreeSet<String> = VERBS.iter().map(|(verb, _)| (*verb).to_owned()).collect();
-    assert_eq!(words_of(ACT, "enum Verb {"), here);
+fn every_definition_is_read_as_it_is_written() {
+    let operations: Vec<&str> = operations(*SUITE).map(|(_, name)| name).collect();
+    for (definition, place) in DEFINITIONS.iter().zip(1..) {
+        let head = definition.head.join(" ");
+        let mut units = UNITS;
+        let operands = (usize::from(part::OPERANDS)..).zip((1..).map(|index| index << 40));
+        let parameters = definition
+            .head
+            .iter()
+            .filter(|word| written::is_parameter(word));
+        let parameters: Vec<(&str, u64)> = parameters
+            .zip(operands)
+            .map(|(parameter, (unit, value))| {
+                units[unit] = value;
+                (*parameter, value)
+            })
+            .collect();
+        let read: Vec<Step> = steps(SUITE.definition(place), &units).collect();
+        assert_eq!(read.len(), definition.steps.len(), "{head}");
+        for (step, words) in read.iter().zip(&definition.steps) {
+            let (words, any) = match words.split_last() {
+                Some((&"!", words)) => (words, true),
+                _ => (&words[..], false),
+            };
+            let (words, kept) = match words {
+                [words @ .., "->", kept] => (words, *kept),
+                _ => (words, ""),
+            };
+            let register = REGISTERS.iter().find(|(name, _)| *name == kept);
+            assert_eq!(register.is_some(), !kept.is_empty(), "{head}");
+            assert_eq!(step.kept, register.map_or(0, |(_, unit)| *unit), "{head}");
+            assert_eq!(step.any, any, "{head}");
+            assert_eq!(operations[usize::from(step.place) - 1], words[0], "{head}");
+            let mut operands = step.operands.into_iter();
+            for word in &words[1..] {
+                let seen = value(step, operands.next().expect("six are enough"));
+                let stated = written::argument(word, &parameters, &units);
+                // A constant that is misspelt would become a text, too.
+                if let Value::Text(text) = &stated {
+                    assert!(text.starts_with('/') || text == "m", "{head}: {text}?");
+                }
+                assert_eq!(seen, stated, "{head}: {word}");
+            }
+            assert!(operands.all(|rest| rest == 0), "{head}");
+            assert_eq!(step.judge(0), Verdict::Right, "{head}");
+        }
+    }
+    let beyond = DEFINITIONS.len() as u8 + 1;
+    assert_eq!(shown(SUITE.definition(beyond)), "", "there are no more");
 }
 
 #[test]
-fn every_case_is_read_whole() {
-    // What is written, counted without the library.
-    let content = CASES
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    let (body, heads): (Vec<&str>, Vec<&str>) = content.partition(|line| line.starts_with(' '));
-    let body = body.iter().filter(|line| !line.trim().starts_with('#'));
-    let written: usize = body
-        .map(|line| {
-            line.split(';')
-                .filter(|part| !part.trim().is_empty())
-                .count()
+fn operations_are_system_calls_of_arm64_or_verbs_of_the_program() {
+    let verbs = Regex::new(r"pub const (\w+): u16 = 0x([0-9a-f]+);").unwrap();
+    let mut verbs: BTreeSet<(String, u16)> = verbs
+        .captures_iter(CODE)
+        .map(|verb| {
+            let number = u16::from_str_radix(&verb[2], 16).unwrap();
+            assert!(ACT.contains(&format!("verb::{}", &verb[1])));
+            (verb[1].to_lowercase(), number)
         })
-        .sum();
-    let (mut cases, mut read) = (0, 0);
-    each_case(|_, statements| {
-        cases += 1;
-        read += statements.len();
-    });
-    assert_eq!((cases, read), (heads.len(), written));
+        .collect();
+    assert!(!verbs.is_empty());
+    for (number, name) in operations(*SUITE) {
+        if number >= 0x8000 {
+            assert!(verbs.remove(&(name.to_owned(), number)), "{name}: {number}");
+        } else {
+            let call: Sysno = name.parse().expect(name);
+            assert_eq!(i32::from(number), call.id(), "{name}");
+        }
+    }
+    assert_eq!(verbs, BTreeSet::new());
+}
+
+#[test]
+fn constants_protections_and_errors_are_those_of_linux() {
+    let listed_constants = BTreeSet::from_iter(listed("CONSTANTS"));
+    let constants = CONSTANTS.map(|(name, number)| (name, number.into()));
+    assert_eq!(listed_constants, BTreeSet::from(constants));
+    assert_eq!(listed("CONSTANTS").len(), CONSTANTS.len());
+    let errors = listed("ERRORS");
+    assert!(!errors.is_empty());
+    for (name, number) in errors {
+        assert_eq!(u64::from(written::error(name).unsigned_abs()), number);
+    }
+}
+
+#[test]
+fn nothing_is_there_that_no_case_uses() {
+    fn note(body: &[u8], used: &mut BTreeSet<u8>) {
+        used.extend(steps(body, &UNITS).map(|step| step.place));
+    }
+    let (mut definitions, mut operations) = (BTreeSet::new(), BTreeSet::new());
+    cases(*SUITE).for_each(|case| note(case.statements, &mut definitions));
+    for place in 1..=DEFINITIONS.len() as u8 {
+        let head = DEFINITIONS[usize::from(place) - 1].head.join(" ");
+        assert!(definitions.contains(&place), "no case has {head}");
+        note(SUITE.definition(place), &mut operations);
+    }
+    assert_eq!(definitions.len(), DEFINITIONS.len());
+    for ((_, name), place) in self::operations(*SUITE).zip(1..) {
+        assert!(operations.contains(&place), "no definition has {name}");
+    }
+    let is_there = |text: &str, word: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let words = lines.flat_map(|line| line.split([' ', '|', '+', ';']));
+        words.into_iter().any(|other| other == word)
+    };
+    for (name, _) in CONSTANTS.iter() {
+        assert!(is_there(VERBS, name), "no definition has {name}");
+    }
+    let errors = listed("ERRORS").into_iter().map(|(name, _)| name);
+    for name in errors.chain(PROTECTIONS.map(|(name, _)| name)) {
+        assert!(is_there(CASES, name), "no case has {name}");
+    }
 }
 
 #[test]
@@ -207,228 +339,38 @@ fn there_are_enough_cases_with_good_names() {
     let pattern = Regex::new(r"^\.?[a-z0-9][a-z0-9.-]*$").unwrap();
     let mut names = BTreeSet::new();
     let mut public = 0;
-    each_case(|case, _| {
+    for case in cases(*SUITE) {
         let name = std::str::from_utf8(case.name).unwrap();
         assert!(pattern.is_match(name) && name.len() <= 64, "{name}");
         assert_eq!(case.is_part(), name.starts_with('.'));
         assert!(names.insert(name.to_owned()), "{name} is there twice");
         public += u32::from(!case.is_part());
-    });
+    }
     assert!(public >= 90, "{public} cases");
 }
 
 #[test]
-fn every_case_fits_the_programs_buffer() {
-    for case in UNPACKED.iter() {
-        assert!(
-            case.len() <= CASE_ROOM,
-            "{} bytes: {}",
-            case.len(),
-            shown(case)
-        );
+fn conditions_are_ranges_of_versions() {
+    for case in cases(*SUITE) {
+        assert!(case.since < case.before, "{}", shown(case.name));
     }
 }
 
 #[test]
-fn conditions_are_versions() {
-    let pattern = Regex::new(r"^\S+( >=[4-9]\.\d+)?( <[4-9]\.\d+)?$").unwrap();
-    for line in pack::strip(CASES).lines().filter(|line| !line.is_empty()) {
-        let head = line.split(';').next().unwrap();
-        assert!(pattern.is_match(head), "{head}");
-    }
-    each_case(|case, _| assert!(case.since < case.before, "{}", shown(case.name)));
-}
-
-#[test]
-fn every_statement_is_one_the_program_knows() {
-    let mut cases = BTreeSet::new();
-    each_case(|case, _| {
-        cases.insert(shown(case.name));
-    });
-    each_case(|case, statements| {
-        assert!(!statements.is_empty(), "{} does nothing", shown(case.name));
-        for statement in statements {
-            if let Err(error) = check_statement(statement, &cases) {
-                panic!("{}: {}: {error}", shown(case.name), shown(statement.text));
+fn every_part_is_executed_and_nothing_follows_exec() {
+    let (mut parts, mut executed) = (BTreeSet::new(), BTreeSet::new());
+    for case in WRITTEN.iter() {
+        if case.name.starts_with('.') {
+            parts.insert(case.name);
+        }
+        for (statement, behind) in case.statements.iter().zip(1..) {
+            if let ["exec", part] = written::words(statement)[..] {
+                executed.insert(part);
+                assert_eq!(behind, case.statements.len(), "{}", case.name);
             }
         }
-    });
-}
-
-/// Checks the words and what must come of them.
-fn check_statement(statement: &Statement, cases: &BTreeSet<String>) -> Result<(), String> {
-    let text = std::str::from_utf8(statement.text).unwrap();
-    let (words, errors) = split_statement(text)?;
-    check_errors(&errors)?;
-    let seen: Vec<&str> = self::words(statement);
-    let trimmed = words
-        .iter()
-        .rposition(|word| !word.is_empty())
-        .map_or(0, |last| last + 1);
-    if seen != words[..trimmed] {
-        return Err(format!("the library reads {seen:?}"));
     }
-    let (verb, words) = words.split_first().ok_or("no verb")?;
-    if *verb == JOIN {
-        return words
-            .is_empty()
-            .then_some(())
-            .ok_or("join takes no words".to_owned());
-    }
-    let known = VERBS.iter().find(|(name, _)| name == verb);
-    let (_, grammar) = known.ok_or(format!("no such verb: {verb}"))?;
-    let mut words = words.iter().copied();
-    for expected in *grammar {
-        check_word(*expected, words.next(), cases)?;
-    }
-    match words.next() {
-        Some(word) => Err(format!("one word too many: {word}")),
-        None => Ok(()),
-    }
-}
-
-/// The words up to the first `=` or `?`, and the marks and errors from there. Read
-/// by a pattern, so that the library is compared with something.
-fn split_statement(text: &str) -> Result<(Vec<&str>, Vec<&str>), String> {
-    static WORD: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^(?:`([^`]*)`|([^ `]\S*))( +|$)").unwrap());
-    let (mut words, mut errors) = (Vec::new(), Vec::new());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let found = WORD.captures(rest).ok_or(format!("no word: {rest}"))?;
-        let word = found.get(1).or(found.get(2)).unwrap();
-        let is_mark = matches!(&found[0].trim_end(), &"=" | &"?");
-        match is_mark || !errors.is_empty() {
-            true => errors.push(word.as_str()),
-            false => words.push(word.as_str()),
-        }
-        rest = &rest[found[0].len()..];
-    }
-    Ok((words, errors))
-}
-
-/// Each mark is followed by the name of an error.
-fn check_errors(errors: &[&str]) -> Result<(), String> {
-    for pair in errors.chunks(2) {
-        let [mark, error] = pair else {
-            return Err("no error behind a mark".to_owned());
-        };
-        let is_known = (1..=40).any(|number| errno::name(number) == error.as_bytes());
-        if !matches!(*mark, "=" | "?") || !is_known {
-            return Err(format!("no error: {mark} {error}"));
-        }
-    }
-    let must_fail = errors.iter().filter(|word| **word == "=").count();
-    (must_fail < 2)
-        .then_some(())
-        .ok_or("two errors are stated".to_owned())
-}
-
-fn check_word(expected: Word, word: Option<&str>, cases: &BTreeSet<String>) -> Result<(), String> {
-    let Some(word) = word else {
-        return match expected {
-            Word::Optional(_) => Ok(()),
-            missing => Err(format!("lacks {missing:?}")),
-        };
-    };
-    let is_right = match expected {
-        Word::Optional(expected) => return check_word(*expected, Some(word), cases),
-        Word::Number => is_number(word),
-        Word::Address => is_number(word.strip_prefix('@').unwrap_or(word)),
-        Word::Name => match word.strip_prefix('&') {
-            Some(place) => is_number(place.strip_prefix('@').unwrap_or(place)),
-            None => is_text(word),
-        },
-        Word::Text => is_text(word),
-        Word::Picture => is_picture(word),
-        Word::Protection => PROTECTIONS.contains(word) || is_number(word),
-        Word::Kind => KINDS.contains(word),
-        Word::Case => cases.contains(word),
-        Word::OneOf(words) => words.contains(&word),
-    };
-    is_right
-        .then_some(())
-        .ok_or(format!("{word:?} is no {expected:?}"))
-}
-
-fn is_number(word: &str) -> bool {
-    SCALE.number(word.as_bytes()).is_some()
-}
-
-fn is_text(word: &str) -> bool {
-    written(|out| expand(word.as_bytes(), out)).len() < NAME_ROOM
-}
-
-/// Whether a picture could be drawn: no bar beside a bar, and bars around VMAs
-/// but for one that reaches beyond the picture.
-fn is_picture(word: &str) -> bool {
-    let is_known = |byte: u8| byte.is_ascii_alphabetic() || b"_.'\":/$?|".contains(&byte);
-    let stretches_differ = |stretch: &str| stretch.bytes().collect::<BTreeSet<u8>>().len() > 1;
-    word.bytes().all(is_known)
-        && picture::pages(word.as_bytes()) > 0
-        && !word.contains("||")
-        && !word.starts_with("|_")
-        && !word.ends_with("_|")
-        && !word.split('|').any(stretches_differ)
-}
-
-#[test]
-fn every_child_is_joined() {
-    each_case(|case, statements| {
-        let mut depth = 0;
-        for statement in statements {
-            match words(statement)[0] {
-                "fork" | "share" => depth += 1,
-                JOIN => depth -= 1,
-                _ => {}
-            }
-            assert!(depth >= 0, "{}: join without fork", shown(case.name));
-        }
-        assert_eq!(depth, 0, "{}: fork without join", shown(case.name));
-    });
-}
-
-#[test]
-fn every_part_is_used_and_nothing_follows_exec() {
-    let (mut parts, mut used) = (BTreeSet::new(), BTreeSet::new());
-    each_case(|case, statements| {
-        if case.is_part() {
-            parts.insert(shown(case.name));
-        }
-        for (index, statement) in statements.iter().enumerate() {
-            if let ["exec", part] = words(statement)[..] {
-                used.insert(part.to_owned());
-                assert_eq!(index + 1, statements.len(), "{}", shown(case.name));
-            }
-        }
-    });
-    assert_eq!(parts, used);
-}
-
-#[test]
-fn every_verb_kind_and_protection_is_used() {
-    let mut used: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    each_case(|_, statements| {
-        for statement in statements {
-            let words = words(statement);
-            let mut note = |what, word: Option<&&str>| {
-                let word = word.map_or("", |word| word).to_owned();
-                used.entry(what).or_default().insert(word);
-            };
-            note("verb", words.first());
-            match words[0] {
-                "map" => note("kind", words.get(3)),
-                "away" => note("kind", words.get(2)),
-                // A protection without a word of its own is a number of bytes.
-                "protect" if !words[3].ends_with('b') => note("protection", words.get(3)),
-                _ => {}
-            }
-        }
-    });
-    used.get_mut("verb").unwrap().remove(JOIN);
-    assert_eq!(used["verb"], words_of(ACT, "enum Verb {"));
-    assert_eq!(used["kind"], *KINDS);
-    assert_eq!(used["protection"], *PROTECTIONS);
+    assert_eq!(parts, executed);
 }
 
 #[test]
@@ -450,227 +392,117 @@ fn every_row_of_the_conformance_table_is_cited_or_excused() {
 }
 
 #[test]
-fn a_case_has_a_name_conditions_and_statements() {
-    let check = |text: &str, name: &str, since, before, statements: &str| {
-        let case = Case::of(text.as_bytes());
-        assert_eq!(shown(case.name), name);
-        assert_eq!((case.since, case.before), (since, before));
-        assert_eq!(shown(case.statements), statements);
-    };
-    let (first, last) = (Version(0, 0), Version(u32::MAX, u32::MAX));
-    check("a;b;c", "a", first, last, "b;c");
-    check("a", "a", first, last, "");
-    check("", "", first, last, "");
-    check("a >=6.2;b", "a", Version(6, 2), last, "b");
-    check("a <6.13;b", "a", first, Version(6, 13), "b");
-    check("a >=6.2 <7.0;b", "a", Version(6, 2), Version(7, 0), "b");
-    check("a  <7.0  >=6.2 ;b", "a", Version(6, 2), Version(7, 0), "b");
-    check("a other;b", "a", first, last, "b");
-    assert!(Case::of(b".a;b").is_part());
-    assert!(!Case::of(b"a.b;.c").is_part());
-}
-
-#[test]
-fn statements_have_words() {
-    let check = |text: &str, expected: &[&[&str]]| {
-        let statements = statements(text.as_bytes());
-        let found: Vec<Vec<&str>> = statements.iter().map(words).collect();
-        assert_eq!(found, expected);
-    };
-    check("", &[]);
-    check("a", &[&["a"]]);
-    check("map 0 1;see |.|", &[&["map", "0", "1"], &["see", "|.|"]]);
-    check("  map  0   1 ", &[&["map", "0", "1"]]);
-    check("name 0 1 a = EINVAL;b", &[&["name", "0", "1", "a"], &["b"]]);
-    check(
-        "map 0 1 huge ? EINVAL ? ENOMEM",
-        &[&["map", "0", "1", "huge"]],
+fn the_program_has_room_for_the_suite() {
+    let room = number_in(CHECK, r"type Assembled = Vec<u8, ([\d_]+)>;");
+    let length = ASSEMBLED.len();
+    assert!(
+        length + room / 50 <= room,
+        "{length} of {room} bytes: too tight"
     );
-    check("label 0 `[anon: a b ]`", &[&["label", "0", "[anon: a b ]"]]);
-    check("label 0 `` ? ENOENT", &[&["label", "0"]]);
-    check("name 0 1 :<=>?@", &[&["name", "0", "1", ":<=>?@"]]);
-    check("a b c d e f", &[&["a", "b", "c", "d", "e", "f"]]);
-    // A seventh word has no place.
-    check("a b c d e f g", &[&["a", "b", "c", "d", "e", "f"]]);
-    check("a ` b", &[&["a", " b"]]);
-    let [first, second] = &statements(b"a = EINVAL;b")[..] else {
-        panic!("two statements");
-    };
-    assert_eq!(
-        (shown(first.text), shown(second.text)),
-        ("a = EINVAL".to_owned(), "b".to_owned())
+    assert!(
+        length <= usize::from(u16::MAX),
+        "what a packed text may have"
     );
 }
 
 #[test]
-fn results_are_judged_as_stated() {
-    let check = |text: &str, result: Result<(), i32>, expected: Verdict| {
-        let statements = statements(text.as_bytes());
-        assert_eq!(statements[0].judge(result), expected, "{text}: {result:?}");
-    };
-    let (einval, enomem, eagain) = (Err(22), Err(12), Err(11));
-    check("a", Ok(()), Verdict::Right);
-    check("a", einval, Verdict::Wrong);
-    check("a = EINVAL", einval, Verdict::Right);
-    check("a = EINVAL", Ok(()), Verdict::Wrong);
-    check("a = EINVAL", enomem, Verdict::Wrong);
-    check("a ? EINVAL", einval, Verdict::Unavailable);
-    check("a ? EINVAL", Ok(()), Verdict::Right);
-    check("a ? EINVAL", enomem, Verdict::Wrong);
-    check("a ? EINVAL ? ENOMEM", enomem, Verdict::Unavailable);
-    check("a = EINVAL ? ENOMEM", einval, Verdict::Right);
-    check("a = EINVAL ? ENOMEM", enomem, Verdict::Unavailable);
-    check("a = EINVAL ? ENOMEM", Ok(()), Verdict::Wrong);
-    check("a ? ENOMEM = EINVAL", einval, Verdict::Right);
-    check("a ? ENOMEM = EINVAL", eagain, Verdict::Wrong);
-    check("a b c d e ? EINVAL", einval, Verdict::Unavailable);
-    check("a b c d e = EINVAL", einval, Verdict::Right);
-    // An error without a name meets nothing, whatever its number is.
-    check("a = EINVAL", Err(0), Verdict::Wrong);
-    check("a", Err(-1), Verdict::Wrong);
-    check("a ? EINVAL", Err(4095), Verdict::Wrong);
-}
-
-#[test]
-fn a_child_ends_at_its_own_join() {
-    let check = |text: &str, expected: &str| {
-        let mut rest = text.as_bytes();
-        Statement::skip_to_join(&mut rest);
-        assert_eq!(shown(rest), expected);
-    };
-    check("", "");
-    check("join", "");
-    check("a;join;b;c", "b;c");
-    check("a;fork;b;join;c;join;d", "d");
-    check("share;fork;join;join;join;a", "a");
-    check("a;b", "");
-    check("fork;join", "");
-    check("joins;join;a", "a");
-    check("label join;join;a", "a");
-}
-
-#[test]
-fn a_star_repeats_what_is_before_it() {
-    let check = |word: &str, expected: &str| {
-        assert_eq!(written_text(|out| expand(word.as_bytes(), out)), expected);
-    };
-    check("", "");
-    check("abc", "abc");
-    check("a*3", "aaa");
-    check("a*79", &"a".repeat(79));
-    check("a*3b*2c", "aaabbc");
-    check("[anon:a*2]", "[anon:aa]");
-    check("ba*9", "baaaaaaaaa");
-    check("a*0", "");
-    check("a*1", "a");
-    check("a*", "a*");
-    check("*", "*");
-    check("*3", "*3");
-    check("**3", "***");
-    check("a*b", "a*b");
-    check("()*+,", "()*+,");
-}
-
-#[test]
-fn numbers_are_sums_of_terms() {
-    let check = |text: &str, expected: Option<u64>| {
-        assert_eq!(SCALE.number(text.as_bytes()), expected, "{text}");
-        assert_eq!(
-            SCALE.bytes(text.as_bytes()),
-            expected.unwrap_or(0),
-            "{text}"
-        );
-    };
-    let Scale {
-        page,
-        window,
-        length,
-        huge,
-    } = SCALE;
-    check("0", Some(0));
-    check("3", Some(3 * page));
-    check("3b", Some(3));
-    check("w", Some(window));
-    check("n", Some(length));
-    check("h", Some(huge));
-    check("^47", Some(1 << 47));
-    check("^0", Some(1));
-    check("^63", Some(1 << 63));
-    check("1+1b", Some(page + 1));
-    check("5-80b", Some(5 * page - 80));
-    check("n-1", Some(length - page));
-    check("0-1", Some(page.wrapping_neg()));
-    check("0-1b", Some(u64::MAX));
-    check("0-w-1", Some((window + page).wrapping_neg()));
-    check("0-1+1b", Some(page.wrapping_neg() + 1));
-    check("0+^56", Some(1 << 56));
-    check("18446744073709551615b", Some(u64::MAX));
-    check("18446744073709551615", Some(page.wrapping_neg()));
-    for text in [
-        "",
-        "-",
-        "+",
-        "-1",
-        "+1",
-        "1+",
-        "1-",
-        "1++1",
-        "1 ",
-        " 1",
-        "a",
-        "b",
-        "3c",
-        "3bb",
-        "wn",
-        "w3",
-        "^",
-        "^64",
-        "^4294967296",
-        "^x",
-        "^-1",
-        "0x10",
-        "1.5",
-        "@1",
-        "18446744073709551616",
-        "18446744073709551616b",
-    ] {
-        check(text, None);
+fn the_program_has_room_for_what_a_statement_states() {
+    let picture_room = number_in(ACT, r"let mut seen = Vec::<u8, (\d+)>::new\(\);");
+    let answer_room = number_in(ACT, r"let mut answer = \[0; (\d+)\];") as u64;
+    for case in cases(*SUITE) {
+        let name = shown(case.name);
+        for statement in steps(case.statements, &UNITS) {
+            let definition = &DEFINITIONS[usize::from(statement.place) - 1];
+            let [first, _, third, ..] = statement.operands;
+            // Of what is expected, one byte more would have to show, too.
+            let text = statement.text.len().saturating_sub(1);
+            match definition.head[..] {
+                ["see", ..] => assert!(text < picture_room, "{name}: a picture of {text}"),
+                ["query", _, _] => assert!(128 <= answer_room),
+                ["query", ..] => assert!(third <= answer_room, "{name}: room for {third}"),
+                ["each", ..] => assert!(first <= name::LONGEST as u64, "{name}: {first} bytes"),
+                _ => assert!(text <= 250, "{name}: {text} bytes"),
+            }
+        }
     }
 }
 
 #[test]
-fn addresses_are_counted_from_the_window() {
-    let check = |text: &str, expected: u64| {
-        assert_eq!(SCALE.address(text.as_bytes()), expected, "{text}");
-    };
-    let Scale { page, window, .. } = SCALE;
-    check("0", window);
-    check("2", window + 2 * page);
-    check("1-1b", window + page - 1);
-    check("0-1", window - page);
-    check("0+^56", window + (1 << 56));
-    check("@0", 0);
-    check("@1b", 1);
-    check("@^47", 1 << 47);
-    check("@0-2", (2 * page).wrapping_neg());
-    check("@w", window);
-    check("0-w-1", page.wrapping_neg());
-    assert_eq!(Scale::default().number(b"7+7b+w+n+h"), Some(7));
+fn every_picture_could_be_seen() {
+    let statements = WRITTEN.iter().flat_map(|case| &case.statements);
+    let mut count = 0;
+    for statement in statements {
+        if let ["see", picture] = written::words(statement)[..] {
+            assert!(is_picture(picture), "{picture}");
+            count += 1;
+        }
+    }
+    assert!(count > 90);
+    for wrong in [
+        "", "|", "|a||b|", "|_|a|", "_|a|_|", "|ab|", "|a|!|", "_a|", "|1|",
+    ] {
+        assert!(!is_picture(wrong), "{wrong}");
+    }
+}
+
+/// Whether a picture could be drawn: no bar beside a bar, and bars around VMAs
+/// but for one that reaches beyond the picture.
+fn is_picture(word: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphabetic() || b"_.'\":/$?|".contains(&byte);
+    let stretches_differ = |stretch: &str| stretch.bytes().collect::<BTreeSet<u8>>().len() > 1;
+    word.bytes().all(is_known)
+        && picture::pages(word.as_bytes()) > 0
+        && !word.contains("||")
+        && !word.starts_with("|_")
+        && !word.ends_with("_|")
+        && !word.split('|').any(stretches_differ)
+}
+
+/// Reads all of a suite, whatever it is.
+fn read_whole(assembled: &[u8]) {
+    let suite = Suite::new(assembled);
+    assert!(assembled.ends_with(suite.cases));
+    for place in [0, 1, 2, 3, 30, u8::MAX] {
+        suite.operation(place);
+        let mut definition = suite.definition(place);
+        while let Some(step) = Step::next(&mut definition, &UNITS) {
+            assert!(step.place > 0 && step.count <= step.operands.len());
+        }
+    }
+    let mut rest = suite.cases;
+    while let Some(case) = Case::next(&mut rest) {
+        assert!(suite.cases.ends_with(rest));
+        let mut statements = case.statements;
+        while let Some(statement) = Step::next(&mut statements, &UNITS) {
+            assert!(case.statements.ends_with(statements));
+            for error in [i32::MIN, -1, 0, 22, i32::MAX] {
+                statement.judge(error);
+            }
+        }
+    }
 }
 
 proptest! {
     #[test]
-    fn any_text_is_read(text in prop::collection::vec(any::<u8>(), 0..200)) {
-        let case = Case::of(&text);
-        for statement in statements(case.statements) {
-            prop_assert!(!statement.text.contains(&b';'));
-            statement.judge(Ok(()));
-            statement.judge(Err(22));
+    fn any_bytes_are_read(assembled in prop::collection::vec(any::<u8>(), 0..400)) {
+        read_whole(&assembled);
+        let mut rest = &assembled[..];
+        while let Some(step) = Step::next(&mut rest, &UNITS) {
+            prop_assert!(assembled.ends_with(rest) && rest.len() < assembled.len());
+            step.judge(0);
         }
-        let mut rest = case.statements;
-        Statement::skip_to_join(&mut rest);
-        prop_assert!(case.statements.ends_with(rest));
-        SCALE.number(&text);
-        SCALE.address(&text);
+    }
+
+    #[test]
+    fn a_damaged_suite_is_read(
+        damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        length in any::<prop::sample::Index>(),
+    ) {
+        let mut assembled = ASSEMBLED.clone();
+        for (place, byte) in damages {
+            *place.get_mut(&mut assembled) = byte;
+        }
+        read_whole(&assembled);
+        read_whole(&assembled[..length.index(assembled.len())]);
     }
 }

@@ -3,9 +3,9 @@
 //! # Safety
 //!
 //! Unsafe, because the steps are any system calls with any arguments. Those in the
-//! suite change no memory but the window's, the heap's, and what they have mapped
-//! themselves (`suite/cases.txt`, `suite/verbs.txt`), to which Rust never refers; all
-//! else that they do to memory is to name it.
+//! suite change no memory but the pages reserved around the window, the heap, and
+//! what they have mapped themselves, to which Rust never refers; all else that they do
+//! to memory is to name it. `tests/core/suite/trust.rs` proves that of every case.
 #![allow(unsafe_code)]
 
 use super::{PATIENCE, explain_end, tmpfs};
