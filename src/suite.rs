@@ -157,7 +157,7 @@ pub fn expand(word: &[u8], out: &mut dyn Sink) {
         let mut times = 1;
         if let [b'*', digits @ ..] = behind {
             let mut after = digits;
-            if let Some(count) = number(&mut after, 10) {
+            if let Some(count) = number(&mut after) {
                 (times, rest) = (count, after);
             }
         }
@@ -224,11 +224,11 @@ impl Scale {
             [b'h', behind @ ..] => (self.huge, behind),
             [b'^', behind @ ..] => {
                 *rest = behind;
-                let power = number(rest, 10)?;
+                let power = number(rest)?;
                 return 1u64.checked_shl(u32::try_from(power).ok()?);
             }
             _ => {
-                let number = number(rest, 10)?;
+                let number = number(rest)?;
                 match *rest {
                     [b'b', behind @ ..] => (number, behind),
                     behind => (number.wrapping_mul(self.page), behind),
