@@ -157,7 +157,7 @@ fn hex<'a>(text: &'a [u8], forms: &[(u8, u8)], numbers: &mut [u64]) -> Option<&'
             if value >> 60 != 0 {
                 return None;
             }
-            value = value << 4 | u64::from(digit);
+            value = (value << 4) | u64::from(digit);
             some = true;
         }
         *number = value;
@@ -171,10 +171,10 @@ fn eight_digits(text: [u8; 8]) -> Option<u64> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let text = u64::from_be_bytes(text);
     // The low half of `a` is 1, and of `1` too; bit 6 tells them apart.
-    let letters = text >> 6 & EACH;
-    let digits = text.wrapping_add(letters * 9) & EACH * 0xf;
+    let letters = (text >> 6) & EACH;
+    let digits = text.wrapping_add(letters * 9) & (EACH * 0xf);
     // Whatever else it was would not be written like this.
-    let letters = (digits + EACH * 6) >> 4 & EACH;
+    let letters = ((digits + EACH * 6) >> 4) & EACH;
     let written = digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1);
     if written != text {
         return None;
