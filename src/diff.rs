@@ -121,15 +121,11 @@ impl<'a> Side<'a> {
             return Ok(());
         }
         let malformed = Malformed { line: self.number };
-        let length = self
-            .rest
-            .iter()
-            .position(|b| *b == b'\n')
-            .ok_or(malformed)?;
-        let (text, _) = self.rest.split_at_checked(length).ok_or(malformed)?;
-        let (line, _) = self.rest.split_at_checked(length + 1).ok_or(malformed)?;
-        let start = Vma::parse(text).ok_or(malformed)?.start;
-        if before.is_some_and(|before| start <= before) {
+        let mut behind = self.rest;
+        let start = Vma::take(&mut behind).ok_or(malformed)?.start;
+        let length = self.rest.len() - behind.len();
+        let (line, _) = self.rest.split_at_checked(length).ok_or(malformed)?;
+        if before.is_some_and(|before| start <= before) || !line.ends_with(b"\n") {
             return Err(malformed);
         }
         (self.line, self.start) = (line, start);

@@ -29,9 +29,9 @@ impl Version {
     pub fn of(release: &[u8]) -> Self {
         const MOST: u64 = u32::MAX as u64;
         let mut rest = release;
-        let major = number(&mut rest, 10);
+        let major = number(&mut rest);
         rest = rest.split_first().map_or(b"", |(_, behind)| behind);
-        match (major, number(&mut rest, 10)) {
+        match (major, number(&mut rest)) {
             (Some(major @ 1..=MOST), Some(minor @ ..=MOST)) => Version(major as u32, minor as u32),
             _ => Version(u32::MAX, 0),
         }

@@ -10,7 +10,7 @@
 //! verbatim: it may hold blanks, colons and slashes, and looks are no proof of
 //! what it is. Lines are bytes throughout; nothing here takes them for UTF-8.
 
-use crate::text::{Sink, number};
+use crate::text::{Sink, number, split};
 
 /// The kernel pads the fields before a label to this many bytes, if they are
 /// fewer, and then adds one space (`seq_pad` in `fs/seq_file.c`).
@@ -36,32 +36,54 @@ pub struct Vma<'a> {
     pub label: &'a [u8],
 }
 
+/// The VMAs of `maps`, up to the first line that is none.
+#[inline]
+pub fn vmas(maps: &[u8]) -> impl Iterator<Item = Vma<'_>> {
+    let mut rest = maps;
+    core::iter::from_fn(move || Vma::take(&mut rest))
+}
+
 impl<'a> Vma<'a> {
-    /// Reads `line`, which has no newline. `None` if it is no maps line.
-    pub fn parse(line: &'a [u8]) -> Option<Self> {
-        let mut rest = line;
-        let start = field(&mut rest, 16, b'-')?;
-        let end = field(&mut rest, 16, b' ')?;
-        let (permissions, after) = rest.split_first_chunk::<4>()?;
-        rest = after.strip_prefix(b" ")?;
-        let offset = field(&mut rest, 16, b' ')?;
-        let major = field(&mut rest, 16, b':')?;
-        let minor = field(&mut rest, 16, b' ')?;
-        let inode = field(&mut rest, 10, b' ')?;
+    /// Reads `line`, with or without its newline. `None` if it is no maps line.
+    pub fn parse(mut line: &'a [u8]) -> Option<Self> {
+        Self::take(&mut line)
+    }
+
+    /// Takes the line at the head of `text` off it, and its newline, if there is one.
+    /// `None` if it is no maps line; then `text` is left as it is.
+    ///
+    /// There is no search for the end of the line before: one pass reads it all.
+    pub fn take(text: &mut &'a [u8]) -> Option<Self> {
+        let mut numbers = [0; 5];
+        let (addresses, others) = numbers.split_at_mut(2);
+        let rest = hex(text, &[(8, b'-'), (8, b' ')], addresses)?;
+        let (&[r, w, x, s, b' '], rest) = rest.split_first_chunk()? else {
+            return None;
+        };
+        let mut rest = hex(rest, &[(8, b' '), (2, b':'), (2, b' ')], others)?;
+        let inode = number(&mut rest)?;
+        let [b' ', rest @ ..] = rest else {
+            return None;
+        };
         // The padding reaches just so far: a space behind it is the label's own.
         // A line that is all padding has no label (qemu-user writes such lines).
-        let fields = line.len() - rest.len();
-        let padding = PADDED.saturating_sub(fields) + 1;
-        let blanks = rest
-            .iter()
-            .take(padding)
-            .take_while(|b| **b == b' ')
-            .count();
-        let (_, label) = rest.split_at_checked(blanks)?;
-        (start < end).then_some(Vma {
+        let fields = text.len() - rest.len();
+        let longest = PADDED.saturating_sub(fields) + 1;
+        let (padding, _) = rest.split_at_checked(longest).unwrap_or((rest, b""));
+        let blanks = padding.iter().position(|b| *b != b' ');
+        let (_, labelled) = rest.split_at_checked(blanks.unwrap_or(padding.len()))?;
+        let (label, behind) = split(labelled, b'\n');
+
+        let permissions = [r, w, x, s];
+        let [start, end, offset, major, minor] = numbers;
+        if start >= end || lack_a_bit(permissions) {
+            return None;
+        }
+        *text = behind;
+        Some(Vma {
             start,
             end,
-            permissions: *permissions,
+            permissions,
             offset,
             device: (major, minor),
             inode,
@@ -108,12 +130,65 @@ impl<'a> Vma<'a> {
     }
 }
 
-/// Reads the number at the head of `rest`, and the `after` that must follow it.
-fn field(rest: &mut &[u8], base: u32, after: u8) -> Option<u64> {
-    let value = number(rest, base);
-    let (first, others) = rest.split_first()?;
-    *rest = others;
-    value.filter(|_| *first == after)
+/// Reads hexadecimal `numbers` at the head of `text`, and gives what is behind them.
+/// Each has a form: how many digits the kernel writes at least (`seq_put_hex_ll`),
+/// and the byte that follows.
+#[inline] // Where the forms are known, half the work is done by the compiler.
+fn hex<'a>(text: &'a [u8], forms: &[(u8, u8)], numbers: &mut [u64]) -> Option<&'a [u8]> {
+    let mut rest = text;
+    for ((width, after), number) in forms.iter().zip(numbers) {
+        let mut value = 0;
+        let mut some = false;
+        if *width == 8
+            && let Some((head, others)) = rest.split_first_chunk()
+            && let Some(eight) = eight_digits(*head)
+        {
+            (value, some, rest) = (eight, true, others);
+        }
+        loop {
+            let (first, others) = rest.split_first()?;
+            rest = others;
+            let digit = match first {
+                b'0'..=b'9' => first - b'0',
+                b'a'..=b'f' => first - b'a' + 10,
+                _ if some && first == after => break,
+                _ => return None,
+            };
+            if value >> 60 != 0 {
+                return None;
+            }
+            value = (value << 4) | u64::from(digit);
+            some = true;
+        }
+        *number = value;
+    }
+    Some(rest)
+}
+
+/// What eight hexadecimal digits stand for, worked out side by side.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let text = u64::from_be_bytes(text);
+    // The low half of `a` is 1, and of `1` too; bit 6 tells them apart.
+    let letters = (text >> 6) & EACH;
+    let digits = text.wrapping_add(letters * 9) & (EACH * 0xf);
+    // Whatever else it was would not be written like this.
+    let letters = ((digits + EACH * 6) >> 4) & EACH;
+    let written = digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1);
+    if written != text {
+        return None;
+    }
+    let pairs = (digits | digits >> 4) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    Some((fours | fours >> 16) & 0xffff_ffff)
+}
+
+/// Whether a newline is among these, or another byte that lacks the bit of the blank:
+/// control characters and capitals do, permissions do not.
+fn lack_a_bit(bytes: [u8; 4]) -> bool {
+    let blanks = u32::from_ne_bytes([b' '; 4]);
+    u32::from_ne_bytes(bytes) & blanks != blanks
 }
 
 /// Passes bytes on and counts them.

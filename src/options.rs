@@ -260,7 +260,7 @@ fn suffix(word: &CStr, length: usize) -> Option<&CStr> {
 /// Bytes, from decimal digits and an optional K, M or G.
 fn size(text: &[u8]) -> Option<u64> {
     let mut unit = text;
-    let number = number(&mut unit, 10)?;
+    let number = number(&mut unit)?;
     let unit = match unit {
         [] => 1,
         [b'K' | b'k'] => 1 << 10,

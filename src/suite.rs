@@ -237,4 +237,125 @@ impl<'a> Step<'a> {
             Verdict::Wrong
         }
     }
+<<<<<<< HEAD
+=======
+
+    /// Passes over what is left of a `fork` or `share`, to behind its `join`.
+    pub fn skip_to_join(statements: &mut &'a [u8]) {
+        let mut depth = 1;
+        while depth > 0
+            && let Some(statement) = Statement::next(statements)
+        {
+            match statement.words[0] {
+                b"fork" | b"share" => depth += 1,
+                b"join" => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Takes the next word off `statement`: up to a blank, or between backquotes.
+fn word<'a>(statement: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let text = statement.trim_ascii_start();
+    let (first, rest) = match text {
+        [] => return None,
+        [b'`', quoted @ ..] => split(quoted, b'`'),
+        _ => split(text, b' '),
+    };
+    *statement = rest;
+    Some(first)
+}
+
+/// Writes `word` with `a*79` for 79 times `a`. A star behind nothing, or before
+/// no digit, stands for itself.
+pub fn expand(word: &[u8], out: &mut dyn Sink) {
+    let mut rest = word;
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        let mut times = 1;
+        if let [b'*', digits @ ..] = behind {
+            let mut after = digits;
+            if let Some(count) = number(&mut after) {
+                (times, rest) = (count, after);
+            }
+        }
+        for _ in 0..times {
+            out.put(&[*first]);
+        }
+    }
+}
+
+/// What the letters in a number stand for, in bytes.
+#[derive(Clone, Copy, Default)]
+pub struct Scale {
+    /// The size of a page.
+    pub page: u64,
+    /// `w`: the address of the window.
+    pub window: u64,
+    /// `n`: the length of the VMA last looked up.
+    pub length: u64,
+    /// `h`: the size of a huge page.
+    pub huge: u64,
+}
+
+impl Scale {
+    /// As [`number`](Self::number), or 0: the suite's numbers are known to be good.
+    pub fn bytes(&self, text: &[u8]) -> u64 {
+        self.number(text).unwrap_or_default()
+    }
+
+    /// `@` and a number, or a number counted from the window.
+    pub fn address(&self, text: &[u8]) -> u64 {
+        match text {
+            [b'@', number @ ..] => self.bytes(number),
+            number => self.window.wrapping_add(self.bytes(number)),
+        }
+    }
+
+    /// Reads terms joined by `+` and `-`: `3` pages, `3b` bytes, `^47` for 2^47
+    /// bytes, or a letter. The sum wraps around, as addresses do.
+    pub fn number(&self, text: &[u8]) -> Option<u64> {
+        let mut sum = 0u64;
+        let mut rest = text;
+        let mut negative = false;
+        loop {
+            let value = self.term(&mut rest)?;
+            sum = if negative {
+                sum.wrapping_sub(value)
+            } else {
+                sum.wrapping_add(value)
+            };
+            negative = match rest {
+                [] => return Some(sum),
+                [b'+', ..] => false,
+                [b'-', ..] => true,
+                _ => return None,
+            };
+            rest = rest.split_first()?.1;
+        }
+    }
+
+    fn term(&self, rest: &mut &[u8]) -> Option<u64> {
+        let (value, behind) = match *rest {
+            [b'w', behind @ ..] => (self.window, behind),
+            [b'n', behind @ ..] => (self.length, behind),
+            [b'h', behind @ ..] => (self.huge, behind),
+            [b'^', behind @ ..] => {
+                *rest = behind;
+                let power = number(rest)?;
+                return 1u64.checked_shl(u32::try_from(power).ok()?);
+            }
+            _ => {
+                let number = number(rest)?;
+                match *rest {
+                    [b'b', behind @ ..] => (number, behind),
+                    behind => (number.wrapping_mul(self.page), behind),
+                }
+            }
+        };
+        *rest = behind;
+        Some(value)
+    }
+>>>>>>> parse
 }

@@ -116,15 +116,15 @@ pub fn split(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
     (text, b"")
 }
 
-/// Takes the digits at the head of `text` off it. `None` without one, or if they
-/// stand for 2^64 or more.
-#[inline(never)] // As above.
-pub fn number(text: &mut &[u8], base: u32) -> Option<u64> {
+/// Takes the decimal digits at the head of `text` off it. `None` without one, or if
+/// they stand for 2^64 or more.
+#[inline]
+pub fn number(text: &mut &[u8]) -> Option<u64> {
     let mut value = None;
     while let [first, others @ ..] = *text
-        && let Some(digit) = (*first as char).to_digit(base)
+        && let digit @ 0..10 = first.wrapping_sub(b'0')
     {
-        let tens = value.unwrap_or(0u64).checked_mul(base.into())?;
+        let tens = value.unwrap_or(0u64).checked_mul(10)?;
         value = Some(tens.checked_add(digit.into())?);
         *text = others;
     }

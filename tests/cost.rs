@@ -1,12 +1,12 @@
 //! What the program takes at run time: system calls, instructions, guest time.
 //!
-//! All of these are counts, made in a real kernel with addresses fixed, and the
-//! same in each run; nothing depends on how fast the machine is.
+//! All of these but the last are counts, made in a real kernel with addresses
+//! fixed, and the same in each run; nothing depends on how fast the machine is.
 
 use std::sync::OnceLock;
 
 use rig::measure::meter::{self, Figures};
-use rig::measure::{self, Subject, power};
+use rig::measure::{self, Subject, library, power};
 use rig::program::Build;
 
 /// The PID alone may differ between kernels. It is printed in five places, and a
@@ -73,6 +73,19 @@ fn verdicts_come_in_time() {
 #[ignore = "not reached: 961 ms, most of them to fill the limit on mappings twice"]
 fn verdict_of_check_is_within_its_budget() {
     check_time("check", 300_000);
+}
+
+/// Ratios of times: the contenders take turns, and of each the fastest turn counts.
+#[test]
+#[ignore = "builds the rig once more, optimised, which takes minutes"]
+fn library_is_ahead_of_its_peers() {
+    let times = library::measure().unwrap();
+    let report = times.report();
+    assert!(times.ahead().iter().all(|ahead| *ahead >= 5.0), "{report}");
+    assert!(
+        times.growth().iter().all(|growth| *growth <= 1.25),
+        "{report}"
+    );
 }
 
 #[track_caller]

@@ -3,7 +3,7 @@
 use procfs::FromRead;
 use procfs::process::{MMapPath, MemoryMap, MemoryMaps};
 use proptest::prelude::*;
-use vm_anon_name::maps::Vma;
+use vm_anon_name::maps::{self, Vma};
 
 use crate::fixtures::{self, lines};
 use crate::{shown, written};
@@ -141,6 +141,27 @@ fn recorded_lines_are_read_like_procfs_reads_them() {
     for recording in fixtures::all() {
         lines(&recording.maps).for_each(check_with_procfs);
     }
+}
+
+#[test]
+fn recorded_files_are_read_line_by_line() {
+    for recording in fixtures::all() {
+        let vmas: Vec<Vma> = maps::vmas(&recording.maps).collect();
+        let expected: Vec<Vma> = lines(&recording.maps).map(parsed).collect();
+        assert!(vmas == expected);
+        let mut rest = &recording.maps[..];
+        while Vma::take(&mut rest).is_some() {}
+        assert!(rest.is_empty());
+    }
+}
+
+#[test]
+fn reading_ends_at_what_is_no_line() {
+    let text = b"0-1 r--s 0 0:0 8 \n1-2 r--s 0 0:0 8  /a\n\n3-4 r--s 0 0:0 8 \n";
+    assert_eq!(maps::vmas(text).count(), 2);
+    let mut rest = &text[..];
+    while Vma::take(&mut rest).is_some() {}
+    assert_eq!(rest, b"\n3-4 r--s 0 0:0 8 \n");
 }
 
 #[test]
@@ -325,6 +346,34 @@ fn what_is_no_maps_line_is_refused() {
     // It does not begin, or ends before it begins.
     check_malformed(b"00400000-00400000 r-xp 00001000 00:02 8 ");
     check_malformed(b"0040b000-00400000 r-xp 00001000 00:02 8 ");
+}
+
+#[test]
+fn no_line_goes_on_behind_its_newline() {
+    let whole = b"0000000000400000-0000000000401000 r--s 00001000 103:fffff 8 ";
+    for place in 0..whole.len() {
+        let mut line = whole.to_vec();
+        line[place] = b'\n';
+        check_malformed(&line);
+    }
+    let label = parsed(b"0-1 r--s 0 0:0 8  /a\n-b").label;
+    assert_eq!(label, b"/a");
+}
+
+#[test]
+fn digits_are_digits_wherever_they_are() {
+    for byte in 0..=u8::MAX {
+        for place in 0..12 {
+            let mut line = b"000000000000-ffffffffffff r-xp 0 0:0 0 ".to_vec();
+            line[place] = byte;
+            let start = (byte as char)
+                .to_digit(16)
+                .filter(|_| !byte.is_ascii_uppercase());
+            let expected = start.map(|digit| u64::from(digit) << (4 * (11 - place)));
+            let start = Vma::parse(&line).map(|vma| vma.start);
+            assert_eq!(start, expected, "{}", shown(&line));
+        }
+    }
 }
 
 #[test]

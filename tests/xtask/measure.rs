@@ -21,7 +21,7 @@ pub(crate) struct Bench {
 
 pub(crate) fn bench(options: &Bench) -> Result<()> {
     if options.library {
-        print!("{}", library::report()?);
+        print!("{}", library::measure()?.report());
         return Ok(());
     }
     if options.cases {

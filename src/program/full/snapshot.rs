@@ -3,7 +3,7 @@
 use crate::sys::{Errno, Result, files};
 use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
-use vm_anon_name::maps::Vma;
+use vm_anon_name::maps::{self, Vma};
 
 const EIO: Errno = Errno::new(errno::EIO);
 const EOVERFLOW: Errno = Errno::new(errno::EOVERFLOW);
@@ -62,6 +62,6 @@ impl Snapshot {
 
     /// The VMAs, up to the first line that is none.
     pub(crate) fn vmas(&self) -> impl Iterator<Item = Vma<'_>> {
-        self.0.split(|b| *b == b'\n').map_while(Vma::parse)
+        maps::vmas(&self.0)
     }
 }
