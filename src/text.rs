@@ -25,13 +25,13 @@ pub trait Sink {
 impl dyn Sink + '_ {
     /// Appends `value` in decimal.
     pub fn decimal(&mut self, value: u64) {
-        self.digits(value, 10, 1);
+        self.put(digits(value, 10, 1, &mut [0; 32]));
     }
 
     /// Appends `value` in lower-case hexadecimal, without prefix, with leading
     /// zeros up to `width` digits (at most 16).
     pub fn hex(&mut self, value: u64, width: usize) {
-        self.digits(value, 16, width);
+        self.put(digits(value, 16, width, &mut [0; 32]));
     }
 
     /// Appends `text`, with the next of `values` for each `%` in it. Values for which
@@ -75,21 +75,29 @@ impl dyn Sink + '_ {
             }
         }
     }
+}
 
-    fn digits(&mut self, mut value: u64, base: u64, width: usize) {
-        let mut text = [b'0'; 20]; // u64::MAX has 20 decimal digits.
-        let mut first = text.len();
-        for place in text.iter_mut().rev() {
-            let digit = (value % base) as u8;
-            *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
-            value /= base;
-            first -= 1;
-            if value == 0 && 20 - first >= width {
-                break;
-            }
+/// `value` in this base, lower-case, with leading zeros up to `width` digits, at the
+/// end of `room`, whose size is a power of two. What does not fit is left out.
+#[inline(never)] // A copy takes more than a call.
+pub fn digits<const ROOM: usize>(
+    mut value: u64,
+    base: u64,
+    width: usize,
+    room: &mut [u8; ROOM],
+) -> &[u8] {
+    let mut first = ROOM;
+    for place in room.iter_mut().rev() {
+        let digit = (value % base) as u8;
+        *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
+        value /= base;
+        first -= 1;
+        if value == 0 && ROOM - first >= width {
+            break;
         }
-        self.put(text.get(first..).unwrap_or_default());
     }
+    // The remainder tells the compiler that it is in range.
+    room.get(first % ROOM..).unwrap_or_default()
 }
 
 /// Takes what fits and drops the rest: one that is full afterwards may lack bytes.

@@ -40,6 +40,7 @@ pub(crate) mod status {
     pub(crate) const FAILED: u8 = 1;
     pub(crate) const USAGE: u8 = 2;
     pub(crate) const LACKING: u8 = 4;
+    pub(crate) const PANICKED: u8 = 101;
 }
 
 /// Runs the program, from the words of the command line to its end.
@@ -52,7 +53,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
         files::ignore_signals_of_writing();
     }
     let mut faults = 0;
-    let mut options = Options::read(&mut process.words(), &mut |fault| {
+    let mut options = Options::read(&mut process.words().map(Into::into), &mut |fault| {
         faults += 1;
         console.begin_complaint();
         fault.explain(&mut console);
@@ -152,7 +153,28 @@ fn become_next(process: &Process, then: Then, exit: u8, console: &mut Console) -
     }
     console.print(b"%\n", &[Text(word)]);
     console.flush();
-    init::end(init::PID, exit, how, console)
+    end(init::PID, exit, how, console)
+}
+
+/// Ends the program, or with it the machine.
+fn end(pid: u32, exit: u8, how: Reboot, console: &mut Console) -> ! {
+    if let Err(errno) = init::end(pid, exit, how) {
+        report::failure(console, errno, b"reboot", &[]);
+    }
+    init::sleep()
+}
+
+/// Says where the defect is, and ends the program.
+pub(crate) fn panicked(file: &str, line: u32) -> ! {
+    let mut console = Console::new();
+    let place = [Text(file.as_bytes()), Number(line.into())];
+    console.complain(b"panic at %:%", &place);
+    end(
+        sys::getpid(),
+        status::PANICKED,
+        Reboot::PowerOff,
+        &mut console,
+    )
 }
 
 /// The text in a field that a NUL ends.

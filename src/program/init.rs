@@ -1,25 +1,23 @@
 //! Being PID 1: when it ends, so does the machine.
 
-use crate::{
-    console::Console,
-    sys::{self, Reboot},
-};
-use vm_anon_name::text::Sink;
+use crate::sys::{self, Reboot, Result};
 
 /// The process that the kernel starts first.
 pub(crate) const PID: u32 = 1;
 
 /// Exits with `status`. The kernel panics when PID 1 exits, so PID 1 leaves the
-/// machine as `how` says instead, and sleeps if that is refused.
-pub(crate) fn end(pid: u32, status: u8, how: Reboot, console: &mut Console) -> ! {
+/// machine as `how` says instead, and returns only if that is refused.
+#[inline(always)] // It is called once in each build.
+pub(crate) fn end(pid: u32, status: u8, how: Reboot) -> Result {
     if pid != PID {
         sys::exit(status);
     }
-    let errno = sys::reboot(how);
-    console.begin_complaint();
-    console.put(b"reboot: errno ");
-    console.decimal(errno.number() as usize);
-    console.end_complaint();
+    sys::reboot(how)
+}
+
+/// What is left to do for PID 1 then.
+#[inline(always)] // As above.
+pub(crate) fn sleep() -> ! {
     loop {
         sys::poll(&mut []);
     }

@@ -3,39 +3,44 @@
 //! ```text
 //! arch/      the entry, in assembly      start    words, environment, auxiliary vector
 //! sys        every system call           mem      memcpy and its kind
-//! console    what is printed             pause    Enter
-//! init       being PID 1                 stages   the four stages
+//! init       being PID 1
 //!
-//! full       the whole program           minimal  the stages alone
+//! full       the whole program, around   stages   the four stages
+//!                                        console  what is printed
+//!                                        pause    Enter
+//! minimal    the stages alone
 //! ```
 //!
-//! Calls go down this list only: `full` or `minimal` (one of them is built) walks
-//! the `stages`, which print to the `console`, and all end in `sys`.
+//! Calls go up this list only: one of `full` and `minimal` is built, and all ends in
+//! `sys`. They share no more, because what `full` does around the stages - the diffs,
+//! the options, going on behind a failure - would be half of `minimal`.
 #![no_std]
 #![no_main]
 
 #[cfg_attr(target_arch = "aarch64", path = "arch/aarch64.rs")]
 #[cfg_attr(not(target_arch = "aarch64"), path = "arch/missing.rs")]
 mod arch;
-mod console;
 mod init;
 mod mem;
-mod pause;
-mod stages;
 mod start;
 mod sys;
 
 #[cfg(feature = "explain")]
+mod console;
+#[cfg(feature = "explain")]
 mod full;
 #[cfg(not(feature = "explain"))]
 mod minimal;
+#[cfg(feature = "explain")]
+mod pause;
+#[cfg(feature = "explain")]
+mod stages;
 
 use core::panic::PanicInfo;
 #[cfg(feature = "explain")]
-use full::run;
+use full::{panicked, run};
 #[cfg(not(feature = "explain"))]
-use minimal::run;
-use vm_anon_name::text::Sink;
+use minimal::{panicked, run};
 
 /// Where Rust begins.
 #[inline(always)] // It is called once. That it never returns counts against it.
@@ -46,14 +51,8 @@ fn main(process: &start::Process) -> ! {
 /// A defect in the program: says where, and ends it as PID 1 must end.
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    let mut console = console::Console::new();
-    console.begin_complaint();
-    console.put(b"panic at ");
-    if let Some(place) = info.location() {
-        console.put(place.file().as_bytes());
-        console.put(b":");
-        console.decimal(place.line() as usize);
+    match info.location() {
+        Some(place) => panicked(place.file(), place.line()),
+        None => panicked("?", 0),
     }
-    console.end_complaint();
-    init::end(sys::getpid(), 101, sys::Reboot::PowerOff, &mut console)
 }

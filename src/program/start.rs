@@ -17,9 +17,9 @@
 
 use core::{
     ffi::{CStr, c_char},
-    iter, slice,
+    slice,
 };
-use linux_raw_sys::auxvec::{AT_EXECFN, AT_PAGESZ};
+use linux_raw_sys::auxvec::{AT_EXECFN, AT_NULL, AT_PAGESZ};
 
 /// The initial stack, taken apart.
 pub(crate) struct Process {
@@ -68,39 +68,60 @@ impl Process {
     }
 
     /// The words of the command line, without the program's own name.
-    pub(crate) fn words(&self) -> impl Iterator<Item = &'static CStr> {
-        self.words.iter().map(|word| {
-            // SAFETY: Each points to a NUL-terminated string that stays.
-            unsafe { CStr::from_ptr(*word) }
-        })
+    pub(crate) fn words(&self) -> impl Iterator<Item = Word> {
+        self.words.iter().map(|word| Word(*word))
     }
 
-    /// The auxiliary vector's value for `tag`, such as `AT_PAGESZ`.
-    pub(crate) fn auxiliary(&self, tag: u32) -> Option<usize> {
+    /// The auxiliary vector's value for `tag`, such as `AT_PAGESZ`; 0 if it has none.
+    pub(crate) fn auxiliary(&self, tag: u32) -> usize {
         let mut next = self.auxiliary;
-        let entries = iter::from_fn(|| {
-            // SAFETY: `next` has not gone beyond AT_NULL, which ends both loops.
-            let entry = unsafe { *next };
+        loop {
+            // SAFETY: `next` has not gone beyond AT_NULL, which ends the loop.
+            let [found, value] = unsafe { *next };
+            if found == tag as usize || found == AT_NULL as usize {
+                return value; // That of AT_NULL is 0, as all behind it.
+            }
             // SAFETY: AT_NULL, the last entry, is inside the same vector.
             next = unsafe { next.add(1) };
-            Some(entry)
-        });
-        entries
-            .take_while(|[tag, _]| *tag != 0)
-            .find(|[found, _]| *found == tag as usize)
-            .map(|[_, value]| value)
+        }
     }
 
     /// The size of a page of memory, in bytes.
     pub(crate) fn page_size(&self) -> usize {
-        self.auxiliary(AT_PAGESZ).unwrap_or(4096)
+        self.auxiliary(AT_PAGESZ)
     }
 
     /// How many bytes lie between here and the stack's top: what the words, the
     /// environment and the program's own frames have used so far.
     #[cfg_attr(not(feature = "explain"), expect(dead_code))] // The minimal build has no use for it.
     pub(crate) fn stack_used(&self) -> usize {
-        let top = self.auxiliary(AT_EXECFN).unwrap_or_default();
+        let top = self.auxiliary(AT_EXECFN);
         top.saturating_sub(self.words.as_ptr().addr())
+    }
+}
+
+/// A word of the command line: its bytes, one after the other.
+pub(crate) struct Word(*const c_char);
+
+impl Iterator for Word {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        // SAFETY: The word goes on to its NUL, and stays.
+        let byte = unsafe { *self.0.cast() };
+        if byte == 0 {
+            return None;
+        }
+        // SAFETY: As above: that was not the NUL yet.
+        self.0 = unsafe { self.0.add(1) };
+        Some(byte)
+    }
+}
+
+impl From<Word> for &CStr {
+    /// What is left of the word.
+    fn from(word: Word) -> Self {
+        // SAFETY: The word is NUL-terminated, and stays.
+        unsafe { CStr::from_ptr(word.0) }
     }
 }

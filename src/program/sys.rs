@@ -11,7 +11,7 @@
 //! that unmapping one takes nothing away from Rust.
 #![allow(unsafe_code)]
 
-use core::{ffi::CStr, mem::MaybeUninit, ptr};
+use core::{ffi::CStr, mem::MaybeUninit, num::NonZero, ptr};
 use linux_raw_sys::{
     errno,
     general::*,
@@ -24,40 +24,46 @@ macro_rules! call {
     ($($argument:expr),* $(,)?) => { Errno::check(raw_syscall!($($argument),*)) };
 }
 
+#[cfg(not(feature = "explain"))]
+pub(crate) mod bare;
 #[cfg(feature = "explain")]
 pub(crate) mod files;
 #[cfg(feature = "check")]
 pub(crate) mod memory;
+#[cfg(feature = "explain")]
+mod patient;
+#[cfg(feature = "explain")]
+pub(crate) use patient::{PATIENCE, read, write_all};
 
-/// The number of an error. As wide as a result, so that a function returns either
-/// in registers: with 32 bits, as in the crate `syscalls`, it goes through memory.
+/// An error, in the form that the kernel gives it: its number, negated. As wide as a
+/// result, so that a function returns either in registers: with 32 bits, as in the
+/// crate `syscalls`, it goes through memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Errno(usize);
+pub(crate) struct Errno(NonZero<usize>);
 
 impl Errno {
     /// Tells an error from a result: the last 4095 numbers are errors.
     fn check(result: usize) -> Result<usize> {
-        let number = result.wrapping_neg();
-        if (1..4096).contains(&number) {
-            Err(Errno(number))
-        } else {
-            Ok(result)
+        match NonZero::new(result) {
+            Some(error) if result > -4096_isize as usize => Err(Errno(error)),
+            _ => Ok(result),
         }
     }
 
     /// Error `number`, such as `EINVAL`.
     pub(crate) const fn new(number: u32) -> Self {
-        Errno(number as usize)
+        match NonZero::new((number as usize).wrapping_neg()) {
+            Some(error) => Errno(error),
+            None => Errno(NonZero::<usize>::MAX),
+        }
     }
 
-    pub(crate) const EAGAIN: Self = Self::new(errno::EAGAIN);
-    pub(crate) const EINTR: Self = Self::new(errno::EINTR);
     /// Also what a call fails with that should not have returned.
     pub(crate) const EIO: Self = Self::new(errno::EIO);
 
     /// Its number.
     pub(crate) fn number(self) -> i32 {
-        self.0 as i32
+        self.0.get().wrapping_neg() as i32
     }
 }
 
@@ -72,10 +78,6 @@ pub(crate) const STDIN: Descriptor = Descriptor(0);
 pub(crate) const STDOUT: Descriptor = Descriptor(1);
 pub(crate) const STDERR: Descriptor = Descriptor(2);
 
-/// How often in a row a call may be interrupted, or not be ready, before that is
-/// taken for a failure: nothing here waits in circles for ever.
-const PATIENCE: u32 = 100;
-
 /// `getpid(2)`.
 pub(crate) fn getpid() -> u32 {
     // SAFETY: No memory is involved. It cannot fail.
@@ -83,61 +85,11 @@ pub(crate) fn getpid() -> u32 {
 }
 
 /// `exit_group(2)`.
+#[cfg_attr(not(feature = "explain"), inline(always))] // It is called once there.
 pub(crate) fn exit(status: u8) -> ! {
     loop {
         // SAFETY: Nothing runs afterwards that could miss anything.
         unsafe { raw_syscall!(Sysno::exit_group, status) };
-    }
-}
-
-/// `write(2)`, until all of `bytes` are written.
-pub(crate) fn write_all(to: Descriptor, mut bytes: &[u8]) -> Result {
-    while !bytes.is_empty() {
-        // SAFETY: The kernel reads `bytes`.
-        let written = unsafe { transfer(Sysno::write, to, bytes.as_ptr(), bytes.len()) }?;
-        let (done, rest) = bytes.split_at_checked(written).ok_or(Errno::EIO)?;
-        if done.is_empty() {
-            return Err(Errno::EIO);
-        }
-        bytes = rest;
-    }
-    Ok(())
-}
-
-/// `read(2)`: how many bytes of `buffer` have come; 0 at the end.
-pub(crate) fn read(from: Descriptor, buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: The kernel writes to `buffer`.
-    unsafe { transfer(Sysno::read, from, buffer.as_mut_ptr(), buffer.len()) }
-}
-
-/// `read(2)` or `write(2)`, again while it is interrupted and, when it is not ready,
-/// after waiting until it is; not for ever.
-///
-/// # Safety
-///
-/// The kernel may read, or write if `call` is `read`, `length` bytes at `start`.
-#[inline(never)] // A copy costs more than a call.
-unsafe fn transfer(
-    call: Sysno,
-    descriptor: Descriptor,
-    start: *const u8,
-    length: usize,
-) -> Result<usize> {
-    let mut patience = PATIENCE;
-    loop {
-        // SAFETY: The caller's promise.
-        let result = unsafe { call!(call, descriptor.0, start, length) };
-        if !matches!(result, Err(Errno::EINTR | Errno::EAGAIN)) || patience == 0 {
-            return result;
-        }
-        patience -= 1;
-        if result == Err(Errno::EAGAIN) {
-            poll(&mut [pollfd {
-                fd: descriptor.0 as i32,
-                events: (POLLIN | POLLOUT) as i16,
-                revents: 0,
-            }]);
-        }
     }
 }
 
@@ -158,6 +110,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// No memory.
+    #[cfg_attr(not(feature = "explain"), expect(dead_code))] // The minimal build ends without.
     pub(crate) const NONE: Memory = Memory {
         start: 0,
         length: 0,
@@ -233,13 +186,12 @@ pub(crate) enum Reboot {
 }
 
 /// `sync(2)`, then `reboot(2)`. Returns only on failure.
-pub(crate) fn reboot(how: Reboot) -> Errno {
+pub(crate) fn reboot(how: Reboot) -> Result {
     let (magic1, magic2) = (LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2);
     // SAFETY: No memory is involved. It cannot fail.
     unsafe { raw_syscall!(Sysno::sync) };
     // SAFETY: No memory is involved.
-    let result = unsafe { call!(Sysno::reboot, magic1, magic2, how as u32) };
-    result.err().unwrap_or(Errno::EIO)
+    unsafe { call!(Sysno::reboot, magic1, magic2, how as u32) }.map(drop)
 }
 
 /// Whether the terminal at `descriptor` shows what is typed; false if it is none.

@@ -5,7 +5,7 @@
 //! As in [`sys`](super): each block says why the kernel may read or write there.
 #![allow(unsafe_code)]
 
-use super::{Descriptor, Errno, Result, STDERR, STDIN, STDOUT, transfer};
+use super::{Descriptor, Errno, Result, STDERR, STDIN, STDOUT, patient::transfer};
 use core::{
     ffi::{CStr, c_char},
     mem::MaybeUninit,

@@ -1,0 +1,73 @@
+//! The system calls that move bytes, for the full build: they wait, and go on.
+//!
+//! # Safety
+//!
+//! As in [`sys`](super): each block says why the kernel may read or write there.
+#![allow(unsafe_code)]
+
+use super::{Descriptor, Errno, Result, poll};
+use linux_raw_sys::{
+    errno,
+    general::{POLLIN, POLLOUT, pollfd},
+};
+use syscalls::{Sysno, raw_syscall};
+
+impl Errno {
+    pub(crate) const EAGAIN: Self = Self::new(errno::EAGAIN);
+    pub(crate) const EINTR: Self = Self::new(errno::EINTR);
+}
+
+/// How often in a row a call may be interrupted, or not be ready, before that is
+/// taken for a failure: nothing here waits in circles for ever.
+pub(crate) const PATIENCE: u32 = 100;
+
+/// `write(2)`, until all of `bytes` are written.
+pub(crate) fn write_all(to: Descriptor, mut bytes: &[u8]) -> Result {
+    while !bytes.is_empty() {
+        // SAFETY: The kernel reads `bytes`.
+        let written = unsafe { transfer(Sysno::write, to, bytes.as_ptr(), bytes.len()) }?;
+        let (done, rest) = bytes.split_at_checked(written).ok_or(Errno::EIO)?;
+        if done.is_empty() {
+            return Err(Errno::EIO);
+        }
+        bytes = rest;
+    }
+    Ok(())
+}
+
+/// `read(2)`: how many bytes of `buffer` have come; 0 at the end.
+pub(crate) fn read(from: Descriptor, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: The kernel writes to `buffer`.
+    unsafe { transfer(Sysno::read, from, buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// `read(2)` or `write(2)`, again while it is interrupted and, when it is not ready,
+/// after waiting until it is; not for ever.
+///
+/// # Safety
+///
+/// The kernel may read, or write if `call` is `read`, `length` bytes at `start`.
+#[inline(never)] // A copy costs more than a call.
+pub(super) unsafe fn transfer(
+    call: Sysno,
+    descriptor: Descriptor,
+    start: *const u8,
+    length: usize,
+) -> Result<usize> {
+    let mut patience = PATIENCE;
+    loop {
+        // SAFETY: The caller's promise.
+        let result = unsafe { call!(call, descriptor.0, start, length) };
+        if !matches!(result, Err(Errno::EINTR | Errno::EAGAIN)) || patience == 0 {
+            return result;
+        }
+        patience -= 1;
+        if result == Err(Errno::EAGAIN) {
+            poll(&mut [pollfd {
+                fd: descriptor.0 as i32,
+                events: (POLLIN | POLLOUT) as i16,
+                revents: 0,
+            }]);
+        }
+    }
+}
