@@ -92,11 +92,11 @@ fn compare(old: &[u8], new: &[u8]) {
 
 /// The number of the first line that has no place in a maps file.
 fn malformed_line(file: &[u8]) -> Option<u64> {
-    let mut before = None;
+    let mut end = 0;
     for (number, line) in (1..).zip(file.split_inclusive(|byte| *byte == b'\n')) {
         let vma = line.strip_suffix(b"\n").and_then(Vma::parse);
         match vma {
-            Some(vma) if before.is_none_or(|before| before < vma.start) => before = Some(vma.start),
+            Some(vma) if vma.start >= end => end = vma.end,
             _ => return Some(number),
         }
     }
