@@ -9,7 +9,7 @@ use crate::{
 use core::ffi::CStr;
 use vm_anon_name::{
     diff,
-    kernel::Refusal,
+    kernel::Attempt,
     options::Options,
     text::{
         Shown, Sink,
@@ -139,31 +139,28 @@ impl<'a> Watcher<'a> {
 
     /// Finds out why `memory` could not be named, and says so.
     fn explain(&mut self, memory: Memory, errno: Errno, console: &mut Console) {
-        let name = self.plan.name.to_bytes();
-        let probe = sys::probe();
         let names = files::uname();
-        let release = up_to_nul(&names.release);
-        let refusal = Refusal::of(errno.number(), probe, release, name, self.plan.shared);
-        let exit = if refusal.is_lack() {
-            status::LACKING
-        } else {
-            status::FAILED
+        let attempt = Attempt {
+            errno: errno.number(),
+            probe: sys::probe(),
+            release: up_to_nul(&names.release),
+            name: self.plan.name.to_bytes(),
+            shared: self.plan.shared,
         };
-        self.exit = if self.exit == status::FINE {
-            exit
-        } else {
-            self.exit
-        };
-        console.begin_complaint();
         let (start, length) = (Address(memory.start as u64), Number(memory.length as u64));
         let text = b"prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, %, %, \"%\")";
-        console.print(text, &[start, length, Foreign(name)]);
+        console.begin_complaint();
+        console.print(text, &[start, length, Foreign(attempt.name)]);
         report::number(console, errno);
-        if refusal != Refusal::Other {
-            console.put(b": ");
-            refusal.explain(release, name, console);
-        }
+        let is_lack = attempt.explain(console);
         console.end_complaint();
+        if self.exit == status::FINE {
+            self.exit = if is_lack {
+                status::LACKING
+            } else {
+                status::FAILED
+            };
+        }
     }
 }
 
