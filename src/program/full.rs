@@ -18,9 +18,10 @@ use crate::{
     start::Process,
     sys::{self, Reboot, files},
 };
+use core::ffi::CStr;
 use snapshot::Snapshot;
 use vm_anon_name::{
-    options::{Command, Ending, Options, Then},
+    options::{Command, Ending, Flag, Options},
     text::{Sink, Value::*, split},
 };
 use watch::Watcher;
@@ -51,20 +52,20 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     } else {
         files::ignore_signals_of_writing();
     }
-    let mut faults = 0;
-    let mut options = Options::read(&mut process.words(), &mut |fault| {
-        faults += 1;
-        console.begin_complaint();
-        fault.explain(&mut console);
-        console.end_complaint();
-    });
+    let mut usable = true;
+    let mut refuse = |word: &CStr, reason: &[u8]| {
+        usable = false;
+        let word = Foreign(word.to_bytes());
+        console.complain(b"'%': %", &[word, Text(reason)]);
+    };
+    let mut options = Options::new();
+    options.read(&mut process.words(), &mut refuse);
     if options.then.is_some() && !is_init {
-        faults += 1;
-        console.complain(b"'--then': only PID 1 decides what follows", &[]);
+        refuse(c"--then", b"only PID 1 decides what follows");
     }
-    let mut exit = if faults > 0 && !is_init {
+    let mut exit = if !usable && !is_init {
         status::USAGE
-    } else if !surroundings::stack_suffices(options.command, process, &mut console) {
+    } else if !surroundings::stack_suffices(&mut console) {
         status::FAILED
     } else {
         command(process, pid, &mut options, &mut console)
@@ -74,12 +75,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
         exit = status::FAILED;
     }
     if is_init {
-        become_next(
-            process,
-            options.then.unwrap_or(Then::End(Ending::PowerOff)),
-            exit,
-            &mut console,
-        );
+        become_next(process, options.then, exit, &mut console);
     }
     sys::exit(exit)
 }
@@ -99,7 +95,7 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
         }
         Command::Stages => walk_stages(process, pid, options, console),
         #[cfg(feature = "check")]
-        Command::Probe => probe::run(process, options.quiet, console),
+        Command::Probe => probe::run(process, options.has(Flag::Quiet), console),
         #[cfg(feature = "check")]
         Command::Check if options.is_part() => check::run_part(process, options, console),
         #[cfg(feature = "check")]
@@ -121,9 +117,9 @@ fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Con
         pid,
         page,
         length,
-        shared: options.shared,
+        shared: options.has(Flag::Shared),
         name: options.name,
-        pauses: !options.yes,
+        pauses: !options.has(Flag::Yes),
     };
     // Written out, and lent: neither is 32 KiB copied then, nor a page of it touched.
     let mut snapshots = [
@@ -138,22 +134,24 @@ fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Con
 }
 
 /// What PID 1 does in the end. It does not exit: the kernel would panic.
-fn become_next(process: &Process, then: Then, exit: u8, console: &mut Console) -> ! {
-    let (word, how): (&[u8], _) = match then {
-        Then::End(Ending::Reboot) => (b"rebooting", Reboot::Restart),
-        Then::End(Ending::Halt) => (b"halting", Reboot::Halt),
-        Then::End(Ending::PowerOff) | Then::Exec(_) => (b"powering off", Reboot::PowerOff),
-    };
+fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut Console) -> ! {
+    let then = then.unwrap_or(c"poweroff");
+    let ending = Ending::of(then.to_bytes());
     console.print(b"\nvm_anon_name: status %, ", &[Number(exit.into())]);
-    if let Then::Exec(path) = then {
-        let name = Foreign(path.to_bytes());
-        console.print(b"executing %\n", &[name]);
+    if ending.is_none() {
+        let path = [Foreign(then.to_bytes())];
+        console.print(b"executing %\n", &path);
         console.flush();
-        let errno = files::exec(path, process.environment);
-        report::failure(console, errno, b"%", &[name]);
+        let errno = files::exec(then, process.environment);
+        report::failure(console, errno, b"%", &path);
         console.put(b"vm_anon_name: ");
     }
-    console.print(b"%\n", &[Text(word)]);
+    let (text, how): (&[u8], _) = match ending {
+        Some(Ending::Reboot) => (b"rebooting\n", Reboot::Restart),
+        Some(Ending::Halt) => (b"halting\n", Reboot::Halt),
+        Some(Ending::PowerOff) | None => (b"powering off\n", Reboot::PowerOff),
+    };
+    console.put(text);
     console.flush();
     init::end(init::PID, exit, how, console)
 }

@@ -22,7 +22,7 @@ use heapless::Vec;
 use linux_raw_sys::system::new_utsname;
 use vm_anon_name::{
     kernel::{Absence, Version},
-    options::Options,
+    options::{Flag, Options},
     suite::Case,
     text::{Sink, Value::*, split},
 };
@@ -57,7 +57,7 @@ pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -
         release,
         version: Version::of(release),
         absence: Absence::of(sys::probe(), release),
-        require: options.require,
+        require: options.has(Flag::Require),
     };
     let mut totals = [0; 3];
     let mut rest: &[u8] = &suite;
@@ -130,11 +130,11 @@ fn begin(
     let mut rest = suite;
     while let Some(case) = next(&mut rest, &options.cases) {
         count += 1;
-        if options.list {
+        if options.has(Flag::List) {
             console.print(b"%\n", &[Text(case.name)]);
         }
     }
-    if options.list {
+    if options.has(Flag::List) {
         return Some(status::FINE);
     }
     let values = [

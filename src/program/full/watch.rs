@@ -10,7 +10,7 @@ use core::ffi::CStr;
 use vm_anon_name::{
     diff,
     kernel::Attempt,
-    options::Options,
+    options::{Flag, Options},
     text::{
         Shown, Sink,
         Value::{self, *},
@@ -42,7 +42,7 @@ impl<'a> Watcher<'a> {
     ) -> Self {
         let mut watcher = Watcher {
             plan,
-            shows: !options.quiet,
+            shows: !options.has(Flag::Quiet),
             output: None,
             snapshots,
             exit: status::FINE,
