@@ -372,7 +372,7 @@ fn limits() -> [Case; 9] {
         limits: vec![(limit, value)],
         ..words(line)
     };
-    let no_stack = Expected::Says(1, "the stack limit leaves");
+    let no_stack = Expected::Says(1, "the stack limit is");
     let no_room = Expected::Says(
         1,
         "ENOMEM (12): no memory or address space left (ulimit -v)",

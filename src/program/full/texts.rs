@@ -9,9 +9,6 @@ use vm_anon_name::{
 /// As the build script left them.
 const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/texts"));
 
-/// What unpacking takes of the stack, in bytes.
-pub(super) const STACK: u64 = size_of::<Counts>() as u64;
-
 /// Writes what `--help` prints.
 pub(super) fn help(out: &mut dyn Sink) {
     unpack(out, &mut nowhere());

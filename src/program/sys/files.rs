@@ -5,10 +5,9 @@
 //! As in [`sys`](super): each block says why the kernel may read or write there.
 #![allow(unsafe_code)]
 
-use super::{Descriptor, Errno, Result, STDERR, STDIN, STDOUT, transfer};
+use super::{Descriptor, Errno, Result, STDERR, transfer};
 use core::{
     ffi::{CStr, c_char},
-    mem::MaybeUninit,
     ptr,
 };
 use heapless::VecView;
@@ -24,30 +23,27 @@ const EEXIST: Errno = Errno::new(errno::EEXIST);
 /// Never gives 0, 1 or 2, even when those are closed: what is meant for standard
 /// output must not end up in a file.
 pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
-    let at = directory.map_or(AT_FDCWD, |directory| directory.0);
-    let flags = flags | O_CLOEXEC;
-    // SAFETY: The kernel reads `path` up to its NUL.
-    let file = unsafe { call!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
-    let file = Descriptor(file as i32);
+    let file = open_lowest(directory, path, flags | O_CLOEXEC)?;
     if file.0 > STDERR.0 {
         return Ok(file);
     }
-    let moved = duplicate(file, STDERR.0 + 1);
+    // SAFETY: No memory is involved.
+    let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, STDERR.0 + 1) };
     close(file)?;
-    moved
+    moved.map(|moved| Descriptor(moved as i32))
 }
 
-/// `fcntl(2)`: the lowest free number from `least` on becomes `file` too.
-fn duplicate(file: Descriptor, least: i32) -> Result<Descriptor> {
-    // SAFETY: No memory is involved.
-    let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, least) }?;
-    Ok(Descriptor(moved as i32))
+/// `openat(2)`, giving the lowest number that is free.
+fn open_lowest(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
+    let at = directory.map_or(AT_FDCWD, |directory| directory.0);
+    // SAFETY: The kernel reads `path` up to its NUL.
+    let file = unsafe { call!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
+    Ok(Descriptor(file as i32))
 }
 
-/// `dup3(2)`: the number `to` becomes `file` too, and is kept by [`exec`].
-pub(crate) fn duplicate_to(file: Descriptor, to: Descriptor) -> Result {
-    // SAFETY: No memory is involved.
-    unsafe { call!(Sysno::dup3, file.0, to.0, 0) }.map(drop)
+/// `openat(2)` of a terminal, to be kept by [`exec`], as the lowest number that is free.
+pub(crate) fn open_terminal(path: &CStr) -> Result {
+    open_lowest(None, path, O_RDWR | O_NOCTTY).map(drop)
 }
 
 /// `fcntl(2)`: whether nothing is open under the number `file`.
@@ -56,9 +52,6 @@ pub(crate) fn is_closed(file: Descriptor) -> bool {
     let flags = unsafe { call!(Sysno::fcntl, file.0, F_GETFD, 0) };
     flags == Err(EBADF)
 }
-
-/// Standard input, output and error.
-pub(crate) const STANDARD: [Descriptor; 3] = [STDIN, STDOUT, STDERR];
 
 /// `close(2)`. The number is free afterwards, whatever the result.
 pub(crate) fn close(file: Descriptor) -> Result {
@@ -145,31 +138,30 @@ pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
 }
 
 /// `uname(2)`: the kernel's names for itself; empty if it gives none.
+#[inline(never)] // A copy costs more than a call.
 pub(crate) fn uname() -> new_utsname {
-    let mut names = MaybeUninit::<new_utsname>::zeroed();
+    const EMPTY: [u8; 65] = [0; _];
+    let mut names = new_utsname {
+        sysname: EMPTY,
+        nodename: EMPTY,
+        release: EMPTY,
+        version: EMPTY,
+        machine: EMPTY,
+        domainname: EMPTY,
+    };
     // SAFETY: The kernel writes a `new_utsname`.
-    let _ = unsafe { call!(Sysno::uname, names.as_mut_ptr()) };
-    // SAFETY: All of it are bytes, which are 0 if the kernel has not written them.
-    unsafe { names.assume_init() }
+    let _ = unsafe { call!(Sysno::uname, &raw mut names) };
+    names
 }
 
-/// `prlimit64(2)`: the soft limit on the size of the stack, in bytes.
-pub(crate) fn stack_limit() -> Result<u64> {
-    let mut limit = rlimit64 {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+/// `prlimit64(2)`: the soft limit on the size of the stack, in bytes; if that is not
+/// to be had, there is none.
+pub(crate) fn stack_limit() -> u64 {
+    let mut limit = [u64::MAX; 2]; // A `struct rlimit64`: soft, hard.
+    let (resource, no_new) = (RLIMIT_STACK, ptr::null::<u8>());
     // SAFETY: The kernel writes `limit`, and reads no new one.
-    unsafe {
-        call!(
-            Sysno::prlimit64,
-            0,
-            RLIMIT_STACK,
-            ptr::null::<u8>(),
-            &raw mut limit
-        )
-    }?;
-    Ok(limit.rlim_cur)
+    let _ = unsafe { call!(Sysno::prlimit64, 0, resource, no_new, limit.as_mut_ptr()) };
+    limit[0]
 }
 
 /// `rt_sigaction(2)`: writing to a pipe that nobody reads, or beyond the limit on the
