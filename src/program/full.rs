@@ -19,7 +19,7 @@ use crate::{
     sys::{self, Reboot, files},
 };
 use core::ffi::CStr;
-use snapshot::Snapshot;
+use heapless::{Vec, VecView};
 use vm_anon_name::{
     options::{Command, Ending, Flag, Options},
     text::{Sink, Value::*, split},
@@ -108,28 +108,31 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
     }
 }
 
-#[inline(never)] // As above.
 fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     let page = process.page_size();
-    // A size is below 2^63, and a page is a power of two.
-    let length = (options.size.unwrap_or(1) as usize + page - 1) & !(page - 1);
     let plan = Plan {
         pid,
         page,
-        length,
+        // A size is below 2^63, and a page is a power of two.
+        length: (options.size.unwrap_or(1) as usize + page - 1) & !(page - 1),
         shared: options.has(Flag::Shared),
         name: options.name,
         pauses: !options.has(Flag::Yes),
     };
-    // Written out, and lent: neither is 32 KiB copied then, nor a page of it touched.
-    let mut snapshots = [
-        Snapshot::new(),
-        Snapshot::new(),
-        Snapshot::new(),
-        Snapshot::new(),
-    ];
-    let mut watcher = Watcher::new(&plan, options, &mut snapshots, console);
-    stages::walk(&plan, console, &mut watcher);
+    if options.has(Flag::Quiet) && options.output.is_none() {
+        return watch(&plan, options, &mut Vec::<u8, 0>::new(), console);
+    }
+    let mut exit = status::FAILED;
+    files::with_buffer::<{ 4 * snapshot::ROOM }, _>(|copies| {
+        exit = watch(&plan, options, copies, console);
+    });
+    exit
+}
+
+/// Walks the stages, with room for `copies` of the maps.
+fn watch(plan: &Plan, options: &Options, copies: &mut VecView<u8>, console: &mut Console) -> u8 {
+    let mut watcher = Watcher::new(plan, options, copies, console);
+    stages::walk(plan, console, &mut watcher);
     watcher.finish(console)
 }
 

@@ -1,6 +1,6 @@
 //! `probe`: one line, and an exit status, on what this kernel can name.
 
-use super::{report, snapshot::Snapshot, up_to_nul};
+use super::{report, snapshot, up_to_nul};
 use crate::{
     console::Console,
     start::Process,
@@ -9,10 +9,10 @@ use crate::{
         memory::{self, End},
     },
 };
+use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
 use vm_anon_name::{
     kernel::Absence,
-    maps::Vma,
     text::{Sink, Value::*},
 };
 
@@ -128,11 +128,10 @@ fn judge(result: Result, lack: Errno) -> u8 {
 
 /// Whether the maps show the name of the memory at `address`.
 fn is_shown(address: u64) -> Result<bool> {
-    let mut snapshot = Snapshot::new();
-    snapshot.take()?;
-    let mut vmas = snapshot.vmas();
-    let shown = vmas.any(|vma: Vma| vma.start == address && vma.name() == Some(b"probe"));
-    Ok(shown)
+    let mut maps = Vec::<u8, { snapshot::ROOM }>::new();
+    snapshot::take(&mut maps)?;
+    let shown = snapshot::find(&maps, address).and_then(|vma| vma.name());
+    Ok(shown == Some(b"probe"))
 }
 
 /// Asks the maps by PROCMAP_QUERY.

@@ -10,7 +10,7 @@ use core::{
     ffi::{CStr, c_char},
     ptr,
 };
-use heapless::VecView;
+use heapless::{Vec, VecView};
 use linux_raw_sys::{errno, general::*, system::new_utsname};
 use syscalls::{Sysno, raw_syscall};
 
@@ -89,6 +89,26 @@ pub(crate) fn read(from: Descriptor, buffer: &mut VecView<u8>) -> Result<usize> 
     // SAFETY: The kernel has written so many bytes of the room behind the rest.
     unsafe { buffer.set_len(length) };
     Ok(read)
+}
+
+/// Lends `work` an empty buffer on the stack, of which no page is touched before there
+/// is something in it.
+pub(crate) fn with_buffer<const ROOM: usize, Work: FnMut(&mut VecView<u8>)>(mut work: Work) {
+    extern "C" fn start<const ROOM: usize, Work: FnMut(&mut VecView<u8>)>(
+        work: *mut u8,
+        room: *mut u8,
+    ) {
+        let buffer = room.cast::<Vec<u8, ROOM>>();
+        // SAFETY: That is how much room there is, at a multiple of 16.
+        unsafe { buffer.write(Vec::new()) };
+        // SAFETY: It has been written, and nobody else uses it.
+        let buffer = unsafe { &mut *buffer };
+        // SAFETY: It is the pointer given below, and nobody else uses what it points to.
+        let work = unsafe { &mut *work.cast::<Work>() };
+        work(buffer);
+    }
+    let length = size_of::<Vec<u8, ROOM>>().next_multiple_of(16);
+    crate::arch::lend_stack(length, start::<ROOM, Work>, (&raw mut work).cast());
 }
 
 /// `renameat(2)` below `directory`.
