@@ -5,19 +5,19 @@ use crate::text::split;
 /// A line an error, from 1 on: its name, and what there is to say beyond it. The first
 /// 40 are the same on every architecture that uses the generic numbering
 /// (`include/uapi/asm-generic/errno-base.h`, `errno.h`).
-const ERRORS: &[u8] = b"EPERM not permitted here
+const ERRORS: &[u8] = b"EPERM not permitted
 ENOENT no such file or directory
 ESRCH
-EINTR interrupted again and again
+EINTR interrupted
 EIO the device failed
 ENXIO
 E2BIG
 ENOEXEC
 EBADF closed, or not open for this
 ECHILD
-EAGAIN not ready, again and again
-ENOMEM no memory or address space left (ulimit -v)
-EACCES not permitted here
+EAGAIN not ready
+ENOMEM no memory left (ulimit -v)
+EACCES not permitted
 EFAULT
 ENOTBLK
 EBUSY
@@ -31,12 +31,12 @@ ENFILE too many open files
 EMFILE too many open files (ulimit -n)
 ENOTTY
 ETXTBSY
-EFBIG over the limit on file sizes (ulimit -f)
-ENOSPC no space left there
+EFBIG too large a file (ulimit -f)
+ENOSPC no space left
 ESPIPE
-EROFS a read-only file system
+EROFS read-only
 EMLINK
-EPIPE nobody reads it any more
+EPIPE nobody reads it
 EDOM
 ERANGE
 EDEADLK

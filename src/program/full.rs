@@ -139,23 +139,20 @@ fn watch(plan: &Plan, options: &Options, copies: &mut VecView<u8>, console: &mut
 /// What PID 1 does in the end. It does not exit: the kernel would panic.
 fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut Console) -> ! {
     let then = then.unwrap_or(c"poweroff");
-    let ending = Ending::of(then.to_bytes());
-    console.print(b"\nvm_anon_name: status %, ", &[Number(exit.into())]);
-    if ending.is_none() {
-        let path = [Foreign(then.to_bytes())];
-        console.print(b"executing %\n", &path);
-        console.flush();
-        let errno = files::exec(then, process.environment);
-        report::failure(console, errno, b"%", &path);
-        console.put(b"vm_anon_name: ");
-    }
-    let (text, how): (&[u8], _) = match ending {
-        Some(Ending::Reboot) => (b"rebooting\n", Reboot::Restart),
-        Some(Ending::Halt) => (b"halting\n", Reboot::Halt),
-        Some(Ending::PowerOff) | None => (b"powering off\n", Reboot::PowerOff),
-    };
-    console.put(text);
+    let word = Foreign(then.to_bytes());
+    let values = [Number(exit.into()), word];
+    console.print(b"\nvm_anon_name: status %, then %\n", &values);
     console.flush();
+    let how = match Ending::of(then.to_bytes()) {
+        Some(Ending::PowerOff) => Reboot::PowerOff,
+        Some(Ending::Reboot) => Reboot::Restart,
+        Some(Ending::Halt) => Reboot::Halt,
+        None => {
+            let errno = files::exec(then, process.environment);
+            report::failure(console, errno, b"%", &[word]);
+            Reboot::PowerOff
+        }
+    };
     init::end(init::PID, exit, how, console)
 }
 

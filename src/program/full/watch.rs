@@ -74,12 +74,13 @@ impl<'a> Watcher<'a> {
         let (first, _) = self.copies.split_at_checked(self.first).unwrap_or_default();
         let (_, last) = self.copies.split_at_checked(self.last).unwrap_or_default();
         if self.shows && !first.is_empty() && !last.is_empty() {
-            if first == last {
-                console.put(b"\nThe first and the last maps are the same.\n");
+            let verdict: &[u8] = if first == last {
+                b"are the same"
             } else {
-                console.put(b"\nThe first and the last maps differ.\n");
                 self.exit = status::FAILED;
-            }
+                b"differ"
+            };
+            console.print(b"\nThe first and the last maps %.\n", &[Text(verdict)]);
         }
         self.exit
     }
@@ -160,7 +161,7 @@ impl Watch for Watcher<'_> {
         let shows = |vma: Vma| vma.end >= named.end() as u64 && vma.name() == Some(name);
         if named != Memory::NONE && !find(now, named.start as u64).is_some_and(shows) {
             self.exit = status::FAILED;
-            let text = b"the name '%' was accepted, but /proc/self/maps does not show it at %";
+            let text = b"the name '%' was accepted, but the maps do not show it at %";
             console.complain(text, &[Foreign(name), Address(named.start as u64)]);
         }
     }
@@ -179,7 +180,6 @@ impl Watch for Watcher<'_> {
     }
 
     fn read_failed(&mut self, errno: Errno, console: &mut Console) {
-        let text = b"standard input, so there are no more pauses";
-        self.fail(console, errno, text, &[]);
+        self.fail(console, errno, b"standard input", &[]);
     }
 }
