@@ -373,10 +373,7 @@ fn limits() -> [Case; 9] {
         ..words(line)
     };
     let no_stack = Expected::Says(1, "the stack limit is");
-    let no_room = Expected::Says(
-        1,
-        "ENOMEM (12): no memory left (ulimit -v)",
-    );
+    let no_room = Expected::Says(1, "ENOMEM (12): no memory left (ulimit -v)");
     [
         of(
             "little address space",

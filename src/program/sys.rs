@@ -64,9 +64,9 @@ impl Errno {
 /// What a call gives, or the error number it fails with.
 pub(crate) type Result<T = ()> = core::result::Result<T, Errno>;
 
-/// An open file's number.
+/// An open file's number, as wide as an [`Errno`] for the same reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Descriptor(i32);
+pub(crate) struct Descriptor(isize);
 
 pub(crate) const STDIN: Descriptor = Descriptor(0);
 pub(crate) const STDOUT: Descriptor = Descriptor(1);
@@ -133,7 +133,7 @@ unsafe fn transfer(
         patience -= 1;
         if result == Err(Errno::EAGAIN) {
             poll(&mut [pollfd {
-                fd: descriptor.0,
+                fd: descriptor.0 as i32,
                 events: (POLLIN | POLLOUT) as i16,
                 revents: 0,
             }]);

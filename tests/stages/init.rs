@@ -65,7 +65,9 @@ fn press_enter(machine: &Machine, status: u8) -> Result<String> {
         text += &prompt;
         session.send("\r")?;
     }
-    let (rest, _) = session.expect(&format!("\r*\nvm_anon_name: status {status}, then poweroff"))?;
+    let (rest, _) = session.expect(&format!(
+        "\r*\nvm_anon_name: status {status}, then poweroff"
+    ))?;
     text += &rest;
     session.finish()?.expect_power_off()?;
     Ok(text)

@@ -2,10 +2,8 @@
 
 use crate::sys::{Errno, Result, files};
 use heapless::VecView;
-use linux_raw_sys::{errno, general::O_RDONLY};
+use linux_raw_sys::general::O_RDONLY;
 use vm_anon_name::{maps::Vma, text::split};
-
-const EOVERFLOW: Errno = Errno::new(errno::EOVERFLOW);
 
 /// Room for one copy. The maps of the stages are about ten lines; the longest line
 /// is that of the executable, whose path may have 4096 bytes.
@@ -33,11 +31,8 @@ pub(crate) fn take(copies: &mut VecView<u8>) -> Result {
 fn read(copies: &mut VecView<u8>) -> Result {
     let before = copies.len();
     let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
-    let ended = files::read_to_end(maps, copies);
-    files::close(maps)?;
-    if !ended? {
-        return Err(EOVERFLOW);
-    }
+    let whole = files::read_to_end(maps, copies);
+    files::close(maps).and(whole)?;
     // The stack, where these bytes are, comes last.
     let here = copies.as_ptr().addr() as u64;
     match find(copies.get(before..).unwrap_or_default(), here) {
@@ -51,9 +46,12 @@ pub(crate) fn find(copy: &[u8], address: u64) -> Option<Vma<'_>> {
     let mut rest = copy;
     loop {
         let (line, behind) = split(rest, b'\n');
-        let vma = Vma::parse(line)?;
-        if vma.start <= address && address < vma.end {
-            return Some(vma);
+        let vma = Vma::parse(line);
+        if vma
+            .as_ref()
+            .is_none_or(|vma| vma.start <= address && address < vma.end)
+        {
+            return vma;
         }
         rest = behind;
     }

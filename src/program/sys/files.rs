@@ -17,6 +17,7 @@ use syscalls::{Sysno, raw_syscall};
 const EBADF: Errno = Errno::new(errno::EBADF);
 const EBUSY: Errno = Errno::new(errno::EBUSY);
 const EEXIST: Errno = Errno::new(errno::EEXIST);
+const EOVERFLOW: Errno = Errno::new(errno::EOVERFLOW);
 
 /// `openat(2)` below `directory`, or the working directory.
 ///
@@ -30,15 +31,15 @@ pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Re
     // SAFETY: No memory is involved.
     let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, STDERR.0 + 1) };
     close(file)?;
-    moved.map(|moved| Descriptor(moved as i32))
+    moved.map(|moved| Descriptor(moved as isize))
 }
 
 /// `openat(2)`, giving the lowest number that is free.
 fn open_lowest(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
-    let at = directory.map_or(AT_FDCWD, |directory| directory.0);
+    let at = directory.map_or(AT_FDCWD as isize, |directory| directory.0);
     // SAFETY: The kernel reads `path` up to its NUL.
     let file = unsafe { call!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
-    Ok(Descriptor(file as i32))
+    Ok(Descriptor(file as isize))
 }
 
 /// `openat(2)` of a terminal, to be kept by [`exec`], as the lowest number that is free.
@@ -68,14 +69,14 @@ pub(crate) fn exec(path: &CStr, environment: *const *const c_char) -> Errno {
     result.err().unwrap_or(Errno::EIO)
 }
 
-/// `read(2)`, until `buffer` is full or the file ends. Tells whether it ended.
-pub(crate) fn read_to_end(from: Descriptor, buffer: &mut VecView<u8>) -> Result<bool> {
+/// `read(2)`, until the file ends; `EOVERFLOW` if `buffer` is full before.
+pub(crate) fn read_to_end(from: Descriptor, buffer: &mut VecView<u8>) -> Result {
     while !buffer.is_full() {
         if read(from, buffer)? == 0 {
-            return Ok(true);
+            return Ok(());
         }
     }
-    Ok(false)
+    Err(EOVERFLOW)
 }
 
 /// `read(2)`: appends what comes to `buffer`, as far as there is room. Gives how
@@ -129,7 +130,7 @@ pub(crate) fn rename(directory: Descriptor, from: &CStr, to: &CStr) -> Result {
 
 /// `unlinkat(2)` below `directory`, or the working directory.
 pub(crate) fn unlink(directory: Option<Descriptor>, name: &CStr) -> Result {
-    let at = directory.map_or(AT_FDCWD, |directory| directory.0);
+    let at = directory.map_or(AT_FDCWD as isize, |directory| directory.0);
     // SAFETY: The kernel reads `name` up to its NUL.
     unsafe { call!(Sysno::unlinkat, at, name.as_ptr(), 0) }.map(drop)
 }

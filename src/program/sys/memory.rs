@@ -203,7 +203,7 @@ pub(crate) fn memfd(flags: Option<u32>) -> Result<Descriptor> {
         // SAFETY: No memory is involved.
         None => unsafe { call!(Sysno::memfd_secret, 0) },
     }?;
-    Ok(Descriptor(file as i32))
+    Ok(Descriptor(file as isize))
 }
 
 /// `ftruncate(2)`.
