@@ -42,11 +42,7 @@ fn main() {
         // 28 bytes that nobody reads.
         "--build-id=none".to_owned(),
     ];
-    if env::var_os("CARGO_FEATURE_EXPLAIN").is_none() {
-        // The minimal build does without section headers, too: 280 bytes that
-        // are there for objdump alone.
-        arguments.push("-znosectionheader".to_owned());
-    }
+    arguments.push("-znosectionheader".to_owned());
 
     if is_driver() {
         for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {

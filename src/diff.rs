@@ -17,7 +17,7 @@
 
 use crate::{
     maps::Vma,
-    text::{Sink, Value::Number, split},
+    text::{Sink, Value::*, split},
 };
 
 /// Why two files cannot be compared: one is not a whole maps file.
@@ -33,7 +33,7 @@ pub struct Malformed {
 ///
 /// # Errors
 ///
-/// A line that is no maps line, that does not begin above the one before it, or
+/// A line that is no maps line, that begins below the end of the one before it, or
 /// that has no newline: nothing has been concluded about the lines from there.
 pub fn normal(
     old: &[u8],
@@ -41,154 +41,135 @@ pub fn normal(
     indent: &[u8],
     out: &mut dyn Sink,
 ) -> Result<bool, Malformed> {
-    let mut old = Side::new(old)?;
-    let mut new = Side::new(new)?;
+    let (mut old, mut new) = (Side::new(old), Side::new(new));
     let mut differs = false;
     loop {
-        let (removed, added) = (old.open_hunk(), new.open_hunk());
-        while (old.start, old.line) != (new.start, new.line) {
+        old.step();
+        new.step();
+        let (removed, added) = (old, new);
+        while old.line != new.line {
             let (old_start, new_start) = (old.start, new.start);
             if old_start <= new_start {
-                old.step()?;
+                old.step();
             }
             if new_start <= old_start {
-                new.step()?;
+                new.step();
             }
         }
-        let (removed, added) = (old.close_hunk(removed), new.close_hunk(added));
-        if removed.count + added.count > 0 {
+        if let Some(line) = old.malformed().or(new.malformed()) {
+            return Err(Malformed { line });
+        }
+        let (removed, added) = (removed.up_to(&old), added.up_to(&new));
+        if !removed.bytes.is_empty() || !added.bytes.is_empty() {
             differs = true;
             print_hunk(&removed, &added, indent, out);
         }
-        if old.start == END {
+        if old.line.is_empty() {
             return Ok(differs);
         }
-        old.step()?;
-        new.step()?;
     }
 }
 
-/// The `start` of a side with no lines left. No VMA starts there: it would have
-/// no end.
-const END: u64 = u64::MAX;
-
-/// One of the two files: its head line, and how far it has been read.
+/// One of the two files, read up to its head line; at first to before that.
+#[derive(Clone, Copy)]
 struct Side<'a> {
     /// From the head line on.
     rest: &'a [u8],
-    /// The head line, with its newline; empty at the end.
+    /// The head line, with its newline; empty at the end, and before a line that is malformed.
     line: &'a [u8],
-    start: u64,
-    /// The head line's number, counted from 1.
+    /// Its number, counted from 1.
     number: u64,
+    /// Where its VMA starts; behind all others where there is no head line.
+    start: u64,
+    end: u64,
 }
 
-/// The lines of one file that belong to a hunk.
+/// Lines of one file.
 struct Hunk<'a> {
     bytes: &'a [u8],
-    /// The number of the first line.
+    /// Their numbers. Of no lines, the last is the one before the first.
     first: u64,
-    count: u64,
+    last: u64,
 }
 
 impl<'a> Side<'a> {
-    fn new(file: &'a [u8]) -> Result<Self, Malformed> {
-        let mut side = Side {
+    fn new(file: &'a [u8]) -> Self {
+        Side {
             rest: file,
             line: b"",
-            start: 0,
             number: 0,
-        };
-        side.read_head(None)?;
-        Ok(side)
+            start: 0,
+            end: 0,
+        }
     }
 
     /// Goes on to the next line.
-    fn step(&mut self) -> Result<(), Malformed> {
-        let before = self.start;
-        self.rest = self
+    #[inline(never)] // It is called four times.
+    fn step(&mut self) {
+        let (_, rest) = self
             .rest
             .split_at_checked(self.line.len())
-            .unwrap_or_default()
-            .1;
-        self.read_head(Some(before))
-    }
-
-    fn read_head(&mut self, before: Option<u64>) -> Result<(), Malformed> {
+            .unwrap_or_default();
+        let (text, _) = split(rest, b'\n');
+        self.rest = rest;
         self.number += 1;
-        if self.rest.is_empty() {
-            (self.line, self.start) = (b"", END);
-            return Ok(());
+        if let Some((line, _)) = rest.split_at_checked(text.len() + 1)
+            && let Some(vma) = Vma::parse(text)
+            && vma.start >= self.end
+        {
+            (self.line, self.start, self.end) = (line, vma.start, vma.end);
+        } else {
+            (self.line, self.start) = (b"", u64::MAX);
         }
-        let malformed = Malformed { line: self.number };
-        let mut behind = self.rest;
-        let start = Vma::take(&mut behind).ok_or(malformed)?.start;
-        let length = self.rest.len() - behind.len();
-        let (line, _) = self.rest.split_at_checked(length).ok_or(malformed)?;
-        if before.is_some_and(|before| start <= before) || !line.ends_with(b"\n") {
-            return Err(malformed);
-        }
-        (self.line, self.start) = (line, start);
-        Ok(())
     }
 
-    /// Marks where a hunk may begin: at the head line.
-    fn open_hunk(&self) -> Hunk<'a> {
+    /// The number of the line that is malformed, if that is why there is no head line.
+    fn malformed(&self) -> Option<u64> {
+        (self.line.is_empty() && !self.rest.is_empty()).then_some(self.number)
+    }
+
+    /// The lines from this head line on, up to where it is `later`.
+    fn up_to(&self, later: &Self) -> Hunk<'a> {
+        let length = self.rest.len() - later.rest.len();
         Hunk {
-            bytes: self.rest,
+            bytes: self.rest.split_at_checked(length).unwrap_or_default().0,
             first: self.number,
-            count: 0,
-        }
-    }
-
-    /// Ends `hunk` before the head line.
-    fn close_hunk(&self, hunk: Hunk<'a>) -> Hunk<'a> {
-        let length = hunk.bytes.len() - self.rest.len();
-        let bytes = hunk.bytes.split_at_checked(length).unwrap_or_default().0;
-        Hunk {
-            bytes,
-            count: self.number - hunk.first,
-            ..hunk
+            last: later.number - 1,
         }
     }
 }
 
 fn print_hunk(removed: &Hunk, added: &Hunk, indent: &[u8], out: &mut dyn Sink) {
+    let letter = match (removed.bytes, added.bytes) {
+        (b"", _) => b"a",
+        (_, b"") => b"d",
+        _ => b"c",
+    };
     out.put(indent);
     print_range(removed, out);
-    out.put(match (removed.count, added.count) {
-        (0, _) => b"a",
-        (_, 0) => b"d",
-        _ => b"c",
-    });
+    out.put(letter);
     print_range(added, out);
     out.put(b"\n");
     print_lines(removed, b"< ", indent, out);
-    if removed.count > 0 && added.count > 0 {
+    if letter == b"c" {
         out.put(indent);
         out.put(b"---\n");
     }
     print_lines(added, b"> ", indent, out);
 }
 
-/// `5`, or `5,7`; a side without lines is named by the line before the place.
 fn print_range(hunk: &Hunk, out: &mut dyn Sink) {
-    let Hunk { first, count, .. } = *hunk;
-    match count {
-        0 => out.decimal(first - 1),
-        1 => out.decimal(first),
-        _ => out.print(b"%,%", &[Number(first), Number(first + count - 1)]),
+    if hunk.first < hunk.last {
+        out.print(b"%,", &[Number(hunk.first)]);
     }
+    out.decimal(hunk.last);
 }
 
 fn print_lines(hunk: &Hunk, mark: &[u8], indent: &[u8], out: &mut dyn Sink) {
     let mut rest = hunk.bytes;
     while !rest.is_empty() {
         let (line, behind) = split(rest, b'\n');
-        out.put(indent);
-        out.put(mark);
-        out.put(line);
-        out.put(b"\n");
+        out.print(b"%%%\n", &[Text(indent), Text(mark), Text(line)]);
         rest = behind;
     }
 }

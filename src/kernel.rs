@@ -7,15 +7,13 @@
 //! empty range). Here this is called the probe.
 
 use crate::{
-    name,
+    name::{self, Fault},
     text::{Sink, Value::*, number},
 };
 use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
 
 /// The first Linux that names private anonymous memory.
 pub const NAMES: Version = Version(5, 17);
-/// The first Linux that names shared anonymous memory, memfd included.
-pub const NAMES_SHARED: Version = Version(6, 2);
 
 /// A kernel's major and minor version.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,71 +70,50 @@ impl Absence {
     }
 }
 
-/// Why one attempt to name a mapping failed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
-pub enum Refusal {
-    /// No attempt can succeed here.
-    Absent(Absence),
-    /// The name is not allowed.
-    Name(name::Fault),
-    /// Shared memory cannot be named before [`NAMES_SHARED`].
-    Shared,
-    /// Naming a part would take one mapping more than `vm.max_map_count`.
-    Limit,
-    /// Nothing more than the errno is known.
-    Other,
+/// One attempt to name a mapping, which failed.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// What the kernel answered.
+    pub errno: i32,
+    /// What it answers to the probe.
+    pub probe: Result<(), i32>,
+    /// The kernel's release.
+    pub release: &'a [u8],
+    /// The name that was to be given.
+    pub name: &'a [u8],
+    /// Whether to shared memory.
+    pub shared: bool,
 }
 
-impl Refusal {
-    /// What `errno` from naming a mapping `name` means, given the probe's answer.
-    pub fn of(
-        errno: i32,
-        probe: Result<(), i32>,
-        release: &[u8],
-        name: &[u8],
-        shared: bool,
-    ) -> Self {
-        if let Some(absence) = Absence::of(probe, release) {
-            return Refusal::Absent(absence);
+impl Attempt<'_> {
+    /// Writes why it failed, a clause after a colon; nothing if the errno is all
+    /// that is known. Tells whether it is the kernel that lacks something, rather
+    /// than a step that failed.
+    pub fn explain(self, out: &mut dyn Sink) -> bool {
+        if let Some(absence) = Absence::of(self.probe, self.release) {
+            out.put(b": ");
+            absence.explain(self.release, out);
+            return absence != Absence::Blocked;
         }
-        match (errno as u32, name::fault(name)) {
-            (EINVAL, Some(fault)) => Refusal::Name(fault),
-            (EBADF, _) if shared => Refusal::Shared,
-            (EAGAIN | ENOMEM, _) => Refusal::Limit,
-            _ => Refusal::Other,
-        }
-    }
-
-    /// Whether it is the kernel that lacks something, rather than a step that failed.
-    pub fn is_lack(self) -> bool {
-        matches!(
-            self,
-            Refusal::Shared | Refusal::Absent(Absence::TooOld | Absence::BuiltWithout)
-        )
-    }
-
-    /// Writes the reason as a clause; nothing for [`Refusal::Other`].
-    pub fn explain(self, release: &[u8], name: &[u8], out: &mut dyn Sink) {
-        match self {
-            Refusal::Absent(absence) => absence.explain(release, out),
-            Refusal::Name(name::Fault::Long) => {
-                let length = Number(name.len() as u64);
-                out.print(
-                    b"this name has % bytes, the kernel takes 79 at most",
-                    &[length],
-                );
+        match (self.errno as u32, name::fault(self.name)) {
+            (EINVAL, Some(Fault::Long)) => {
+                let length = Number(self.name.len() as u64);
+                let text = b": this name has % bytes, the kernel takes 79 at most";
+                out.print(text, &[length]);
             }
-            Refusal::Name(name::Fault::Byte(byte)) => {
-                let byte = Foreign(&[byte]);
-                out.print(
-                    b"this name has a character the kernel refuses: '%'",
-                    &[byte],
-                );
+            (EINVAL, Some(Fault::Byte(byte))) => {
+                let text = b": this name has a character the kernel refuses: '%'";
+                out.print(text, &[Foreign(&[byte])]);
             }
-            Refusal::Shared => out.put(b"shared mappings can be named since 6.2"),
-            Refusal::Limit => out.put(b"no room for a further mapping (vm.max_map_count)"),
-            Refusal::Other => {}
+            (EBADF, _) if self.shared => {
+                out.put(b": shared mappings can be named since 6.2");
+                return true;
+            }
+            (EAGAIN | ENOMEM, _) => {
+                out.put(b": no room for a further mapping (vm.max_map_count)");
+            }
+            _ => {}
         }
+        false
     }
 }

@@ -1,9 +1,8 @@
 //! The words of the command line, read into what to do.
 
 use crate::{
-    text::{Sink, Value::Foreign, number, split},
+    text::{number, split},
     words,
-    words::position,
 };
 use core::ffi::CStr;
 use heapless::Vec;
@@ -41,14 +40,51 @@ words! {
     }
 }
 
-/// What follows when PID 1 is done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
-pub enum Then<'a> {
-    /// The machine stops.
-    End(Ending),
-    /// It becomes the real init.
-    Exec(&'a CStr),
+words! {
+    /// The option of a name.
+    fn option() -> Setting {
+        "-q" => Setting::Flag(Flag::Quiet), "--quiet" => Setting::Flag(Flag::Quiet),
+        "-y" => Setting::Flag(Flag::Yes), "--yes" => Setting::Flag(Flag::Yes),
+        "-n" => Setting::Name, "--name" => Setting::Name,
+        "-s" => Setting::Size, "--size" => Setting::Size,
+        "-S" => Setting::Flag(Flag::Shared), "--shared" => Setting::Flag(Flag::Shared),
+        "-o" => Setting::Output, "--output" => Setting::Output,
+        "-r" => Setting::Flag(Flag::Require), "--require" => Setting::Flag(Flag::Require),
+        "-l" => Setting::Flag(Flag::List), "--list" => Setting::Flag(Flag::List),
+        "-t" => Setting::Then, "--then" => Setting::Then,
+        "-h" => Setting::Help, "--help" => Setting::Help,
+        "-V" => Setting::Version, "--version" => Setting::Version,
+        "--" => Setting::Flag(Flag::End),
+    }
+}
+
+/// What an option sets: a flag, the command, or a value, which follows it.
+#[derive(Clone, Copy)]
+enum Setting {
+    Flag(Flag),
+    Help,
+    Version,
+    Name,
+    Size,
+    Output,
+    Then,
+}
+
+/// An option that is given or not.
+#[derive(Clone, Copy)]
+pub enum Flag {
+    /// Print no more than must be.
+    Quiet,
+    /// Do not pause.
+    Yes,
+    /// Map with `MAP_SHARED`.
+    Shared,
+    /// Count as failed what the kernel lacks.
+    Require,
+    /// List the cases instead of running them.
+    List,
+    /// Words that begin with a dash are no options any more.
+    End,
 }
 
 /// Everything the command line says.
@@ -56,24 +92,16 @@ pub enum Then<'a> {
 pub struct Options<'a> {
     /// What to do.
     pub command: Command,
-    /// Print no more than must be.
-    pub quiet: bool,
-    /// Do not pause.
-    pub yes: bool,
-    /// Map with `MAP_SHARED`.
-    pub shared: bool,
-    /// Count as failed what the kernel lacks.
-    pub require: bool,
-    /// List the cases instead of running them.
-    pub list: bool,
+    /// A bit for each [`Flag`].
+    flags: u32,
     /// The name to give, valid or not.
     pub name: &'a CStr,
     /// How many bytes to map; `None` for one page.
     pub size: Option<u64>,
     /// Where to write the maps files.
     pub output: Option<&'a CStr>,
-    /// How PID 1 ends; `None` if not said.
-    pub then: Option<Then<'a>>,
+    /// How PID 1 ends, an [`Ending`] or the path of the real init; `None` if not said.
+    pub then: Option<&'a CStr>,
     /// The cases to run; all if empty.
     pub cases: Vec<&'a CStr, MOST_CASES>,
 }
@@ -81,76 +109,52 @@ pub struct Options<'a> {
 /// The most cases that can be named at once.
 pub const MOST_CASES: usize = 64;
 
-/// A word that could not be used.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
-pub enum Fault<'a> {
-    /// No command and no option.
-    Unknown(&'a CStr),
-    /// The option needs a value, and no word is left.
-    NoValue(&'a CStr),
-    /// The option takes no value, yet has one after `=`.
-    Value(&'a CStr),
-    /// Not a size from 1 to 2^63 - 1 bytes.
-    Size(&'a CStr),
-    /// More than [`MOST_CASES`] cases: this one was left out.
-    Case(&'a CStr),
-}
+/// Why a word could not be used, and what would be right.
+pub type Reason = &'static [u8];
 
-impl Fault<'_> {
-    /// Writes what is wrong, and what would be right.
-    pub fn explain(self, out: &mut dyn Sink) {
-        let (word, text): (_, &[u8]) = match self {
-            Fault::Unknown(word) => (word, b"'%': unknown word, try --help"),
-            Fault::NoValue(word) => (word, b"'%': a value must follow"),
-            Fault::Value(word) => (word, b"'%': this option takes no value"),
-            Fault::Size(word) => (word, b"'%': give a size above 0, as 4096, 64K, 2M or 1G"),
-            Fault::Case(word) => (word, b"'%': too many cases named, 64 at most"),
-        };
-        out.print(text, &[Foreign(word.to_bytes())]);
-    }
-}
-
-/// The long options, and below each its letter.
-const LONG: &[u8] = b"quiet yes name size shared output require list then help version";
-const LETTERS: &[u8] = b"qynsSorlthV";
+const UNKNOWN: Reason = b"unknown word, try --help";
+const NO_VALUE: Reason = b"a value must follow";
+const VALUE: Reason = b"this option takes no value";
+const SIZE: Reason = b"give a size above 0, as 4096, 64K, 2M or 1G";
+const CASES: Reason = b"too many cases named, 64 at most";
 
 impl<'a> Options<'a> {
-    /// Reads `words`, the program's own name not among them. Each word that
-    /// cannot be used is handed to `report` and passed over.
-    pub fn read(
-        words: &mut dyn Iterator<Item = &'a CStr>,
-        report: &mut dyn FnMut(Fault<'a>),
-    ) -> Self {
-        let mut options = Options {
+    /// What no words at all say.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Options {
             command: Command::Stages,
-            quiet: false,
-            yes: false,
-            shared: false,
-            require: false,
-            list: false,
+            flags: 0,
             name: c"/secret/mem/area",
             size: None,
             output: None,
             then: None,
             cases: Vec::new(),
-        };
-        let mut options_end = false;
-        while let Some(word) = words.next() {
-            let fault = match word.to_bytes() {
-                b"--" if !options_end => {
-                    options_end = true;
-                    Ok(())
-                }
-                [b'-', b'-', ..] if !options_end => options.long(word, words),
-                [b'-', _, ..] if !options_end => options.short(word, words),
-                _ => options.plain(word),
+        }
+    }
+
+    /// Reads `words`, the program's own name not among them. Each that cannot be
+    /// used is handed to `refuse` and passed over.
+    pub fn read(
+        &mut self,
+        words: &mut impl Iterator<Item = &'a CStr>,
+        refuse: &mut impl FnMut(&'a CStr, Reason),
+    ) {
+        while let Some(mut word) = words.next() {
+            let done = match word.to_bytes() {
+                [b'-', b'-', ..] if !self.has(Flag::End) => self.long(&mut word, words),
+                [b'-', _, ..] if !self.has(Flag::End) => self.short(&mut word, words),
+                _ => self.plain(word),
             };
-            if let Err(fault) = fault {
-                report(fault);
+            if let Err(reason) = done {
+                refuse(word, reason);
             }
         }
-        options
+    }
+
+    /// Whether `flag` is given.
+    pub fn has(&self, flag: Flag) -> bool {
+        self.flags >> flag as u32 & 1 != 0
     }
 
     /// Whether the case to run is part of another, see [`Case::is_part`].
@@ -165,84 +169,73 @@ impl<'a> Options<'a> {
     /// `--name` or `--name=VALUE`.
     fn long(
         &mut self,
-        word: &'a CStr,
-        words: &mut dyn Iterator<Item = &'a CStr>,
-    ) -> Result<(), Fault<'a>> {
-        let long = word.to_bytes().get(2..).unwrap_or_default();
-        let (name, _) = split(long, b'=');
-        let letter = LETTERS.get(position(LONG, name));
-        let letter = *letter.ok_or(Fault::Unknown(word))?;
-        let attached = suffix(word, 2 + name.len() + 1);
-        if !self.flag(letter) {
-            return self.value(letter, word, attached, words);
+        word: &mut &'a CStr,
+        words: &mut impl Iterator<Item = &'a CStr>,
+    ) -> Result<(), Reason> {
+        let (name, _) = split(word.to_bytes(), b'=');
+        let attached = suffix(word, name.len() + 1);
+        let setting = option(name).ok_or(UNKNOWN)?;
+        if !self.set(setting) {
+            return self.set_value(setting, attached, word, words);
         }
-        attached.map_or(Ok(()), |_| Err(Fault::Value(word)))
+        attached.map_or(Ok(()), |_| Err(VALUE))
     }
 
     /// `-q`, `-qy`, `-n VALUE` or `-nVALUE`.
     fn short(
         &mut self,
-        word: &'a CStr,
-        words: &mut dyn Iterator<Item = &'a CStr>,
-    ) -> Result<(), Fault<'a>> {
+        word: &mut &'a CStr,
+        words: &mut impl Iterator<Item = &'a CStr>,
+    ) -> Result<(), Reason> {
         let mut length = 1;
-        while let Some(letter) = word.to_bytes().get(length).copied() {
+        while let Some(letter) = word.to_bytes().get(length) {
             length += 1;
-            if !self.flag(letter) {
+            let setting = option(&[b'-', *letter]).ok_or(UNKNOWN)?;
+            if !self.set(setting) {
                 let attached = suffix(word, length).filter(|value| !value.is_empty());
-                return self.value(letter, word, attached, words);
+                return self.set_value(setting, attached, word, words);
             }
         }
         Ok(())
     }
 
-    /// Sets the flag called `letter`, if there is one.
-    fn flag(&mut self, letter: u8) -> bool {
-        match letter {
-            b'q' => self.quiet = true,
-            b'y' => self.yes = true,
-            b'S' => self.shared = true,
-            b'r' => self.require = true,
-            b'l' => self.list = true,
-            b'h' => self.command = Command::Help,
-            b'V' => self.command = Command::Version,
+    /// Makes a `setting` that takes no value.
+    fn set(&mut self, setting: Setting) -> bool {
+        match setting {
+            Setting::Flag(flag) => self.flags |= 1 << flag as u32,
+            Setting::Help => self.command = Command::Help,
+            Setting::Version => self.command = Command::Version,
             _ => return false,
         }
         true
     }
 
-    /// Sets the option called `letter` to the value that is attached to its `word`,
-    /// or else to the next of `words`.
-    fn value(
+    /// Makes a `setting` with the value that is attached to its word, or else the
+    /// next of `words`. From now on, that is the `word` in hand.
+    fn set_value(
         &mut self,
-        letter: u8,
-        word: &'a CStr,
+        setting: Setting,
         attached: Option<&'a CStr>,
-        words: &mut dyn Iterator<Item = &'a CStr>,
-    ) -> Result<(), Fault<'a>> {
-        if !matches!(letter, b'n' | b's' | b'o' | b't') {
-            return Err(Fault::Unknown(word));
-        }
-        let value = attached.or_else(|| words.next());
-        let value = value.ok_or(Fault::NoValue(word))?;
-        match letter {
-            b'n' => self.name = value,
-            b's' => self.size = Some(size(value.to_bytes()).ok_or(Fault::Size(value))?),
-            b'o' => self.output = Some(value),
-            _ => {
-                let ending = Ending::of(value.to_bytes());
-                self.then = Some(ending.map_or(Then::Exec(value), Then::End));
-            }
+        word: &mut &'a CStr,
+        words: &mut impl Iterator<Item = &'a CStr>,
+    ) -> Result<(), Reason> {
+        let value = attached.or_else(|| words.next()).ok_or(NO_VALUE)?;
+        *word = value;
+        match setting {
+            Setting::Name => self.name = value,
+            Setting::Size => self.size = Some(size(value.to_bytes()).ok_or(SIZE)?),
+            Setting::Output => self.output = Some(value),
+            _ => self.then = Some(value),
         }
         Ok(())
     }
 
     /// A word that is no option: a command, or a case of `check`.
-    fn plain(&mut self, word: &'a CStr) -> Result<(), Fault<'a>> {
+    fn plain(&mut self, word: &'a CStr) -> Result<(), Reason> {
         if self.command == Command::Check {
-            return self.cases.push(word).map_err(Fault::Case);
+            return self.cases.push(word).map_err(|_| CASES);
         }
-        let command = Command::of(word.to_bytes()).ok_or(Fault::Unknown(word))?;
+        let command = Command::of(word.to_bytes()).ok_or(UNKNOWN)?;
         if !matches!(self.command, Command::Help | Command::Version) {
             self.command = command; // Who asks what it is wants nothing run.
         }
@@ -261,14 +254,12 @@ fn suffix(word: &CStr, length: usize) -> Option<&CStr> {
 fn size(text: &[u8]) -> Option<u64> {
     let mut unit = text;
     let number = number(&mut unit)?;
-    let unit = match unit {
-        [] => 1,
-        [b'K' | b'k'] => 1 << 10,
-        [b'M' | b'm'] => 1 << 20,
-        [b'G' | b'g'] => 1 << 30,
+    let thousands = match unit {
+        [] => 0,
+        [unit] => 1 + b"kmg".iter().position(|known| *known == unit | 0x20)?,
         _ => return None,
     };
-    number
-        .checked_mul(unit)
-        .filter(|size| (1..=i64::MAX as u64).contains(size))
+    let shift = 10 * thousands as u32;
+    // From 1 on, and below 2^63.
+    (number > 0 && number.leading_zeros() > shift).then_some(number << shift)
 }

@@ -178,7 +178,7 @@ fn probe_is_quiet(kernel: &'static Kernel) -> Result<()> {
     console.expect_power_off()?;
     ensure!(check::status(&console)? == 0);
     let text = console.text();
-    let said = "\nvm_anon_name: status 0, powering off\nreboot: Power down\n";
+    let said = "\nvm_anon_name: status 0, then poweroff\nreboot: Power down\n";
     ensure!(text == said, "{text:?} instead of {said:?}");
     Ok(())
 }

@@ -102,7 +102,7 @@ fn what_buildroot_builds_passes_the_suite() {
     let text = console.text();
     assert!(text.contains(" fail:0 "), "{}", tool::tail(&text));
     assert!(
-        text.contains("status 0, powering off"),
+        text.contains("status 0, then poweroff"),
         "{}",
         tool::tail(&text)
     );

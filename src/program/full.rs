@@ -18,9 +18,10 @@ use crate::{
     start::Process,
     sys::{self, Reboot, files},
 };
-use snapshot::Snapshot;
+use core::ffi::CStr;
+use heapless::{Vec, VecView};
 use vm_anon_name::{
-    options::{Command, Ending, Options, Then},
+    options::{Command, Ending, Flag, Options},
     text::{Sink, Value::*, split},
 };
 use watch::Watcher;
@@ -52,20 +53,20 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     } else {
         files::ignore_signals_of_writing();
     }
-    let mut faults = 0;
-    let mut options = Options::read(&mut process.words().map(Into::into), &mut |fault| {
-        faults += 1;
-        console.begin_complaint();
-        fault.explain(&mut console);
-        console.end_complaint();
-    });
+    let mut usable = true;
+    let mut refuse = |word: &CStr, reason: &[u8]| {
+        usable = false;
+        let word = Foreign(word.to_bytes());
+        console.complain(b"'%': %", &[word, Text(reason)]);
+    };
+    let mut options = Options::new();
+    options.read(&mut process.words().map(Into::into), &mut refuse);
     if options.then.is_some() && !is_init {
-        faults += 1;
-        console.complain(b"'--then': only PID 1 decides what follows", &[]);
+        refuse(c"--then", b"only PID 1 decides what follows");
     }
-    let mut exit = if faults > 0 && !is_init {
+    let mut exit = if !usable && !is_init {
         status::USAGE
-    } else if !surroundings::stack_suffices(process, &mut console) {
+    } else if !surroundings::stack_suffices(&mut console) {
         status::FAILED
     } else {
         command(process, pid, &mut options, &mut console)
@@ -75,12 +76,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
         exit = status::FAILED;
     }
     if is_init {
-        become_next(
-            process,
-            options.then.unwrap_or(Then::End(Ending::PowerOff)),
-            exit,
-            &mut console,
-        );
+        become_next(process, options.then, exit, &mut console);
     }
     sys::exit(exit)
 }
@@ -97,7 +93,7 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
         }
         Command::Stages => walk_stages(process, pid, options, console),
         #[cfg(feature = "check")]
-        Command::Probe => probe::run(process, options.quiet, console),
+        Command::Probe => probe::run(process, options.has(Flag::Quiet), console),
         #[cfg(feature = "check")]
         Command::Check if options.is_part() => check::run_part(process, options, console),
         #[cfg(feature = "check")]
@@ -110,49 +106,51 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
     }
 }
 
-#[inline(never)] // As above.
 fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     let page = process.page_size();
-    // A size is below 2^63, and a page is a power of two.
-    let length = (options.size.unwrap_or(1) as usize + page - 1) & !(page - 1);
     let plan = Plan {
         pid,
         page,
-        length,
-        shared: options.shared,
+        // A size is below 2^63, and a page is a power of two.
+        length: (options.size.unwrap_or(1) as usize + page - 1) & !(page - 1),
+        shared: options.has(Flag::Shared),
         name: options.name,
-        pauses: !options.yes,
+        pauses: !options.has(Flag::Yes),
     };
-    // Written out, and lent: neither is 32 KiB copied then, nor a page of it touched.
-    let mut snapshots = [
-        Snapshot::new(),
-        Snapshot::new(),
-        Snapshot::new(),
-        Snapshot::new(),
-    ];
-    let mut watcher = Watcher::new(&plan, options, &mut snapshots, console);
-    stages::walk(&plan, console, &mut watcher);
+    if options.has(Flag::Quiet) && options.output.is_none() {
+        return watch(&plan, options, &mut Vec::<u8, 0>::new(), console);
+    }
+    let mut exit = status::FAILED;
+    files::with_buffer::<{ 4 * snapshot::ROOM }, _>(|copies| {
+        exit = watch(&plan, options, copies, console);
+    });
+    exit
+}
+
+/// Walks the stages, with room for `copies` of the maps.
+fn watch(plan: &Plan, options: &Options, copies: &mut VecView<u8>, console: &mut Console) -> u8 {
+    let mut watcher = Watcher::new(plan, options, copies, console);
+    stages::walk(plan, console, &mut watcher);
     watcher.finish(console)
 }
 
 /// What PID 1 does in the end. It does not exit: the kernel would panic.
-fn become_next(process: &Process, then: Then, exit: u8, console: &mut Console) -> ! {
-    let (word, how): (&[u8], _) = match then {
-        Then::End(Ending::Reboot) => (b"rebooting", Reboot::Restart),
-        Then::End(Ending::Halt) => (b"halting", Reboot::Halt),
-        Then::End(Ending::PowerOff) | Then::Exec(_) => (b"powering off", Reboot::PowerOff),
-    };
-    console.print(b"\nvm_anon_name: status %, ", &[Number(exit.into())]);
-    if let Then::Exec(path) = then {
-        let name = Foreign(path.to_bytes());
-        console.print(b"executing %\n", &[name]);
-        console.flush();
-        let errno = files::exec(path, process.environment);
-        report::failure(console, errno, b"%", &[name]);
-        console.put(b"vm_anon_name: ");
-    }
-    console.print(b"%\n", &[Text(word)]);
+fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut Console) -> ! {
+    let then = then.unwrap_or(c"poweroff");
+    let word = Foreign(then.to_bytes());
+    let values = [Number(exit.into()), word];
+    console.print(b"\nvm_anon_name: status %, then %\n", &values);
     console.flush();
+    let how = match Ending::of(then.to_bytes()) {
+        Some(Ending::PowerOff) => Reboot::PowerOff,
+        Some(Ending::Reboot) => Reboot::Restart,
+        Some(Ending::Halt) => Reboot::Halt,
+        None => {
+            let errno = files::exec(then, process.environment);
+            report::failure(console, errno, b"%", &[word]);
+            Reboot::PowerOff
+        }
+    };
     end(init::PID, exit, how, console)
 }
 

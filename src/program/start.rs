@@ -19,7 +19,7 @@ use core::{
     ffi::{CStr, c_char},
     slice,
 };
-use linux_raw_sys::auxvec::{AT_EXECFN, AT_NULL, AT_PAGESZ};
+use linux_raw_sys::auxvec::{AT_NULL, AT_PAGESZ};
 
 /// The initial stack, taken apart.
 pub(crate) struct Process {
@@ -89,14 +89,6 @@ impl Process {
     /// The size of a page of memory, in bytes.
     pub(crate) fn page_size(&self) -> usize {
         self.auxiliary(AT_PAGESZ)
-    }
-
-    /// How many bytes lie between here and the stack's top: what the words, the
-    /// environment and the program's own frames have used so far.
-    #[cfg_attr(not(feature = "explain"), expect(dead_code))] // The minimal build has no use for it.
-    pub(crate) fn stack_used(&self) -> usize {
-        let top = self.auxiliary(AT_EXECFN);
-        top.saturating_sub(self.words.as_ptr().addr())
     }
 }
 

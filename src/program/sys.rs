@@ -70,9 +70,9 @@ impl Errno {
 /// What a call gives, or the error number it fails with.
 pub(crate) type Result<T = ()> = core::result::Result<T, Errno>;
 
-/// An open file's number.
+/// An open file's number, as wide as an [`Errno`] for the same reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Descriptor(usize);
+pub(crate) struct Descriptor(isize);
 
 pub(crate) const STDIN: Descriptor = Descriptor(0);
 pub(crate) const STDOUT: Descriptor = Descriptor(1);

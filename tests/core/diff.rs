@@ -214,6 +214,8 @@ fn malformed_files_are_refused_by_line() {
         b"0-1 rw-p 0 0:0 0 \n0-2 rw-p 0 0:0 0 \n3-4 rw-p 0 0:0 0 \n",
         2,
     );
+    // Nothing is mapped twice.
+    check_malformed(b"0-2 rw-p 0 0:0 0 \n1-3 rw-p 0 0:0 0 \n", 2);
     check_malformed(b"1000-2000 rw-p 0 0:0 0 \n3000-4000 rw-p 0 0:0 0 \n?\n", 3);
 }
 

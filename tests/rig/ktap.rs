@@ -365,7 +365,7 @@ not ok 2 second
 ok 3 third # SKIP since Linux 7.0
 # Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0
 
-vm_anon_name: status 1, powering off
+vm_anon_name: status 1, then poweroff
 reboot: Power down
 ";
 

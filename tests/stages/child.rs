@@ -358,11 +358,11 @@ keep good/new /good/maps_1_start.txt
         ("file", "vm_anon_name: /init: ENOTDIR (20): not a directory"),
         (
             "full",
-            "vm_anon_name: maps_1_start.txt: ENOSPC (28): no space left there",
+            "vm_anon_name: maps_1_start.txt: ENOSPC (28): no space left",
         ),
         (
             "read",
-            "vm_anon_name: maps_1_start.txt: EROFS (30): a read-only file system",
+            "vm_anon_name: maps_1_start.txt: EROFS (30): read-only",
         ),
     ] {
         let text = kept.text(name)?;

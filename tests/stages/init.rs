@@ -65,7 +65,9 @@ fn press_enter(machine: &Machine, status: u8) -> Result<String> {
         text += &prompt;
         session.send("\r")?;
     }
-    let (rest, _) = session.expect(&format!("\r*\nvm_anon_name: status {status}, powering off"))?;
+    let (rest, _) = session.expect(&format!(
+        "\r*\nvm_anon_name: status {status}, then poweroff"
+    ))?;
     text += &rest;
     session.finish()?.expect_power_off()?;
     Ok(text)
@@ -243,7 +245,7 @@ pub fn passes_over_words_of_others(kernel: &Kernel) -> Result<()> {
         ensure!(text.contains(&complaint), "{text}");
     }
     ensure!(
-        text.contains("vm_anon_name: status 0, powering off"),
+        text.contains("vm_anon_name: status 0, then poweroff"),
         "{text}"
     );
     Ok(())

@@ -25,6 +25,29 @@ extern "C" fn _start() -> ! {
     )
 }
 
+/// Calls `work` with `argument` and `length` bytes of the stack, a multiple of 16.
+/// Rust, which gives large frames room by the page, would touch each page of them.
+#[cfg(feature = "explain")]
+#[unsafe(naked)]
+pub(crate) extern "C" fn lend_stack(
+    length: usize,
+    work: extern "C" fn(argument: *mut u8, room: *mut u8),
+    argument: *mut u8,
+) {
+    naked_asm!(
+        "stp x29, x30, [sp, #-16]!",
+        "mov x29, sp",
+        "sub sp, sp, x0",
+        "mov x0, x2",
+        "mov x2, x1",
+        "mov x1, sp",
+        "blr x2",
+        "mov sp, x29",
+        "ldp x29, x30, [sp], #16",
+        "ret",
+    )
+}
+
 /// `clone(2)` for a child that shares this process's memory: it calls `work` with
 /// `argument`, on the stack that ends at `stack`. Gives what the call gives.
 #[cfg(feature = "check")]

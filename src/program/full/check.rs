@@ -25,7 +25,7 @@ use limit::Limit;
 use linux_raw_sys::system::new_utsname;
 use vm_anon_name::{
     kernel::{Absence, Version},
-    options::Options,
+    options::{Flag, Options},
     suite::{Case, Suite},
     text::{Sink, Value::*},
 };
@@ -58,7 +58,7 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
     }
     let names = files::uname();
     let suite = Suite::new(&assembled);
-    let limit = (pid == init::PID && !options.list).then(Limit::lower);
+    let limit = (pid == init::PID && !options.has(Flag::List)).then(Limit::lower);
     let status = run_cases(process, suite, &names, options, console);
     // Where it could not be lowered, two cases take longer, and that is all.
     if let Some(Ok(limit)) = limit
@@ -92,11 +92,11 @@ fn run_cases(
     let mut cases = suite.cases;
     while let Some(case) = next(&mut cases, &options.cases) {
         count += 1;
-        if options.list {
+        if options.has(Flag::List) {
             console.print(b"%\n", &[Text(case.name)]);
         }
     }
-    if options.list {
+    if options.has(Flag::List) {
         return status;
     }
     let release = up_to_nul(&names.release);
@@ -118,7 +118,7 @@ fn run_cases(
         release,
         version: (major.min(255) << 8 | minor.min(255)) as u16,
         absence: Absence::of(sys::probe().map_err(Errno::number), release),
-        require: options.require,
+        require: options.has(Flag::Require),
     };
     let (mut number, mut totals) = (0, [0; 3]);
     let mut cases = suite.cases;

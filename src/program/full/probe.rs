@@ -1,6 +1,6 @@
 //! `probe`: one line, and an exit status, on what this kernel can name.
 
-use super::{report, snapshot::Snapshot, status, up_to_nul};
+use super::{report, snapshot, status, up_to_nul};
 use crate::{
     console::Console,
     start::Process,
@@ -9,10 +9,10 @@ use crate::{
         memory::{self, End},
     },
 };
+use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
 use vm_anon_name::{
     kernel::Absence,
-    maps::Vma,
     text::{Sink, Value::*},
 };
 
@@ -78,13 +78,13 @@ fn find(release: &[u8], page: usize) -> Finding {
     if let Err(errno) = sys::set_anon_name(memory, Some(c"probe")) {
         return Finding::Failed(errno);
     }
-    let mut snapshot = Snapshot::new();
-    if let Err(errno) = snapshot.take() {
+    let mut maps = Vec::<u8, { snapshot::ROOM }>::new();
+    if let Err(errno) = snapshot::take(&mut maps) {
         return Finding::NoProc(errno);
     }
     let address = memory.start as u64;
-    let is_it = |vma: Vma| vma.start == address && vma.name() == Some(b"probe");
-    if !snapshot.vmas().any(is_it) {
+    let shown = snapshot::find(&maps, address).and_then(|vma| vma.name());
+    if shown != Some(b"probe") {
         return Finding::NotShown;
     }
     let shared =

@@ -1,13 +1,11 @@
 //! What the program needs around it: a console, `/proc`, and some stack.
 
-use super::{report, snapshot};
+use super::report;
 use crate::{
     console::Console,
-    start::Process,
-    sys::{Descriptor, files},
+    sys::{STDERR, STDIN, STDOUT, files},
 };
 use core::ffi::CStr;
-use linux_raw_sys::general::{O_NOCTTY, O_RDWR};
 use vm_anon_name::text::Value::Number;
 
 /// Where a console may be, best first: the kernel's own choice, arm64's first
@@ -21,52 +19,38 @@ const CONSOLES: [&CStr; 4] = [
 
 /// Makes and mounts what an empty initramfs does not have. For PID 1.
 pub(crate) fn prepare(console: &mut Console) {
-    open_standard();
+    for standard in [STDIN, STDOUT, STDERR] {
+        // A file gets the lowest number that is free: this one, now that those
+        // below it are open.
+        if files::is_closed(standard) && !open_console() {
+            // Without a node for the console, a devtmpfs has one.
+            let _ = files::mount(c"devtmpfs", c"/dev");
+            open_console(); // If that fails, there is nowhere to say so.
+        }
+    }
     if let Err(errno) = files::mount(c"proc", c"/proc") {
         report::failure(console, errno, b"mount proc on /proc", &[]);
     }
 }
 
-/// Opens what is closed of descriptors 0, 1 and 2 on a console.
-fn open_standard() {
-    if !files::STANDARD.into_iter().any(files::is_closed) {
-        return;
-    }
-    // Without a node for the console, a devtmpfs has one.
-    let Some(terminal) = open_console().or_else(|| {
-        let _ = files::mount(c"devtmpfs", c"/dev");
-        open_console()
-    }) else {
-        return; // There is nowhere to say so.
-    };
-    for file in files::STANDARD {
-        if files::is_closed(file) {
-            let _ = files::duplicate_to(terminal, file);
-        }
-    }
-    let _ = files::close(terminal);
-}
-
-fn open_console() -> Option<Descriptor> {
+fn open_console() -> bool {
     CONSOLES
         .iter()
-        .find_map(|path| files::open(None, path, O_RDWR | O_NOCTTY).ok())
+        .any(|path| files::open_terminal(path).is_ok())
 }
 
-/// What the program may need of the stack, in bytes: the four snapshots, and as
-/// much again for everything else.
-const STACK: u64 = 2 * 4 * snapshot::ROOM as u64;
+/// What the program may need of the stack, in bytes: the copies of the maps take 32 KiB
+/// of it, the suite 20. As much is left for the words of the command line, of which the
+/// kernel allows 128 KiB, or a quarter of a limit that is higher.
+const STACK: u64 = 256 << 10;
 
-/// Whether there is as much stack as may be needed; complains if not.
-pub(crate) fn stack_suffices(process: &Process, console: &mut Console) -> bool {
-    let limit = files::stack_limit().unwrap_or(u64::MAX);
-    let left = limit.saturating_sub(process.stack_used() as u64);
-    if left < STACK {
-        let values = [Number(left / 1024), Number(STACK / 1024)];
-        console.complain(
-            b"the stack limit leaves % KiB, % are needed: see ulimit -s",
-            &values,
-        );
+/// Whether the stack may grow as large as that; complains if not.
+pub(crate) fn stack_suffices(console: &mut Console) -> bool {
+    let limit = files::stack_limit();
+    if limit < STACK {
+        let values = [Number(limit >> 10), Number(STACK >> 10)];
+        let text = b"the stack limit is % KiB, % are needed: see ulimit -s";
+        console.complain(text, &values);
     }
-    left >= STACK
+    limit >= STACK
 }

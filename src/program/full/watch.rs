@@ -1,16 +1,23 @@
 //! Watches the stages: what each changed in the maps, and why a call failed.
 
-use super::{output::Directory, report, snapshot::Snapshot, status, up_to_nul};
+use super::{
+    output::Directory,
+    report,
+    snapshot::{self, find},
+    status, up_to_nul,
+};
 use crate::{
     console::Console,
     stages::{Plan, Stage, Watch},
     sys::{self, Errno, Memory, files},
 };
-use core::ffi::CStr;
+use core::{ffi::CStr, mem};
+use heapless::VecView;
 use vm_anon_name::{
     diff,
-    kernel::Refusal,
-    options::Options,
+    kernel::Attempt,
+    maps::Vma,
+    options::{Flag, Options},
     text::{
         Shown, Sink,
         Value::{self, *},
@@ -20,16 +27,20 @@ use vm_anon_name::{
 /// How far a line of a diff stands in from the transcript.
 const INDENT: &[u8] = b"  ";
 
-/// Takes a snapshot at each stage, unless nobody wants to see or keep it.
+/// Takes a copy of the maps at each stage, unless nobody wants to see or keep it.
 pub(crate) struct Watcher<'a> {
     plan: &'a Plan<'a>,
     /// Whether to print what changed.
     shows: bool,
-    /// Where to write the snapshots.
+    /// Where to write the copies.
     output: Option<Directory>,
-    /// The maps at each stage.
-    snapshots: &'a mut [Snapshot; 4],
-    /// The worst that has happened, as an exit status.
+    /// The copies, one behind another. Where one failed, there is nothing.
+    copies: &'a mut VecView<u8>,
+    /// Where the first of them ends.
+    first: usize,
+    /// Where the last of them begins.
+    last: usize,
+    /// How the stages went: a failure counts more than a lack.
     exit: u8,
 }
 
@@ -37,14 +48,16 @@ impl<'a> Watcher<'a> {
     pub(crate) fn new(
         plan: &'a Plan,
         options: &Options,
-        snapshots: &'a mut [Snapshot; 4],
+        copies: &'a mut VecView<u8>,
         console: &mut Console,
     ) -> Self {
         let mut watcher = Watcher {
             plan,
-            shows: !options.quiet,
+            shows: !options.has(Flag::Quiet),
             output: None,
-            snapshots,
+            copies,
+            first: 0,
+            last: 0,
             exit: status::FINE,
         };
         if let Some(path) = options.output {
@@ -58,19 +71,16 @@ impl<'a> Watcher<'a> {
 
     /// Compares the last maps with the first, and gives the exit status.
     pub(crate) fn finish(&mut self, console: &mut Console) -> u8 {
-        if self.shows {
-            let [first, _, _, last] = &*self.snapshots;
-            if !first.bytes().is_empty() && !last.bytes().is_empty() {
-                let same = first.bytes() == last.bytes();
-                console.put(if same {
-                    b"\nThe first and the last maps are the same.\n"
-                } else {
-                    b"\nThe first and the last maps differ.\n"
-                });
-                if !same {
-                    self.exit = self.exit.max(status::FAILED);
-                }
-            }
+        let (first, _) = self.copies.split_at_checked(self.first).unwrap_or_default();
+        let (_, last) = self.copies.split_at_checked(self.last).unwrap_or_default();
+        if self.shows && !first.is_empty() && !last.is_empty() {
+            let verdict: &[u8] = if first == last {
+                b"are the same"
+            } else {
+                self.exit = status::FAILED;
+                b"differ"
+            };
+            console.print(b"\nThe first and the last maps %.\n", &[Text(verdict)]);
         }
         self.exit
     }
@@ -81,89 +91,43 @@ impl<'a> Watcher<'a> {
         self.exit = status::FAILED;
     }
 
-    /// Takes the snapshot of `stage`, and writes it out if that is wanted.
-    fn take(&mut self, stage: Stage, file: &CStr, console: &mut Console) {
-        let Some(snapshot) = self.snapshots.get_mut(stage as usize) else {
-            return;
-        };
-        if let Err(errno) = snapshot.take() {
+    /// Copies the maps, and writes the copy to `file` if that is wanted.
+    fn copy(&mut self, file: &CStr, console: &mut Console) {
+        if let Err(errno) = snapshot::take(self.copies) {
             return self.fail(console, errno, b"/proc/self/maps", &[]);
         }
+        let (_, copy) = self.copies.split_at_checked(self.last).unwrap_or_default();
         if let Some(output) = &self.output
-            && let Err(errno) = output.write(file, snapshot.bytes())
+            && let Err(errno) = output.write(file, copy)
         {
             self.fail(console, errno, b"%", &[Text(file.to_bytes())]);
         }
     }
 
-    /// Prints what `stage` changed.
-    fn show(&mut self, stage: Stage, console: &mut Console) {
-        if stage == Stage::Munmap {
-            console.put(b"\n");
-        }
-        let at = stage as usize;
-        let before = self.snapshots.get(at.wrapping_sub(1));
-        let (Some(before), Some(now)) = (before, self.snapshots.get(at)) else {
-            return;
-        };
-        if before.bytes().is_empty() || now.bytes().is_empty() {
-            return; // A snapshot failed, and that has been reported.
-        }
-        match diff::normal(before.bytes(), now.bytes(), INDENT, &mut Shown(console)) {
-            Ok(true) => {}
-            Ok(false) => console.put(b"The maps did not change.\n"),
-            Err(malformed) => {
-                self.exit = status::FAILED;
-                let text = b"/proc/self/maps: line % is no line of a maps file: no diff";
-                console.complain(text, &[Number(malformed.line)]);
-            }
-        }
-    }
-
-    /// Checks that the kernel, which accepted the name of `memory`, shows it.
-    fn verify(&mut self, memory: Memory, console: &mut Console) {
-        let [_, _, now, _] = &*self.snapshots;
-        let name = self.plan.name.to_bytes();
-        let found = now
-            .vmas()
-            .find(|vma| (vma.start..vma.end).contains(&(memory.start as u64)));
-        if now.bytes().is_empty()
-            || found.is_some_and(|vma| vma.end >= memory.end() as u64 && vma.name() == Some(name))
-        {
-            return;
-        }
-        self.exit = status::FAILED;
-        let text = b"the name '%' was accepted, but /proc/self/maps does not show it at %";
-        console.complain(text, &[Foreign(name), Address(memory.start as u64)]);
-    }
-
     /// Finds out why `memory` could not be named, and says so.
     fn explain(&mut self, memory: Memory, errno: Errno, console: &mut Console) {
-        let name = self.plan.name.to_bytes();
-        let probe = sys::probe().map_err(Errno::number);
         let names = files::uname();
-        let release = up_to_nul(&names.release);
-        let refusal = Refusal::of(errno.number(), probe, release, name, self.plan.shared);
-        let exit = if refusal.is_lack() {
-            status::LACKING
-        } else {
-            status::FAILED
+        let attempt = Attempt {
+            errno: errno.number(),
+            probe: sys::probe().map_err(Errno::number),
+            release: up_to_nul(&names.release),
+            name: self.plan.name.to_bytes(),
+            shared: self.plan.shared,
         };
-        self.exit = if self.exit == status::FINE {
-            exit
-        } else {
-            self.exit
-        };
-        console.begin_complaint();
         let (start, length) = (Address(memory.start as u64), Number(memory.length as u64));
         let text = b"prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, %, %, \"%\")";
-        console.print(text, &[start, length, Foreign(name)]);
+        console.begin_complaint();
+        console.print(text, &[start, length, Foreign(attempt.name)]);
         report::number(console, errno);
-        if refusal != Refusal::Other {
-            console.put(b": ");
-            refusal.explain(release, name, console);
-        }
+        let is_lack = attempt.explain(console);
         console.end_complaint();
+        if self.exit == status::FINE {
+            self.exit = if is_lack {
+                status::LACKING
+            } else {
+                status::FAILED
+            };
+        }
     }
 }
 
@@ -172,12 +136,33 @@ impl Watch for Watcher<'_> {
         if !self.shows && self.output.is_none() {
             return;
         }
-        self.take(stage, file, console);
-        if self.shows && stage != Stage::Start {
-            self.show(stage, console);
+        let before = mem::replace(&mut self.last, self.copies.len());
+        self.copy(file, console);
+        let (earlier, now) = self.copies.split_at_checked(self.last).unwrap_or_default();
+        let before = earlier.get(before..).unwrap_or_default();
+        if stage == Stage::Start {
+            self.first = now.len();
         }
-        if named != Memory::NONE {
-            self.verify(named, console);
+        if now.is_empty() {
+            return;
+        }
+        if self.shows && !before.is_empty() {
+            if stage == Stage::Munmap {
+                console.put(b"\n");
+            }
+            match diff::normal(before, now, INDENT, &mut Shown(console)) {
+                Ok(true) => {}
+                Ok(false) => console.put(b"The maps did not change.\n"),
+                Err(_) => return self.fail(console, Errno::EIO, b"/proc/self/maps", &[]),
+            }
+        }
+        // What the kernel has accepted, it must show.
+        let name = self.plan.name.to_bytes();
+        let shows = |vma: Vma| vma.end >= named.end() as u64 && vma.name() == Some(name);
+        if named != Memory::NONE && !find(now, named.start as u64).is_some_and(shows) {
+            self.exit = status::FAILED;
+            let text = b"the name '%' was accepted, but the maps do not show it at %";
+            console.complain(text, &[Foreign(name), Address(named.start as u64)]);
         }
     }
 
@@ -195,7 +180,6 @@ impl Watch for Watcher<'_> {
     }
 
     fn read_failed(&mut self, errno: Errno, console: &mut Console) {
-        let text = b"standard input, so there are no more pauses";
-        self.fail(console, errno, text, &[]);
+        self.fail(console, errno, b"standard input", &[]);
     }
 }

@@ -5,49 +5,46 @@
 //! As in [`sys`](super): each block says why the kernel may read or write there.
 #![allow(unsafe_code)]
 
-use super::{Descriptor, Errno, Result, STDERR, STDIN, STDOUT, patient::transfer};
+use super::{Descriptor, Errno, Result, STDERR, patient::transfer};
 use core::{
     ffi::{CStr, c_char},
-    mem::MaybeUninit,
     ptr, slice,
 };
-use heapless::VecView;
+use heapless::{Vec, VecView};
 use linux_raw_sys::{errno, general::*, system::new_utsname};
 use syscalls::{Sysno, raw_syscall};
 
 const EBADF: Errno = Errno::new(errno::EBADF);
 const EBUSY: Errno = Errno::new(errno::EBUSY);
 const EEXIST: Errno = Errno::new(errno::EEXIST);
+const EOVERFLOW: Errno = Errno::new(errno::EOVERFLOW);
 
 /// `openat(2)` below `directory`, or the working directory.
 ///
 /// Never gives 0, 1 or 2, even when those are closed: what is meant for standard
 /// output must not end up in a file.
 pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
-    let at = directory.map_or(AT_FDCWD as usize, |directory| directory.0);
-    let flags = flags | O_CLOEXEC;
-    // SAFETY: The kernel reads `path` up to its NUL.
-    let file = unsafe { call!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
-    let file = Descriptor(file);
+    let file = open_lowest(directory, path, flags | O_CLOEXEC)?;
     if file.0 > STDERR.0 {
         return Ok(file);
     }
-    let moved = duplicate(file, STDERR.0 + 1);
+    // SAFETY: No memory is involved.
+    let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, STDERR.0 + 1) };
     close(file)?;
-    moved
+    moved.map(|moved| Descriptor(moved as isize))
 }
 
-/// `fcntl(2)`: the lowest free number from `least` on becomes `file` too.
-fn duplicate(file: Descriptor, least: usize) -> Result<Descriptor> {
-    // SAFETY: No memory is involved.
-    let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, least) }?;
-    Ok(Descriptor(moved))
+/// `openat(2)`, giving the lowest number that is free.
+fn open_lowest(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
+    let at = directory.map_or(AT_FDCWD as isize, |directory| directory.0);
+    // SAFETY: The kernel reads `path` up to its NUL.
+    let file = unsafe { call!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
+    Ok(Descriptor(file as isize))
 }
 
-/// `dup3(2)`: the number `to` becomes `file` too, and is kept by [`exec`].
-pub(crate) fn duplicate_to(file: Descriptor, to: Descriptor) -> Result {
-    // SAFETY: No memory is involved.
-    unsafe { call!(Sysno::dup3, file.0, to.0, 0) }.map(drop)
+/// `openat(2)` of a terminal, to be kept by [`exec`], as the lowest number that is free.
+pub(crate) fn open_terminal(path: &CStr) -> Result {
+    open_lowest(None, path, O_RDWR | O_NOCTTY).map(drop)
 }
 
 /// `fcntl(2)`: whether nothing is open under the number `file`.
@@ -56,9 +53,6 @@ pub(crate) fn is_closed(file: Descriptor) -> bool {
     let flags = unsafe { call!(Sysno::fcntl, file.0, F_GETFD, 0) };
     flags == Err(EBADF)
 }
-
-/// Standard input, output and error.
-pub(crate) const STANDARD: [Descriptor; 3] = [STDIN, STDOUT, STDERR];
 
 /// `close(2)`. The number is free afterwards, whatever the result.
 pub(crate) fn close(file: Descriptor) -> Result {
@@ -75,14 +69,14 @@ pub(crate) fn exec(path: &CStr, environment: *const *const c_char) -> Errno {
     result.err().unwrap_or(Errno::EIO)
 }
 
-/// `read(2)`, until `buffer` is full or the file ends. Tells whether it ended.
-pub(crate) fn read_to_end(from: Descriptor, buffer: &mut VecView<u8>) -> Result<bool> {
+/// `read(2)`, until the file ends; `EOVERFLOW` if `buffer` is full before.
+pub(crate) fn read_to_end(from: Descriptor, buffer: &mut VecView<u8>) -> Result {
     while !buffer.is_full() {
         if read(from, buffer)? == 0 {
-            return Ok(true);
+            return Ok(());
         }
     }
-    Ok(false)
+    Err(EOVERFLOW)
 }
 
 /// `read(2)`: appends what comes to `buffer`, as far as there is room. Gives how
@@ -96,6 +90,26 @@ pub(crate) fn read(from: Descriptor, buffer: &mut VecView<u8>) -> Result<usize> 
     // SAFETY: The kernel has written so many bytes of the room behind the rest.
     unsafe { buffer.set_len(length) };
     Ok(read)
+}
+
+/// Lends `work` an empty buffer on the stack, of which no page is touched before there
+/// is something in it.
+pub(crate) fn with_buffer<const ROOM: usize, Work: FnMut(&mut VecView<u8>)>(mut work: Work) {
+    extern "C" fn start<const ROOM: usize, Work: FnMut(&mut VecView<u8>)>(
+        work: *mut u8,
+        room: *mut u8,
+    ) {
+        let buffer = room.cast::<Vec<u8, ROOM>>();
+        // SAFETY: That is how much room there is, at a multiple of 16.
+        unsafe { buffer.write(Vec::new()) };
+        // SAFETY: It has been written, and nobody else uses it.
+        let buffer = unsafe { &mut *buffer };
+        // SAFETY: It is the pointer given below, and nobody else uses what it points to.
+        let work = unsafe { &mut *work.cast::<Work>() };
+        work(buffer);
+    }
+    let length = size_of::<Vec<u8, ROOM>>().next_multiple_of(16);
+    crate::arch::lend_stack(length, start::<ROOM, Work>, (&raw mut work).cast());
 }
 
 /// `renameat(2)` below `directory`.
@@ -116,7 +130,7 @@ pub(crate) fn rename(directory: Descriptor, from: &CStr, to: &CStr) -> Result {
 
 /// `unlinkat(2)` below `directory`, or the working directory.
 pub(crate) fn unlink(directory: Option<Descriptor>, name: &CStr) -> Result {
-    let at = directory.map_or(AT_FDCWD as usize, |directory| directory.0);
+    let at = directory.map_or(AT_FDCWD as isize, |directory| directory.0);
     // SAFETY: The kernel reads `name` up to its NUL.
     unsafe { call!(Sysno::unlinkat, at, name.as_ptr(), 0) }.map(drop)
 }
@@ -145,31 +159,30 @@ pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
 }
 
 /// `uname(2)`: the kernel's names for itself; empty if it gives none.
+#[inline(never)] // A copy costs more than a call.
 pub(crate) fn uname() -> new_utsname {
-    let mut names = MaybeUninit::<new_utsname>::zeroed();
+    const EMPTY: [u8; 65] = [0; _];
+    let mut names = new_utsname {
+        sysname: EMPTY,
+        nodename: EMPTY,
+        release: EMPTY,
+        version: EMPTY,
+        machine: EMPTY,
+        domainname: EMPTY,
+    };
     // SAFETY: The kernel writes a `new_utsname`.
-    let _ = unsafe { call!(Sysno::uname, names.as_mut_ptr()) };
-    // SAFETY: All of it are bytes, which are 0 if the kernel has not written them.
-    unsafe { names.assume_init() }
+    let _ = unsafe { call!(Sysno::uname, &raw mut names) };
+    names
 }
 
-/// `prlimit64(2)`: the soft limit on the size of the stack, in bytes.
-pub(crate) fn stack_limit() -> Result<u64> {
-    let mut limit = rlimit64 {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+/// `prlimit64(2)`: the soft limit on the size of the stack, in bytes; if that is not
+/// to be had, there is none.
+pub(crate) fn stack_limit() -> u64 {
+    let mut limit = [u64::MAX; 2]; // A `struct rlimit64`: soft, hard.
+    let (resource, no_new) = (RLIMIT_STACK, ptr::null::<u8>());
     // SAFETY: The kernel writes `limit`, and reads no new one.
-    unsafe {
-        call!(
-            Sysno::prlimit64,
-            0,
-            RLIMIT_STACK,
-            ptr::null::<u8>(),
-            &raw mut limit
-        )
-    }?;
-    Ok(limit.rlim_cur)
+    let _ = unsafe { call!(Sysno::prlimit64, 0, resource, no_new, limit.as_mut_ptr()) };
+    limit[0]
 }
 
 /// `rt_sigaction(2)`: writing to a pipe that nobody reads, or beyond the limit on the

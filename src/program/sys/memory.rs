@@ -50,7 +50,7 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<End
         ends_within(child, 1);
     }
     let end = wait4(pid, if ended { 0 } else { WNOHANG });
-    super::files::close(Descriptor(child as usize))?;
+    super::files::close(Descriptor(child as isize))?;
     if ended { end } else { Ok(End::Hung) }
 }
 
@@ -140,13 +140,15 @@ pub(crate) fn number(file: Descriptor) -> u64 {
     file.0 as u64
 }
 
-/// `lseek(2)` and `read(2)`: fills `buffer` from the beginning of the `file` of that
-/// number.
+/// `lseek(2)` and `read(2)`: reads the `file` of that number from its beginning, as far
+/// as there is room in `buffer`.
 pub(crate) fn read_from_start(file: u64, buffer: &mut VecView<u8>) -> Result {
     buffer.clear();
     // SAFETY: No memory is involved.
     unsafe { call!(Sysno::lseek, file, 0, SEEK_SET) }?;
-    super::files::read_to_end(Descriptor(file as usize), buffer).map(drop)
+    let file = Descriptor(file as isize);
+    while !buffer.is_full() && super::files::read(file, buffer)? > 0 {}
+    Ok(())
 }
 
 /// `pwrite64(2)`: writes `bytes` to the beginning of `file`, in one piece.

@@ -333,7 +333,7 @@ impl Actor<'_> {
         for operand in step.operands.iter().take(step.count) {
             self.console.print(before, &[Text(name)]);
             before = b", ";
-            if *operand == step.text.as_ptr().addr() as u64 {
+            if !step.text.is_empty() && *operand == step.text.as_ptr().addr() as u64 {
                 let text = split(step.text, 0).0;
                 self.console.print(b"\"%\"", &[Foreign(text)]);
             } else {
