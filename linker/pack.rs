@@ -13,13 +13,26 @@ mod text {
     }
 }
 
+/// Counts of nothing yet. They never lie on the stack, which has no room for them in
+/// a test's thread.
+///
+/// # Panics
+///
+/// Never: there are as many as there are.
+pub(crate) fn no_counts() -> Box<packing::Counts> {
+    let count = size_of::<packing::Counts>() / size_of::<[u8; 2]>();
+    vec![[0; 2]; count]
+        .try_into()
+        .expect("as many as there are")
+}
+
 /// The `texts`, each behind its length in two bytes, as an arithmetic coder writes them.
 ///
 /// # Panics
 ///
 /// If one of them has 64 KiB or more.
 pub(crate) fn pack(texts: &[&[u8]]) -> Vec<u8> {
-    let mut counts = Box::new([[0; 2]; _]);
+    let mut counts = no_counts();
     let mut model = packing::Model::new(&mut counts);
     let (mut low, mut high) = (0u32, u32::MAX);
     let mut packed = Vec::new();

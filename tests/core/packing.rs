@@ -13,7 +13,7 @@ mod pack;
 /// The texts, packed and unpacked one after another.
 fn unpacked(texts: &[&[u8]]) -> Vec<Vec<u8>> {
     let packed = pack::pack(texts);
-    let mut counts = Box::new([[0; 2]; _]);
+    let mut counts = pack::no_counts();
     let mut unpacker = Unpacker::new(&packed, &mut counts);
     let each = texts.iter().map(|_| written(|out| unpacker.next(out)));
     each.collect()
@@ -51,7 +51,7 @@ fn packing_is_worth_it() {
 fn what_is_cut_off_or_missing_is_read_as_something() {
     let packed = pack::pack(&[HELP.as_bytes()]);
     for length in [0, 1, 2, packed.len() / 2] {
-        let mut counts = Box::new([[0; 2]; _]);
+        let mut counts = pack::no_counts();
         let mut unpacker = Unpacker::new(&packed[..length], &mut counts);
         assert!(written(|out| unpacker.next(out)).len() <= 0xffff);
     }
