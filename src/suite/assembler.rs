@@ -132,10 +132,13 @@ pub fn assemble_text(cases: &str) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The definitions: the verb with its parameters, and its steps.
+/// The definitions: the verb with its parameters, and its steps. A line without steps is
+/// a verb that no operation does.
 fn definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = VERBS.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once(" = "))
+    let lines = VERBS
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines.map(|line| line.split_once(" = ").unwrap_or((line, "")))
 }
 
 /// The head of each case, and its statements.
@@ -156,7 +159,7 @@ fn split_cases(text: &str) -> Result<Vec<(&str, Vec<&str>)>> {
     Ok(cases)
 }
 
-/// `NAME [>=X.Y] [<X.Y]`: name, first and first not, length, steps.
+/// `NAME [>=X.Y] [<X.Y]`: name, first and first not, statements.
 fn case(head: &str, statements: &[&str], out: &mut Vec<u8>) -> Result<()> {
     let mut words = head.split(' ');
     text(words.next().unwrap_or_default(), out);
@@ -173,32 +176,35 @@ fn case(head: &str, statements: &[&str], out: &mut Vec<u8>) -> Result<()> {
     out.extend(since);
     out.extend(before);
     statement("read self", out)?;
-    let mut statements = statements.iter();
-    out.extend(body(&mut statements)?);
+    out.extend(body(&mut statements.iter(), false)?);
     out.push(0);
-    match statements.next() {
-        Some(_) => Err("a join without its fork".to_owned()),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-/// The `statements` up to their end or their `join`.
-fn body<'a>(statements: &mut impl Iterator<Item = &'a &'a str>) -> Result<Vec<u8>> {
+/// The `statements` up to their end or, in a child, their `join`.
+fn body<'a>(statements: &mut impl Iterator<Item = &'a &'a str>, is_child: bool) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     while let Some(each) = statements.next() {
         match *each {
-            "join" => break,
+            "join" if is_child => return Ok(out),
+            "join" => return Err("a join without its fork".to_owned()),
             "fork" | "share" => {
                 let mut child = Vec::new();
                 if *each == "fork" {
                     statement("read self", &mut child)?;
                 }
-                child.extend(body(statements)?);
+                child.extend(body(statements, true)?);
                 statement(&format!("{each} {}b", child.len()), &mut out)?;
                 out.extend(child);
             }
+            _ if each.starts_with("fork ") || each.starts_with("share ") => {
+                return Err(format!("{each}: no words behind it"));
+            }
             _ => statement(each, &mut out).map_err(|fault| format!("{each}: {fault}"))?,
         }
+    }
+    if is_child {
+        return Err("a fork without its join".to_owned());
     }
     Ok(out)
 }
@@ -210,6 +216,7 @@ fn statement(statement: &str, out: &mut Vec<u8>) -> Result<()> {
     let (words, outcome) = words.split_at(words.iter().position(is_mark).unwrap_or(words.len()));
     if let [verb, at, length] = words
         && verb == "touch"
+        && outcome.is_empty()
     {
         let mut pages = 0..parse::<u64>(length)?;
         return pages.try_for_each(|page| self::statement(&format!("fill {at}+{page} t"), out));
@@ -217,9 +224,9 @@ fn statement(statement: &str, out: &mut Vec<u8>) -> Result<()> {
     let (mut expected, mut unless) = (0, Vec::new());
     for pair in outcome.chunks(2) {
         match pair {
-            [mark, error] if mark == "=" => expected = find(ERRORS, error)?,
+            [mark, error] if mark == "=" && expected == 0 => expected = find(ERRORS, error)?,
             [mark, error] if mark == "?" => unless.push(find(ERRORS, error)?),
-            _ => return Err("an error is missing".to_owned()),
+            _ => return Err("one error behind =, and one behind each ?".to_owned()),
         }
     }
     let is_fit = |head: &[String]| {
@@ -376,7 +383,10 @@ fn term(text: &str, out: &mut Vec<u8>) -> Result<()> {
         ("w", ..) => (1, part::WINDOW),
         ("n", ..) => (1, part::LENGTH),
         ("h", ..) => (1, part::HUGE),
-        (_, Some(power), _) => (1 << parse::<u32>(power)?, part::BYTES),
+        (_, Some(power), _) => {
+            let count = 1u64.checked_shl(parse(power)?);
+            (count.ok_or("a power from 0 to 63")?, part::BYTES)
+        }
         (_, _, Some(bytes)) => (parse(bytes)?, part::BYTES),
         _ => (parse(text)?, part::PAGES),
     };
@@ -392,9 +402,8 @@ fn unit(count: u64, unit: u8, out: &mut Vec<u8>) {
     let mut digits = String::new();
     let _ = write!(digits, "{count:x}");
     let digits = digits.chars().filter_map(|digit| digit.to_digit(16));
-    let first = out.len();
     out.extend(digits.map(|digit| part::DIGIT << 4 | digit as u8));
-    if let Some(last) = out[first..].last_mut() {
+    if let Some(last) = out.last_mut() {
         *last |= unit << 4;
     }
 }

@@ -427,7 +427,6 @@ fn what_means_nothing_is_refused_and_named() {
     unknown("read maps");
     unknown("touch 0");
     unknown("a-case-that-is-indented >=6.2");
-    unknown("fork = EINVAL");
     unknown("");
     check("  user\n", "a statement before all cases");
     check(
@@ -440,13 +439,31 @@ fn what_means_nothing_is_refused_and_named() {
     );
     check(
         "case\n  map 0 1 =\n",
-        "case: map 0 1 =: an error is missing",
+        "case: map 0 1 =: one error behind =, and one behind each ?",
     );
     check(
         "case\n  map 0 1 = EINVAL ENOMEM\n",
-        "case: map 0 1 = EINVAL ENOMEM: an error is missing",
+        "case: map 0 1 = EINVAL ENOMEM: one error behind =, and one behind each ?",
+    );
+    check(
+        "case\n  map 0 1 = EINVAL = ENOMEM\n",
+        "case: map 0 1 = EINVAL = ENOMEM: one error behind =, and one behind each ?",
     );
     check("case\n  join; user\n", "case: a join without its fork");
+    check("case\n  user; join\n", "case: a join without its fork");
+    check("case\n  fork; user\n", "case: a fork without its join");
+    check(
+        "case\n  fork 0b; user; join\n",
+        "case: fork 0b: no words behind it",
+    );
+    check(
+        "case\n  name ^64 1 a\n",
+        "case: name ^64 1 a: a power from 0 to 63",
+    );
+    check(
+        "case\n  touch 0 1 = EINVAL\n",
+        "case: touch 0 1 = EINVAL: no such verb, or not with these words",
+    );
     check(
         "case\n  fork; join; join; user\n",
         "case: a join without its fork",
