@@ -359,9 +359,17 @@ fn filters() -> Vec<Case> {
             (_, Verdict::Kill) => (Expected::Killed(SIGSYS), Expected::Says(status, probe)),
             _ => (Expected::Says(1, stages), Expected::Says(status, probe)),
         };
+        let check = match (call, verdict) {
+            ("write", _) => Expected::Mute(1),
+            ("prctl", Verdict::Errno(_)) => Expected::Says(4, "# SKIP blocked before Linux"),
+            ("prctl", Verdict::Kill) => Expected::Killed(SIGSYS),
+            _ => Expected::Says(1, "\nnot ok 1 name-is-shown\n"),
+        };
         let name = |command: &str| format!("{command}, a filter on {call}: {verdict:?}");
         cases.push(of(&name("stages"), filtered("-y"), stages));
         cases.push(of(&name("probe"), filtered("probe"), probe));
+        let line = "check name-is-shown";
+        cases.push(of(&name("check"), filtered(line), check));
     }
     cases
 }
@@ -456,6 +464,11 @@ fn proc() -> Vec<Case> {
                 run("probe"),
                 Expected::Says(8, "no-proc"),
             ),
+            of(
+                &format!("{name}, check"),
+                run("check name-is-shown"),
+                Expected::Says(1, "\nnot ok 1 name-is-shown\n"),
+            ),
             Case {
                 name: format!("{name}, maps files"),
                 run: run("-yo /out"),
@@ -467,7 +480,7 @@ fn proc() -> Vec<Case> {
     cases.collect()
 }
 
-fn arguments() -> [Case; 4] {
+fn arguments() -> [Case; 8] {
     // The longest word that execve takes, its NUL included, is 32 pages.
     let longest = "a".repeat((32 << 12) - 1);
     let with = |option: &str| Run {
@@ -494,6 +507,10 @@ fn arguments() -> [Case; 4] {
             alone,
             Expected::Says(2, "': unknown word"),
         ),
+        driving("a name that drives a terminal", &["-yn", CLEAR], 1),
+        driving("a word that drives a terminal", &[CLEAR], 2),
+        driving("a directory that drives a terminal", &["-yo", CLEAR], 1),
+        driving("a case that drives a terminal", &["check", CLEAR], 2),
         of(
             "no word at all",
             Run {
@@ -503,6 +520,19 @@ fn arguments() -> [Case; 4] {
             Expected::Complete,
         ),
     ]
+}
+
+/// What clears the screen of a terminal, and what is shown instead.
+const CLEAR: &str = "\x1b[2J";
+const CLEAR_SHOWN: &str = "\\x1b[2J";
+
+/// A start with words of which one would drive a terminal.
+fn driving(name: &str, words: &[&str], status: i32) -> Case {
+    let run = Run {
+        args: words.iter().map(|word| (*word).to_owned()).collect(),
+        ..Run::default()
+    };
+    of(name, run, Expected::Says(status, CLEAR_SHOWN))
 }
 
 /// The outcomes of all cases, from one boot.
@@ -539,6 +569,8 @@ fn case(number: usize) -> Result<()> {
 
 fn check(outcome: &Outcome, expected: &Expected) -> Result<()> {
     let said = [&*outcome.stdout, &outcome.stderr].concat();
+    let drives = |c: char| c.is_control() && c != '\n';
+    ensure!(!said.contains(drives), "it drives a terminal");
     match expected {
         Expected::Complete => {
             ensure!(outcome.end == End::Exited(0), "no success");

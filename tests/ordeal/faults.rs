@@ -3,13 +3,15 @@
 //! The calls come from a trace of the run without faults, so that a call that is
 //! new in the program is covered by itself, or named as one that the table lacks.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use ordeal::{Campaign, Fault, Outcome, Place, Run};
+use ordeal::{Campaign, Fault, Injection, Outcome, Place, Run};
 
 use crate::launch;
 use crate::stage::Stage;
-use crate::tracer::{self, Traced, trace};
+use crate::tracer::{Traced, trace};
 
 /// What each call can fail with.
 const TABLE: &str = include_str!("errnos.txt");
@@ -32,12 +34,7 @@ pub(crate) fn campaign(run: &Run) -> Result<Campaign> {
 
 fn start(run: &Run, fault: Option<&(Place, Fault)>) -> Result<(Traced, Outcome)> {
     let stage = Stage::set(run)?;
-    // Of a call that none of this is about, the tracer need not know.
-    let calls = match fault {
-        Some((place, _)) => [&[launch::call(&place.call)?], tracer::ALWAYS].concat(),
-        None => Vec::new(),
-    };
-    let mut child = launch::launch(run, Some(&calls))?;
+    let mut child = launch::launch(run, true)?;
     let traced = trace(&mut child, fault)?;
     let outcome = stage.outcome(run, traced.end, child)?;
     Ok((traced, outcome))
@@ -60,9 +57,24 @@ impl Inject for Campaign {
             self.outcomes.push(outcome);
             self.outcomes.len() - 1
         });
-        self.injections.push((fault.0, fault.1, number));
+        let left_out = left_out(&self.calls, &traced.calls);
+        self.injections.push(Injection {
+            place: fault.0,
+            fault: fault.1,
+            outcome: number,
+            left_out,
+        });
         Ok(())
     }
+}
+
+/// Which of the `usual` calls are not among those `made`. Their arguments are not
+/// looked at: there are process numbers among them.
+fn left_out(usual: &[Place], made: &[Place]) -> Vec<Place> {
+    let key = |place: &Place| (place.process, place.call.clone(), place.before);
+    let made: BTreeSet<_> = made.iter().map(key).collect();
+    let is_missing = |place: &&Place| !made.contains(&key(place));
+    usual.iter().filter(is_missing).cloned().collect()
 }
 
 /// The faults that a call can meet, by the table.

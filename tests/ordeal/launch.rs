@@ -46,8 +46,8 @@ pub(crate) struct Collector {
 }
 
 /// Starts the program. It waits at its gate until [`Child::go`]. If it is `traced`,
-/// its tracer is told of each of these calls, or of all if there are none.
-pub(crate) fn launch(run: &Run, traced: Option<&[Sysno]>) -> Result<Child> {
+/// its tracer is told of each call.
+pub(crate) fn launch(run: &Run, traced: bool) -> Result<Child> {
     let (gate_out, gate_in) = pipe2(OFlag::O_CLOEXEC)?;
     let (stdin, keyboard) = stdin(run.stdin)?;
     let (stdout, stdout_collector) = output(run.stdout)?;
@@ -190,7 +190,7 @@ fn output(kind: Output) -> Result<(Option<OwnedFd>, Collector)> {
 /// In the child: takes on what the run wants, and returns only on failure.
 fn become_program(
     run: &Run,
-    traced: Option<&[Sysno]>,
+    traced: bool,
     gate: OwnedFd,
     standard: [Option<OwnedFd>; 3],
 ) -> Result<()> {
@@ -212,10 +212,10 @@ fn become_program(
         set_limit(*limit, *value)?;
     }
     if let Some((call, verdict)) = &run.filter {
-        set_filter(&[self::call(call)?], answer(*verdict))?;
+        set_filter(Some(self::call(call)?), answer(*verdict))?;
     }
-    if let Some(calls) = traced {
-        set_filter(calls, libc::SECCOMP_RET_TRACE)?;
+    if traced {
+        set_filter(None, libc::SECCOMP_RET_TRACE)?;
     }
     // SAFETY: The path and the words end in NUL, the list of them in NULL.
     unsafe {
@@ -229,7 +229,7 @@ fn become_program(
 }
 
 /// The system call of that name.
-pub(crate) fn call(name: &str) -> Result<Sysno> {
+fn call(name: &str) -> Result<Sysno> {
     match Sysno::from_str(name) {
         Ok(call) => Ok(call),
         Err(()) => bail!("no system call is called {name}"),
@@ -287,24 +287,20 @@ fn set_limit(limit: u32, value: u64) -> Result<()> {
     }
 }
 
-/// From now on a seccomp filter answers `calls`, or all calls if there are none.
-fn set_filter(calls: &[Sysno], answer: u32) -> Result<()> {
+/// From now on a seccomp filter answers this `call`, or every call.
+fn set_filter(call: Option<Sysno>, answer: u32) -> Result<()> {
     let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     let is_equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     let give = (libc::BPF_RET | libc::BPF_K) as u16;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    // The call's number is first in `struct seccomp_data`.
-    let mut steps = vec![step(load, 0, 0, 0)];
-    for call in calls {
-        steps.push(step(is_equal, 0, 1, call.id() as u32));
-        steps.push(step(give, 0, 0, answer));
+    let mut steps = Vec::new();
+    if let Some(call) = call {
+        // The call's number is first in `struct seccomp_data`.
+        steps.push(step(load, 0, 0, 0));
+        steps.push(step(is_equal, 1, 0, call.id() as u32));
+        steps.push(step(give, 0, 0, libc::SECCOMP_RET_ALLOW));
     }
-    let others = if calls.is_empty() {
-        answer
-    } else {
-        libc::SECCOMP_RET_ALLOW
-    };
-    steps.push(step(give, 0, 0, others));
+    steps.push(step(give, 0, 0, answer));
     let program = libc::sock_fprog {
         len: steps.len() as u16,
         filter: steps.as_mut_ptr(),

@@ -196,12 +196,25 @@ pub struct Campaign {
     pub calls: Vec<Place>,
     /// What they ended in.
     pub baseline: Outcome,
-    /// Each fault, and the number of what it ended in.
-    pub injections: Vec<(Place, Fault, usize)>,
+    /// Each fault that was met.
+    pub injections: Vec<Injection>,
     /// What faults ended in, each once.
     pub outcomes: Vec<Outcome>,
     /// Faults whose call was not made again.
     pub missed: Vec<(Place, Fault)>,
+}
+
+/// A fault, and what became of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Injection {
+    /// The call that failed.
+    pub place: Place,
+    /// How it failed.
+    pub fault: Fault,
+    /// The number of what the run ended in.
+    pub outcome: usize,
+    /// Calls that are made without the fault, and were not made with it.
+    pub left_out: Vec<Place>,
 }
 
 /// One of the calls that a run makes.

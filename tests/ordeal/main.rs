@@ -56,7 +56,7 @@ fn perform(task: &Task) -> Result<Answer> {
 /// Starts the program once, and waits for its end.
 fn start(run: &Run) -> Result<Outcome> {
     let stage = Stage::set(run)?;
-    let mut child = launch::launch(run, None)?;
+    let mut child = launch::launch(run, false)?;
     let end = watch::attend(&mut child, run)?;
     stage.outcome(run, end, child)
 }

@@ -28,6 +28,9 @@ const MAPS_FILES: [&str; 4] = [
     "maps_4_ummap.txt",
 ];
 
+/// How many mappings a process may have.
+const MOST_MAPPINGS: &str = "40";
+
 /// The stage is set.
 pub(crate) struct Stage;
 
@@ -35,7 +38,9 @@ pub(crate) struct Stage;
 pub(crate) fn prepare() -> Result<()> {
     make_directory("/proc")?;
     make_directory(ROOT)?;
-    mount_at("proc", "/proc", "")
+    mount_at("proc", "/proc", "")?;
+    // Whoever maps until no more is allowed shall do so in some calls, not in 30,000.
+    fs::write("/proc/sys/vm/max_map_count", MOST_MAPPINGS).context("max_map_count")
 }
 
 impl Stage {

@@ -1,12 +1,13 @@
 //! Lets one call of a process fail, with ptrace.
 //!
-//! A seccomp filter stops the process and its children before each call that the
-//! tracer wants to see. A call that is to fail is not made: its number becomes -1,
-//! its result the errno. `close` alone is made nevertheless, for it closes even when
-//! it fails. A call that is to read or write less is made with that length.
+//! A seccomp filter stops the process and its children before each call. A call that
+//! is to fail is not made: its number becomes -1, its result the errno. `close` alone
+//! is made nevertheless, for it closes even when it fails. A call that is to read or
+//! write less is made with that length.
 //!
-//! Children that `fork` makes are held until their parent waits, so that the order
-//! of calls in each process is the same every time.
+//! Children that `fork` makes are held until their parent waits, and a parent that has
+//! lent its memory until its child has ended, so that the order of calls in each
+//! process is the same every time.
 //!
 //! # Safety
 //!
@@ -28,17 +29,9 @@ use syscalls::Sysno;
 use crate::launch::Child;
 use crate::watch::end_of;
 
-/// The calls that the tracer must see in any case: those that may be waits.
-pub(crate) const ALWAYS: &[Sysno] = &[
-    Sysno::rt_sigtimedwait,
-    Sysno::wait4,
-    Sysno::ppoll,
-    Sysno::exit_group,
-];
-
 /// How long all processes of a run may go on, in seconds: longer than the program
-/// waits for a child that does not end.
-const PATIENCE: u32 = 45;
+/// waits for some children that do not end. In the guest waiting takes no time.
+const PATIENCE: u32 = 1000;
 
 /// How many calls they may make. An untroubled run makes some hundred.
 const MOST_CALLS: usize = 50_000;
@@ -94,6 +87,8 @@ struct Process {
     held: bool,
     /// It has made its first stop.
     stopped: bool,
+    /// The child that has its memory, and whether it waits before a call for that.
+    lent: Option<(Pid, bool)>,
     /// How often it made each call.
     counts: BTreeMap<i32, u32>,
     /// What the `close` it is in shall give.
@@ -122,6 +117,7 @@ impl Tracer<'_> {
                 }
                 self.processes.remove(&pid);
                 self.release_all()?;
+                self.return_memory(pid)?;
             } else if !self.handle(status)? {
                 return Ok(());
             }
@@ -159,6 +155,9 @@ impl Tracer<'_> {
                 if process.stopped && !process.held {
                     resume(child, None)?;
                 }
+                if event == libc::PTRACE_EVENT_VFORK {
+                    self.processes.entry(pid).or_default().lent = Some((child, false));
+                }
             }
             libc::PTRACE_EVENT_STOP => {
                 let known = self.processes.contains_key(&pid);
@@ -181,6 +180,10 @@ impl Tracer<'_> {
             .context("a process unheard of")?;
         if !process.runs {
             resume(pid, None)?;
+            return Ok(true);
+        }
+        if let Some((_, waits)) = &mut process.lent {
+            *waits = true;
             return Ok(true);
         }
         let registers = ptrace::getregs(pid)?;
@@ -265,6 +268,19 @@ impl Tracer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Lets whoever has lent its memory to `child` go on.
+    fn return_memory(&mut self, child: Pid) -> Result<()> {
+        let mut lenders = self.processes.iter_mut();
+        let lender = lenders.find_map(|(pid, process)| {
+            let (_, waits) = process.lent.take_if(|(borrower, _)| *borrower == child)?;
+            waits.then_some(*pid)
+        });
+        match lender {
+            Some(pid) => self.before_call(pid).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn kill_rest(&mut self) {

@@ -11,6 +11,7 @@
 use super::{PATIENCE, explain_end, tmpfs};
 use crate::{
     console::Console,
+    full::snapshot,
     start::Process,
     sys::{
         self, Errno, Result, files,
@@ -253,9 +254,16 @@ impl Actor<'_> {
         Err(NOT_AS_STATED)
     }
 
-    /// Reads the maps as they are now.
+    /// Reads the maps as they are now: all of them, to the stack at the end, or as much as
+    /// there is room for.
     fn look(&mut self) -> Result {
-        memory::read_from_start(self.unit(part::MAPS), &mut self.maps)
+        memory::read_from_start(self.unit(part::MAPS), &mut self.maps)?;
+        let here = self.maps.as_ptr().addr() as u64;
+        if self.maps.is_full() || snapshot::find(&self.maps, here).is_some() {
+            Ok(())
+        } else {
+            Err(Errno::EIO)
+        }
     }
 
     /// Reads the maps, and gives the first VMA that is `wanted`.
