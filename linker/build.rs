@@ -24,8 +24,15 @@ fn main() {
     pack_texts();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
     let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    let script =
-        Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("linker/program.ld");
+    // The minimal build is the segment and nothing else, unless it is to be debugged,
+    // or linked by GNU's linker, which does not make such a file.
+    let is_bare = env::var_os("CARGO_FEATURE_EXPLAIN").is_none()
+        && env::var("DEBUG").is_ok_and(|debug| debug == "false")
+        && !is_driver();
+    let script = if is_bare { "bare.ld" } else { "program.ld" };
+    let script = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
+        .join("linker")
+        .join(script);
 
     // The largest page that a kernel of this architecture may have: the file
     // offset and the address of the segment agree modulo this.
@@ -42,7 +49,12 @@ fn main() {
         // 28 bytes that nobody reads.
         "--build-id=none".to_owned(),
     ];
-    arguments.push("-znosectionheader".to_owned());
+    arguments.push(if is_bare {
+        "--oformat=binary".to_owned()
+    } else {
+        // Half a kilobyte that is there for objdump alone.
+        "-znosectionheader".to_owned()
+    });
 
     if is_driver() {
         for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {

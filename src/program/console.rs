@@ -1,15 +1,14 @@
 //! Standard output, a buffer of it at a time, and complaints on standard error.
 
-use crate::sys::{self, Descriptor, Errno, STDERR, STDOUT};
-use vm_anon_name::text::Sink;
-#[cfg(feature = "explain")]
-use vm_anon_name::text::Value;
+use crate::{
+    mem::Buffer,
+    sys::{self, Descriptor, Errno, STDERR, STDOUT},
+};
+use vm_anon_name::text::{Sink, Value};
 
 /// Collects what is printed until [`Console::flush`], in one write if it fits.
 pub(crate) struct Console {
-    waiting: [u8; 512],
-    /// How many bytes of it wait.
-    length: usize,
+    waiting: Buffer<512>,
     to: Descriptor,
     /// The first failure to write standard output; nothing is written after it.
     failure: Option<Errno>,
@@ -18,15 +17,13 @@ pub(crate) struct Console {
 impl Console {
     pub(crate) fn new() -> Self {
         Console {
-            waiting: [0; _],
-            length: 0,
+            waiting: Buffer::new(),
             to: STDOUT,
             failure: None,
         }
     }
 
     /// Prints `text`, with `values` in it: see [`print`](Sink#method.print).
-    #[cfg(feature = "explain")]
     pub(crate) fn print(&mut self, text: &[u8], values: &[Value]) {
         (self as &mut dyn Sink).print(text, values);
     }
@@ -44,13 +41,17 @@ impl Console {
 
     /// Writes out what has been collected.
     pub(crate) fn flush(&mut self) {
-        let waiting = self.waiting.get(..self.length).unwrap_or_default();
-        self.length = 0;
-        write(self.to, waiting, &mut self.failure);
+        write(self.to, self.waiting.take(), &mut self.failure);
+    }
+
+    /// Prints `bytes` past the buffer, which has no room for them.
+    #[inline(never)] // Or else what is done mostly would have to prepare for it.
+    fn write_through(&mut self, bytes: &[u8]) {
+        self.flush();
+        write(self.to, bytes, &mut self.failure);
     }
 
     /// Prints a line on standard error, in its place among the output.
-    #[cfg(feature = "explain")]
     pub(crate) fn complain(&mut self, text: &[u8], values: &[Value]) {
         self.begin_complaint();
         self.print(text, values);
@@ -80,13 +81,8 @@ impl Console {
 
 impl Sink for Console {
     fn put(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        if let Some(place) = self.waiting.get_mut(self.length..end) {
-            place.copy_from_slice(bytes);
-            self.length = end;
-        } else {
-            self.flush();
-            write(self.to, bytes, &mut self.failure);
+        if !self.waiting.append(bytes) {
+            self.write_through(bytes);
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The five routines that compiled Rust calls by their C names, and `strlen`.
+//! The five routines that compiled Rust calls by their C names, and `strlen`; and
+//! a buffer that is not filled with zeros first.
 //!
 //! The compiler turns copies, fills and comparisons into calls of these, and no
-//! libc is there to have them. They move words of eight bytes while they can,
-//! which is a quarter of the instructions of bytes alone.
+//! libc is there to have them. Copies and fills move words of eight bytes, the last of
+//! which overlaps the one before it, and bytes only where there is no whole word.
 //!
 //! # Safety
 //!
@@ -13,6 +14,8 @@
 #![allow(clippy::multiple_unsafe_ops_per_block)]
 
 use core::arch::asm;
+#[cfg(feature = "explain")]
+use core::{mem::MaybeUninit, slice};
 
 const WORD: usize = size_of::<u64>();
 
@@ -26,15 +29,25 @@ macro_rules! opaque {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
-    let mut done = 0;
-    while length - done >= WORD {
-        // SAFETY: WORD bytes from `done` on are within `length`.
+    let copy_word = |place| {
+        // SAFETY: The caller's promise: WORD bytes from `place` on are within `length`.
         unsafe {
-            let word = from.add(done).cast::<u64>().read_unaligned();
-            to.add(done).cast::<u64>().write_unaligned(word);
+            let word = from.add(place).cast::<[u8; WORD]>().read();
+            to.add(place).cast::<[u8; WORD]>().write(word);
         }
-        done += WORD;
-        opaque!();
+    };
+    let mut done = 0;
+    if let Some(last) = length.checked_sub(WORD) {
+        loop {
+            copy_word(done);
+            done += WORD;
+            opaque!();
+            if done >= last {
+                break;
+            }
+        }
+        copy_word(last);
+        return to;
     }
     while done < length {
         // SAFETY: The byte at `done` is within `length`.
@@ -71,12 +84,22 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mu
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, length: usize) -> *mut u8 {
     let word = [byte as u8; WORD];
+    let fill_word = |place| {
+        // SAFETY: The caller's promise: WORD bytes from `place` on are within `length`.
+        unsafe { to.add(place).cast::<[u8; WORD]>().write(word) };
+    };
     let mut done = 0;
-    while length - done >= WORD {
-        // SAFETY: WORD bytes from `done` on are within `length`.
-        unsafe { to.add(done).cast::<[u8; WORD]>().write(word) };
-        done += WORD;
-        opaque!();
+    if let Some(last) = length.checked_sub(WORD) {
+        loop {
+            fill_word(done);
+            done += WORD;
+            opaque!();
+            if done >= last {
+                break;
+            }
+        }
+        fill_word(last);
+        return to;
     }
     while done < length {
         // SAFETY: The byte at `done` is within `length`.
@@ -117,4 +140,42 @@ unsafe extern "C" fn strlen(text: *const u8) -> usize {
         opaque!();
     }
     length
+}
+
+/// Takes bytes, and gives them all at once.
+#[cfg(feature = "explain")]
+pub(crate) struct Buffer<const ROOM: usize> {
+    bytes: [MaybeUninit<u8>; ROOM],
+    /// So many are there, at most `ROOM`.
+    length: usize,
+}
+
+#[cfg(feature = "explain")]
+impl<const ROOM: usize> Buffer<ROOM> {
+    pub(crate) fn new() -> Self {
+        Buffer {
+            bytes: [MaybeUninit::uninit(); _],
+            length: 0,
+        }
+    }
+
+    /// Appends `bytes`, unless there is no room for all of them.
+    #[inline(always)] // Where it is called, that is all that is done.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > ROOM - self.length {
+            return false;
+        }
+        let end = self.bytes.as_mut_ptr().wrapping_add(self.length).cast();
+        self.length += bytes.len();
+        // SAFETY: That is the room left. The borrows tell that the two do not overlap.
+        unsafe { memcpy(end, bytes.as_ptr(), bytes.len()) };
+        true
+    }
+
+    /// Gives what is there, and has it no more.
+    pub(crate) fn take(&mut self) -> &[u8] {
+        let length = core::mem::take(&mut self.length);
+        // SAFETY: So many have been appended.
+        unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), length) }
+    }
 }

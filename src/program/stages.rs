@@ -9,7 +9,7 @@ use crate::{
     sys::{self, Errno, Memory},
 };
 use core::ffi::CStr;
-use vm_anon_name::text::Sink;
+use vm_anon_name::text::{Sink, digits};
 
 /// A state of the process whose maps are worth a look.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,15 +61,17 @@ const NEIGHBOUR_PAGES: usize = 6;
 
 /// Walks the stages, pausing after each.
 pub(crate) fn walk(plan: &Plan, console: &mut Console, watch: &mut impl Watch) {
+    let mut room = [0; 32];
     let mut walk = Walk {
         plan,
+        pid: digits(plan.pid.into(), 10, 1, &mut room),
         console,
         watch,
         pause: Pause::new(plan.pauses),
     };
     walk.console
         .put(b"Memory map a region and print vm_area_struct\nPID: ");
-    walk.console.decimal(plan.pid as usize);
+    walk.console.put(walk.pid);
     walk.console.put(b"\n");
     // The new memory shall join anonymous memory that is there, as it does in a
     // program with a libc. It is asked for right below, so that it joins even
@@ -108,6 +110,8 @@ pub(crate) fn walk(plan: &Plan, console: &mut Console, watch: &mut impl Watch) {
 /// The stages while they are walked.
 struct Walk<'a, W> {
     plan: &'a Plan<'a>,
+    /// The process's number in decimal, which is printed five times.
+    pid: &'a [u8],
     console: &'a mut Console,
     watch: &'a mut W,
     pause: Pause,
@@ -156,7 +160,7 @@ impl<W: Watch> Walk<'_, W> {
         self.console.put(b"\nPress enter to ");
         self.console.put(next.as_bytes());
         self.console.put(b" - cat /proc/");
-        self.console.decimal(self.plan.pid as usize);
+        self.console.put(self.pid);
         self.console.put(b"/maps > ");
         self.console.put(file.to_bytes());
         if let Err(errno) = self.pause.wait(self.console) {

@@ -11,8 +11,7 @@ mod floor;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use addr2line::Loader;
@@ -54,32 +53,14 @@ pub fn report(build: Build) -> Result<String> {
     Ok(text)
 }
 
-/// The same build with symbols and lines.
+/// The same build with symbols and lines, for which the minimal one has sections, too.
 fn with_symbols(build: Build) -> Result<PathBuf> {
-    let linker = keeping_sections()?;
     program::build_variant(build, "size", |cargo| {
         for profile in ["RELEASE", "MINIMAL"] {
             cargo.env(format!("CARGO_PROFILE_{profile}_STRIP"), "false");
             cargo.env(format!("CARGO_PROFILE_{profile}_DEBUG"), "line-tables-only");
         }
-        cargo.env(program::LINKER_VARIABLE, linker);
     })
-}
-
-/// The linker, called so that it leaves the section headers in, without which
-/// nothing finds symbols and lines. Its last word on this counts, and so has to
-/// come after those of the build script.
-fn keeping_sections() -> Result<PathBuf> {
-    // The name tells rustc what kind of linker it is.
-    let script = paths::scratch("size-linker")?.join("rust-lld");
-    let linker = program::linker()?.display().to_string();
-    let linker = shell_words::quote(&linker);
-    paths::write(
-        &script,
-        format!("#!/bin/sh\nexec {linker} \"$@\" -zsectionheader\n"),
-    )?;
-    fs::set_permissions(&script, Permissions::from_mode(0o755))?;
-    Ok(script)
 }
 
 /// An executable with symbols and lines.
