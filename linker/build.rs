@@ -27,7 +27,7 @@ fn main() {
         "aarch64" => 65536,
         _ => 4096,
     };
-    let mut arguments = vec![
+    let arguments = [
         format!("--script={}", script.display()),
         format!("-zmax-page-size={max_page_size}"),
         // Loaded where it was linked: nothing would relocate it.
@@ -35,8 +35,11 @@ fn main() {
         "--no-dynamic-linker".to_owned(),
         // 28 bytes that nobody reads.
         "--build-id=none".to_owned(),
+        // 280 that are there for objdump alone: `cargo xtask size` has them.
+        "-znosectionheader".to_owned(),
+        // A text that is the end of another one is not there twice.
+        "-O2".to_owned(),
     ];
-    arguments.push("-znosectionheader".to_owned());
 
     if is_driver() {
         for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {
