@@ -24,11 +24,9 @@ fn main() {
     pack_texts();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
     let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    // The minimal build is the segment and nothing else, unless it is to be debugged,
-    // or linked by GNU's linker, which does not make such a file.
-    let is_bare = env::var_os("CARGO_FEATURE_EXPLAIN").is_none()
-        && env::var("DEBUG").is_ok_and(|debug| debug == "false")
-        && !is_driver();
+    // The file is the segment and nothing else, unless it is to be debugged, or linked
+    // by GNU's linker, which does not make such a file.
+    let is_bare = env::var("DEBUG").is_ok_and(|debug| debug == "false") && !is_driver();
     let script = if is_bare { "bare.ld" } else { "program.ld" };
     let script = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
         .join("linker")
@@ -48,13 +46,14 @@ fn main() {
         "--no-dynamic-linker".to_owned(),
         // 28 bytes that nobody reads.
         "--build-id=none".to_owned(),
+        // 280 that are there for objdump alone: `cargo xtask size` has them.
+        "-znosectionheader".to_owned(),
+        // A text that is the end of another one is not there twice.
+        "-O2".to_owned(),
     ];
-    arguments.push(if is_bare {
-        "--oformat=binary".to_owned()
-    } else {
-        // Half a kilobyte that is there for objdump alone.
-        "-znosectionheader".to_owned()
-    });
+    if is_bare {
+        arguments.push("--oformat=binary".to_owned());
+    }
 
     if is_driver() {
         for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {
