@@ -1,9 +1,6 @@
 //! Standard output, a buffer of it at a time, and complaints on standard error.
 
-use crate::{
-    mem::Buffer,
-    sys::{self, Descriptor, Errno, STDERR, STDOUT},
-};
+use crate::sys::{self, Buffer, Descriptor, Errno, STDERR, STDOUT};
 use vm_anon_name::text::{Sink, Value};
 
 /// Collects what is printed until [`Console::flush`], in one write if it fits.

@@ -1,5 +1,4 @@
-//! The five routines that compiled Rust calls by their C names, and `strlen`; and
-//! a buffer that is not filled with zeros first.
+//! The five routines that compiled Rust calls by their C names, and `strlen`.
 //!
 //! The compiler turns copies, fills and comparisons into calls of these, and no
 //! libc is there to have them. Copies and fills move words of eight bytes, the last of
@@ -14,8 +13,6 @@
 #![allow(clippy::multiple_unsafe_ops_per_block)]
 
 use core::arch::asm;
-#[cfg(feature = "explain")]
-use core::{mem::MaybeUninit, slice};
 
 const WORD: usize = size_of::<u64>();
 
@@ -140,42 +137,4 @@ unsafe extern "C" fn strlen(text: *const u8) -> usize {
         opaque!();
     }
     length
-}
-
-/// Takes bytes, and gives them all at once.
-#[cfg(feature = "explain")]
-pub(crate) struct Buffer<const ROOM: usize> {
-    bytes: [MaybeUninit<u8>; ROOM],
-    /// So many are there, at most `ROOM`.
-    length: usize,
-}
-
-#[cfg(feature = "explain")]
-impl<const ROOM: usize> Buffer<ROOM> {
-    pub(crate) fn new() -> Self {
-        Buffer {
-            bytes: [MaybeUninit::uninit(); _],
-            length: 0,
-        }
-    }
-
-    /// Appends `bytes`, unless there is no room for all of them.
-    #[inline(always)] // Where it is called, that is all that is done.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len() > ROOM - self.length {
-            return false;
-        }
-        let end = self.bytes.as_mut_ptr().wrapping_add(self.length).cast();
-        self.length += bytes.len();
-        // SAFETY: That is the room left. The borrows tell that the two do not overlap.
-        unsafe { memcpy(end, bytes.as_ptr(), bytes.len()) };
-        true
-    }
-
-    /// Gives what is there, and has it no more.
-    pub(crate) fn take(&mut self) -> &[u8] {
-        let length = core::mem::take(&mut self.length);
-        // SAFETY: So many have been appended.
-        unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), length) }
-    }
 }

@@ -33,7 +33,7 @@ pub(crate) mod memory;
 #[cfg(feature = "explain")]
 mod patient;
 #[cfg(feature = "explain")]
-pub(crate) use patient::{PATIENCE, read, write_all};
+pub(crate) use patient::{Buffer, PATIENCE, read, write_all};
 
 /// An error, in the form that the kernel gives it: its number, negated. As wide as a
 /// result, so that a function returns either in registers: with 32 bits, as in the
@@ -54,6 +54,7 @@ impl Errno {
     pub(crate) const fn new(number: u32) -> Self {
         match NonZero::new((number as usize).wrapping_neg()) {
             Some(error) => Errno(error),
+            // No error has number 0. A panic would link what it takes to report one.
             None => Errno(NonZero::<usize>::MAX),
         }
     }

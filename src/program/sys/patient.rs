@@ -1,4 +1,5 @@
-//! The system calls that move bytes, for the full build: they wait, and go on.
+//! The system calls that move bytes, for the full build: they wait, and go on. And
+//! where bytes wait.
 //!
 //! # Safety
 //!
@@ -6,6 +7,10 @@
 #![allow(unsafe_code)]
 
 use super::{Descriptor, Errno, Result, poll};
+use core::{
+    mem::{self, MaybeUninit},
+    ptr, slice,
+};
 use linux_raw_sys::{
     errno,
     general::{POLLIN, POLLOUT, pollfd},
@@ -69,5 +74,41 @@ pub(super) unsafe fn transfer(
                 revents: 0,
             }]);
         }
+    }
+}
+
+/// Takes bytes, and gives them all at once. It is not filled with zeros first.
+pub(crate) struct Buffer<const ROOM: usize> {
+    bytes: [MaybeUninit<u8>; ROOM],
+    /// So many are there, at most `ROOM`.
+    length: usize,
+}
+
+impl<const ROOM: usize> Buffer<ROOM> {
+    pub(crate) fn new() -> Self {
+        Buffer {
+            bytes: [MaybeUninit::uninit(); _],
+            length: 0,
+        }
+    }
+
+    /// Appends `bytes`, unless there is no room for all of them.
+    #[inline(always)] // Where it is called, that is all that is done.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > ROOM - self.length {
+            return false;
+        }
+        let end = self.bytes.as_mut_ptr().wrapping_add(self.length).cast();
+        self.length += bytes.len();
+        // SAFETY: Behind what is there is room for `bytes`, which lie elsewhere.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len()) };
+        true
+    }
+
+    /// Gives what is there, and has it no more.
+    pub(crate) fn take(&mut self) -> &[u8] {
+        let length = mem::take(&mut self.length);
+        // SAFETY: So many have been appended.
+        unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), length) }
     }
 }
