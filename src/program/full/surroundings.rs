@@ -30,7 +30,7 @@ pub(crate) fn prepare(console: &mut Console) {
         }
     }
     if let Err(errno) = files::mount(c"proc", c"/proc") {
-        report::failure(console, errno, b"mount proc on /proc", &[]);
+        report::failure(console, errno, b"mount of /proc", &[]);
     }
 }
 
@@ -48,18 +48,17 @@ fn open_console() -> Option<Descriptor> {
     None
 }
 
-/// What the program may need of the stack, in bytes. Most of it, 256 KiB, takes the
-/// unpacking of texts; as much is left for the words of the command line, of which
-/// the kernel allows 128 KiB, or a quarter of a limit that is higher.
-const STACK: u64 = 512 << 10;
+/// What the program may need of the stack, in KiB. Half of it takes the unpacking of
+/// texts; as much is left for the words of the command line, of which the kernel
+/// allows 128 KiB, or a quarter of a limit that is higher.
+const STACK: u64 = 512;
 
 /// Whether the stack may grow as large as that; complains if not.
 pub(crate) fn stack_suffices(console: &mut Console) -> bool {
-    let limit = files::stack_limit();
+    let limit = files::stack_limit() / 1024;
     if limit < STACK {
-        let values = [Number(limit >> 10), Number(STACK >> 10)];
         let text = b"the stack limit is % KiB, % are needed: see ulimit -s";
-        console.complain(text, &values);
+        console.complain(text, &[Number(limit), Number(STACK)]);
     }
     limit >= STACK
 }
