@@ -110,7 +110,7 @@ impl Attempt<'_> {
                 return true;
             }
             (EAGAIN | ENOMEM, _) => {
-                out.put(b": no room for a further mapping (vm.max_map_count)");
+                out.put(b": too many mappings (vm.max_map_count)");
             }
             _ => {}
         }

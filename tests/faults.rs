@@ -432,7 +432,7 @@ fn told_status(outcome: &Outcome) -> Result<Option<u32>, String> {
 fn has_no_voice(subject: Subject, place: &Place) -> bool {
     let is_output = place.call == "write" && (1..=2).contains(&place.argument);
     // PID 1 opens a console first of all, and then there may be none.
-    let opens_console = matches!(&*place.call, "openat" | "fcntl" | "dup3" | "close");
+    let opens_console = matches!(&*place.call, "openat" | "fcntl" | "dup" | "close");
     is_output || subject == Subject::Init && opens_console
 }
 

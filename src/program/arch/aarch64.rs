@@ -1,4 +1,4 @@
-//! arm64: how the program is entered.
+//! arm64: how the program is entered, and calls on another stack or a longer one.
 //!
 //! A second architecture is a second file like this one, with the same names,
 //! chosen by `#[path]` in `main.rs`; its system calls are in the crate `syscalls`

@@ -3,7 +3,7 @@
 use super::report;
 use crate::{
     console::Console,
-    sys::{STDERR, STDIN, STDOUT, files},
+    sys::{Descriptor, STDERR, STDIN, STDOUT, files},
 };
 use core::ffi::CStr;
 use vm_anon_name::text::Value::Number;
@@ -19,38 +19,46 @@ const CONSOLES: [&CStr; 4] = [
 
 /// Makes and mounts what an empty initramfs does not have. For PID 1.
 pub(crate) fn prepare(console: &mut Console) {
+    let mut terminal = None;
     for standard in [STDIN, STDOUT, STDERR] {
-        // A file gets the lowest number that is free: this one, now that those
-        // below it are open.
-        if files::is_closed(standard) && !open_console() {
-            // Without a node for the console, a devtmpfs has one.
-            let _ = files::mount(c"devtmpfs", c"/dev");
-            open_console(); // If that fails, there is nowhere to say so.
+        if files::is_closed(standard) {
+            // It is the lowest number that is free, which either call gives.
+            terminal = match terminal {
+                None => open_console(),
+                Some(terminal) => files::duplicate(terminal).ok(),
+            };
         }
     }
     if let Err(errno) = files::mount(c"proc", c"/proc") {
-        report::failure(console, errno, b"mount proc on /proc", &[]);
+        report::failure(console, errno, b"mount of /proc", &[]);
     }
 }
 
-fn open_console() -> bool {
-    CONSOLES
-        .iter()
-        .any(|path| files::open_terminal(path).is_ok())
+/// Opens the best console. If there is none, there is nowhere to say so.
+fn open_console() -> Option<Descriptor> {
+    for _ in 0..2 {
+        let mut paths = CONSOLES.iter();
+        let found = paths.find_map(|path| files::open_terminal(path).ok());
+        if found.is_some() {
+            return found;
+        }
+        // Without a node for the console, a devtmpfs has one.
+        let _ = files::mount(c"devtmpfs", c"/dev");
+    }
+    None
 }
 
-/// What the program may need of the stack, in bytes: the copies of the maps take 32 KiB
-/// of it, the suite 20. As much is left for the words of the command line, of which the
-/// kernel allows 128 KiB, or a quarter of a limit that is higher.
-const STACK: u64 = 256 << 10;
+/// What the program may need of the stack, in KiB: the copies of the maps take 32 of it,
+/// the suite 20. As much is left for the words of the command line, of which the kernel
+/// allows 128 KiB, or a quarter of a limit that is higher.
+const STACK: u64 = 256;
 
 /// Whether the stack may grow as large as that; complains if not.
 pub(crate) fn stack_suffices(console: &mut Console) -> bool {
-    let limit = files::stack_limit();
+    let limit = files::stack_limit() / 1024;
     if limit < STACK {
-        let values = [Number(limit >> 10), Number(STACK >> 10)];
         let text = b"the stack limit is % KiB, % are needed: see ulimit -s";
-        console.complain(text, &values);
+        console.complain(text, &[Number(limit), Number(STACK)]);
     }
     limit >= STACK
 }

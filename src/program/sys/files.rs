@@ -43,8 +43,14 @@ fn open_lowest(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result
 }
 
 /// `openat(2)` of a terminal, to be kept by [`exec`], as the lowest number that is free.
-pub(crate) fn open_terminal(path: &CStr) -> Result {
-    open_lowest(None, path, O_RDWR | O_NOCTTY).map(drop)
+pub(crate) fn open_terminal(path: &CStr) -> Result<Descriptor> {
+    open_lowest(None, path, O_RDWR | O_NOCTTY)
+}
+
+/// `dup(2)`: the lowest number that is free becomes `file` too, to be kept by [`exec`].
+pub(crate) fn duplicate(file: Descriptor) -> Result<Descriptor> {
+    // SAFETY: No memory is involved.
+    unsafe { call!(Sysno::dup, file.0) }.map(|file| Descriptor(file as isize))
 }
 
 /// `fcntl(2)`: whether nothing is open under the number `file`.
