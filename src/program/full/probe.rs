@@ -4,10 +4,7 @@ use super::{report, snapshot, status, up_to_nul};
 use crate::{
     console::Console,
     start::Process,
-    sys::{
-        self, Errno, Result, files,
-        memory::{self, End},
-    },
+    sys::{self, Errno, Result, files, memory},
 };
 use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
@@ -30,7 +27,7 @@ enum Finding {
     /// Names are not given.
     Absent(Absence, Errno),
     /// Whoever made the call ended like this.
-    Ended(End),
+    Ended(u32),
     /// The call succeeds, but the maps do not show it.
     NotShown,
     /// The call succeeds, but there are no maps.
@@ -59,7 +56,7 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
         status
     });
     match end {
-        Ok(End::Exited(status)) => status,
+        Ok(status) if status & 0x7f == 0 => (status >> 8) as u8,
         end => tell(console, end.ok()),
     }
 }
@@ -95,7 +92,7 @@ fn find(release: &[u8], page: usize) -> Finding {
 /// Asks the maps by PROCMAP_QUERY.
 fn query(address: u64) -> Result {
     let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
-    memory::query(memory::number(maps), address, &mut [0; 80]).map(drop)
+    memory::query(maps, address)
 }
 
 /// What `result` answers, `lack` being the error of a kernel that cannot do it.
@@ -135,11 +132,11 @@ impl Finding {
                     report::number(console, errno);
                 }
             }
-            Finding::Ended(End::Killed(signal)) => {
+            Finding::Ended(memory::HUNG) => console.put(b"the call does not return"),
+            Finding::Ended(signal) => {
                 Absence::Blocked.explain(release, console);
                 console.print(b": killed by signal %", &[Number(signal.into())]);
             }
-            Finding::Ended(_) => console.put(b"the call does not return"),
             Finding::NotShown => console.put(b"the call succeeds, but /proc/self/maps has no name"),
             Finding::NoProc(errno) => {
                 console.put(b"the call succeeds, but /proc/self/maps cannot be read");

@@ -25,7 +25,7 @@ impl Limit {
     pub(super) fn lower() -> Result<Self> {
         let file = files::open(None, LIMIT, O_RDWR)?;
         let mut before = Vec::new();
-        memory::read_from_start(memory::number(file), &mut before)?;
+        memory::read_from_start(file, &mut before)?;
         memory::write_to_start(file, LOWERED)?;
         Ok(Limit { file, before })
     }
