@@ -163,13 +163,13 @@ pub(crate) fn reserve(length: u64) -> Result<u64> {
 }
 
 /// `PROCMAP_QUERY` on `maps`: whether they know what is at `address`.
-pub(crate) fn query(maps: Descriptor, address: u64) -> Result {
+pub(crate) fn query(maps: Descriptor, address: usize) -> Result<usize> {
     // `_IOWR('f', 17, struct procmap_query)`, in include/uapi/linux/fs.h.
     const PROCMAP_QUERY: u64 = 0xc068_6611;
     // SAFETY: All of it are numbers, and 0 is one.
     let mut query: procmap_query = unsafe { core::mem::zeroed() };
     query.size = size_of::<procmap_query>() as u64;
-    query.query_addr = address;
+    query.query_addr = address as u64;
     // SAFETY: The kernel reads and writes `query`.
-    unsafe { call!(Sysno::ioctl, maps.0, PROCMAP_QUERY, &raw mut query) }.map(drop)
+    unsafe { call!(Sysno::ioctl, maps.0, PROCMAP_QUERY, &raw mut query) }
 }
