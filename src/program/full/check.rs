@@ -17,8 +17,6 @@ use crate::{
 use act::Outcome;
 use core::{ffi::CStr, slice};
 use heapless::Vec;
-use limit::Limit;
-use linux_raw_sys::system::new_utsname;
 use vm_anon_name::{
     kernel::{Absence, Version},
     options::{Flag, Options},
@@ -47,7 +45,8 @@ struct Surroundings<'a> {
     require: bool,
 }
 
-/// Runs the cases that `options` names, or all, and gives the exit status.
+/// Runs the cases that `options` names, or all, and gives the exit status; or the part of
+/// a case, in the process that `execve` has left for it.
 #[inline(never)] // So that the suite lies on the stack for no other command.
 pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     let mut assembled = Assembled::new();
@@ -55,13 +54,22 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
     if status != status::FINE {
         return status;
     }
-    let names = files::uname();
     let suite = Suite::new(&assembled);
-    let limit = (pid == init::PID && !options.has(Flag::List)).then(Limit::lower);
-    let status = run_cases(process, suite, &names, options, console);
-    // Where it could not be lowered, two cases take longer, and that is all.
-    if let Some(Ok(limit)) = limit
-        && let Err(errno) = limit.restore()
+    if options.is_part() {
+        return match next(&mut { suite.cases }, &options.cases) {
+            Some(part) => act::perform(suite, part.statements, process, console) as u8,
+            None => status::USAGE,
+        };
+    }
+    if pid != init::PID || options.has(Flag::List) {
+        return run_cases(process, suite, options, console);
+    }
+    // Where it cannot be lowered, two cases take longer, and that is all.
+    let mut before = limit::Digits::new();
+    let lowered = limit::set(limit::LOWERED, &mut before);
+    let status = run_cases(process, suite, options, console);
+    if lowered.is_ok()
+        && let Err(errno) = limit::set(&before, &mut limit::Digits::new())
     {
         report::failure(console, errno, b"vm.max_map_count stays lowered", &[]);
     }
@@ -72,7 +80,6 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
 fn run_cases(
     process: &Process,
     suite: Suite,
-    names: &new_utsname,
     options: &Options,
     console: &mut Console,
 ) -> u8 {
@@ -98,18 +105,15 @@ fn run_cases(
     if options.has(Flag::List) {
         return status;
     }
+    let values = [Number(count), Text(VERSION.as_bytes())];
+    console.print(b"KTAP version 1\n1..%\n# %#", &values);
+    let names = files::uname();
+    for field in [&names.sysname, &names.release, &names.version, &names.machine] {
+        console.print(b" %", &[Foreign(up_to_nul(field))]);
+    }
+    let page = Number(process.page_size() as u64);
+    console.print(b"\n# page size %\n", &[page]);
     let release = up_to_nul(&names.release);
-    let values = [
-        Number(count),
-        Text(VERSION.as_bytes()),
-        Foreign(up_to_nul(&names.sysname)),
-        Foreign(release),
-        Foreign(up_to_nul(&names.version)),
-        Foreign(up_to_nul(&names.machine)),
-        Number(process.page_size() as u64),
-    ];
-    let text = b"KTAP version 1\n1..%\n# %# % % % % \n# page size %\n";
-    console.print(text, &values);
     let Version(major, minor) = Version::of(release);
     let here = Surroundings {
         process,
@@ -137,21 +141,6 @@ fn run_cases(
         (0, _) => status::LACKING,
         _ => status::FINE,
     }
-}
-
-/// Runs the part of a case that `options` names, in the process that `exec` has
-/// left for it.
-#[inline(never)] // As above.
-pub(crate) fn run_part(process: &Process, options: &Options, console: &mut Console) -> u8 {
-    let mut assembled = Assembled::new();
-    // Without the suite, the case is not found.
-    texts::suite(&mut assembled, console);
-    let suite = Suite::new(&assembled);
-    let outcome = match next(&mut { suite.cases }, &options.cases) {
-        Some(case) => act::perform(suite, case.statements, process, console),
-        None => Outcome::Failed,
-    };
-    outcome as u8
 }
 
 /// Takes the next case off `cases` that one of `names` names; of all that are no
