@@ -288,7 +288,7 @@ fn is_less(injection: &Injection) -> bool {
     injection.left_out.iter().find(is_needed).is_some()
 }
 
-/// Whether it is a defect that is known: `unnamed` takes maps that end too early for
+/// Whether it is a defect that is known: `at` takes maps that end too early for
 /// maps without a name. No kernel ends them early; only a forged `/proc` would.
 fn is_known(injection: &Injection) -> bool {
     injection.place.call == "read" && injection.fault == Fault::Count(0)

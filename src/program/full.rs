@@ -95,8 +95,6 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
         #[cfg(feature = "check")]
         Command::Probe => probe::run(process, options.has(Flag::Quiet), console),
         #[cfg(feature = "check")]
-        Command::Check if options.is_part() => check::run_part(process, options, console),
-        #[cfg(feature = "check")]
         Command::Check => check::run(process, pid, options, console),
         #[cfg(not(feature = "check"))]
         Command::Probe | Command::Check => {

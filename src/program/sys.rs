@@ -162,17 +162,6 @@ pub(crate) fn probe() -> Result {
     named.or(Err(errno))
 }
 
-/// The C string at the head of `bytes`, whose last byte is a NUL. This is
-/// `CStr::from_bytes_until_nul` in 60 bytes of code instead of 250.
-#[cfg(feature = "check")]
-pub(crate) fn c_string(bytes: &[u8]) -> Option<&CStr> {
-    match bytes {
-        // SAFETY: There is a NUL, at the latest in the end, and `bytes` outlive it.
-        [.., 0] => Some(unsafe { CStr::from_ptr(bytes.as_ptr().cast()) }),
-        _ => None,
-    }
-}
-
 /// How [`reboot`] leaves the machine: the command of that name.
 #[derive(Clone, Copy)]
 #[repr(u32)]

@@ -19,19 +19,21 @@ const OPERATIONS: &[(&str, u16)] = &[
     ("see", verb::SEE),
     ("label", verb::LABEL),
     ("at", verb::AT),
-    ("query", verb::QUERY),
-    ("unnamed", verb::UNNAMED),
+    ("compare", verb::COMPARE),
     ("each", verb::EACH),
-    ("crowd", verb::CROWD),
     ("fork", verb::FORK),
     ("share", verb::SHARE),
-    ("exec", verb::EXEC),
     ("write", verb::WRITE),
-    ("open", verb::OPEN),
-    ("create", verb::CREATE),
-    ("remove", verb::REMOVE),
+    ("store", verb::STORE),
+    ("let", verb::LET),
+    ("again", verb::AGAIN),
     ("dup", 23),
+    ("fcntl", 25),
+    ("ioctl", 29),
+    ("unlinkat", 35),
     ("ftruncate", 46),
+    ("chdir", 49),
+    ("openat", 56),
     ("close", 57),
     ("setresuid", 147),
     ("prctl", 167),
@@ -41,6 +43,7 @@ const OPERATIONS: &[(&str, u16)] = &[
     ("brk", 214),
     ("munmap", 215),
     ("mremap", 216),
+    ("execve", 221),
     ("mmap", 222),
     ("mprotect", 226),
     ("mlock", 228),
@@ -52,7 +55,7 @@ const OPERATIONS: &[(&str, u16)] = &[
 ];
 
 /// What the constants stand for (`include/uapi/asm-generic/mman*.h`, `fcntl.h`,
-/// `linux/memfd.h`, `linux/ipc.h`, `linux/prctl.h`).
+/// `linux/memfd.h`, `linux/ipc.h`, `linux/prctl.h`, `linux/fs.h`).
 const CONSTANTS: &[(&str, u64)] = &[
     ("NONE", 0),
     ("READ", 1),
@@ -69,6 +72,10 @@ const CONSTANTS: &[(&str, u64)] = &[
     ("FIXED_NOREPLACE", 0x10_0000),
     ("RDONLY", 0),
     ("RDWR", 2),
+    ("CREAT", 0x40),
+    ("EXCL", 0x80),
+    ("GET_SEALS", 1034),
+    ("PROCMAP_QUERY", 0xc068_6611),
     ("MFD_HUGETLB", 4),
     ("IPC_RMID", 0),
     ("SET_TAGGED_ADDR_CTRL", 55),
@@ -78,6 +85,7 @@ const CONSTANTS: &[(&str, u64)] = &[
 /// What results are kept as, and go by.
 const REGISTERS: &[(&str, u8)] = &[
     ("window", part::WINDOW),
+    ("place", part::FILE),
     ("file", part::FILE),
     ("maps", part::MAPS),
 ];
@@ -88,12 +96,13 @@ const PROTECTIONS: &[(&str, &str)] = &[("none", "0b"), ("ro", "1b"), ("rw", "3b"
 const ERRORS: &[(&str, u8)] = &[
     ("EPERM", 1),
     ("ENOENT", 2),
-    ("E2BIG", 7),
     ("EBADF", 9),
     ("EAGAIN", 11),
     ("ENOMEM", 12),
+    ("EACCES", 13),
     ("EFAULT", 14),
     ("EINVAL", 22),
+    ("EROFS", 30),
     ("ENAMETOOLONG", 36),
     ("ENOSYS", 38),
 ];
@@ -188,16 +197,14 @@ fn body<'a>(statements: &mut impl Iterator<Item = &'a &'a str>, is_child: bool) 
         match *each {
             "join" if is_child => return Ok(out),
             "join" => return Err("a join without its fork".to_owned()),
-            "fork" | "share" => {
+            "fork" => {
                 let mut child = Vec::new();
-                if *each == "fork" {
-                    statement("read self", &mut child)?;
-                }
+                statement("read self", &mut child)?;
                 child.extend(body(statements, true)?);
-                statement(&format!("{each} {}b", child.len()), &mut out)?;
+                statement(&format!("fork {}b", child.len()), &mut out)?;
                 out.extend(child);
             }
-            _ if each.starts_with("fork ") || each.starts_with("share ") => {
+            _ if each.starts_with("fork ") => {
                 return Err(format!("{each}: no words behind it"));
             }
             _ => statement(each, &mut out).map_err(|fault| format!("{each}: {fault}"))?,

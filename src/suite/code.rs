@@ -49,26 +49,20 @@ pub mod verb {
     pub const LABEL: u16 = 0x8001;
     /// Finds the first VMA whose label begins with a text.
     pub const AT: u16 = 0x8002;
-    /// Compares what PROCMAP_QUERY tells of an address with a text.
-    pub const QUERY: u16 = 0x8003;
-    /// Finds no name in the maps.
-    pub const UNNAMED: u16 = 0x8004;
+    /// Compares the text at an address with a text.
+    pub const COMPARE: u16 = 0x8003;
     /// Gives names with each byte at each place.
-    pub const EACH: u16 = 0x8005;
-    /// Maps up to the limit.
-    pub const CROWD: u16 = 0x8006;
+    pub const EACH: u16 = 0x8004;
     /// Runs what follows in a child with a copy of the memory.
-    pub const FORK: u16 = 0x8007;
-    /// Runs what follows in a child with the same memory.
-    pub const SHARE: u16 = 0x8008;
-    /// Executes the program, to run a part of the case.
-    pub const EXEC: u16 = 0x8009;
+    pub const FORK: u16 = 0x8005;
+    /// Makes the call in a child with the same memory.
+    pub const SHARE: u16 = 0x8006;
     /// Writes a text to memory.
-    pub const WRITE: u16 = 0x800a;
-    /// Opens a file.
-    pub const OPEN: u16 = 0x800b;
-    /// Creates a file in a tmpfs.
-    pub const CREATE: u16 = 0x800c;
-    /// Removes that file.
-    pub const REMOVE: u16 = 0x800d;
+    pub const WRITE: u16 = 0x8007;
+    /// Writes a number to memory, in eight bytes.
+    pub const STORE: u16 = 0x8008;
+    /// Gives what it is given.
+    pub const LET: u16 = 0x8009;
+    /// Takes the first step next.
+    pub const AGAIN: u16 = 0x800a;
 }

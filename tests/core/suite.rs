@@ -151,13 +151,11 @@ fn compare_all<'a>(
     while let Some(text) = texts.next() {
         match written::words(text)[..] {
             ["join"] => return Ending::Join,
-            ["fork" | "share"] => {
+            ["fork"] => {
                 let size = Step::next(read, &UNITS).expect(text).operands[0] as usize;
                 let (mut child, behind) = read.split_at_checked(size).expect(text);
                 *read = behind;
-                if *text == "fork" {
-                    compare(&mut child, "read self", case);
-                }
+                compare(&mut child, "read self", case);
                 let ending = compare_all(&mut child, &mut *texts, case);
                 assert_eq!(ending, Ending::Join, "{case}: fork without join");
                 assert_eq!(shown(child), "", "{case}: a child ends in a statement");
@@ -202,8 +200,6 @@ fn compare(read: &mut &[u8], text: &str, case: &str) {
         };
         assert_eq!(step.judge(error), verdict, "{case}: {text}: {error}");
     }
-    let is_single = definition.steps.len() == 1;
-    assert!(expected == 0 || is_single, "{case}: {text}: which step?");
 }
 
 /// An operand, or the text that it is the address of.
@@ -256,7 +252,9 @@ fn every_definition_is_read_as_it_is_written() {
                 let stated = written::argument(word, &parameters, &units);
                 // A constant that is misspelt would become a text, too.
                 if let Value::Text(text) = &stated {
-                    assert!(text.starts_with('/') || text == "m", "{head}: {text}?");
+                    let known = ["m", "check", ".vm_anon_name"];
+                    let is_known = known.contains(&text.as_str());
+                    assert!(text.starts_with('/') || is_known, "{head}: {text}?");
                 }
                 assert_eq!(seen, stated, "{head}: {word}");
             }
@@ -408,7 +406,6 @@ fn the_program_has_room_for_the_suite() {
 #[test]
 fn the_program_has_room_for_what_a_statement_states() {
     let picture_room = number_in(ACT, r"let mut seen = Vec::<u8, (\d+)>::new\(\);");
-    let answer_room = number_in(ACT, r"let mut answer = \[0; (\d+)\];") as u64;
     for case in cases(*SUITE) {
         let name = shown(case.name);
         for statement in steps(case.statements, &UNITS) {
@@ -418,8 +415,7 @@ fn the_program_has_room_for_what_a_statement_states() {
             let text = statement.text.len().saturating_sub(1);
             match definition.head[..] {
                 ["see", ..] => assert!(text < picture_room, "{name}: a picture of {text}"),
-                ["query", _, _] => assert!(128 <= answer_room),
-                ["query", ..] => assert!(third <= answer_room, "{name}: room for {third}"),
+                ["query", ..] => assert!(third <= 128, "{name}: room for {third}"),
                 ["each", ..] => assert!(first <= name::LONGEST as u64, "{name}: {first} bytes"),
                 _ => assert!(text <= 250, "{name}: {text} bytes"),
             }

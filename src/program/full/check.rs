@@ -6,23 +6,17 @@
 
 mod act;
 mod limit;
-mod tmpfs;
 
 use super::{VERSION, report, status, texts, up_to_nul};
 use crate::{
     console::Console,
     init,
     start::Process,
-    sys::{
-        self, Errno, files,
-        memory::{self, End},
-    },
+    sys::{self, Errno, files, memory},
 };
 use act::Outcome;
 use core::{ffi::CStr, slice};
 use heapless::Vec;
-use limit::Limit;
-use linux_raw_sys::system::new_utsname;
 use vm_anon_name::{
     kernel::{Absence, Version},
     options::{Flag, Options},
@@ -31,11 +25,14 @@ use vm_anon_name::{
 };
 
 /// Room for the suite, unpacked.
-type Assembled = Vec<u8, 20480>;
+type Assembled = Vec<u8, 21504>;
 
 /// How long a case may take, in seconds: far longer than any takes on a host that is
 /// busy with other things, too.
 const PATIENCE: i64 = 100;
+
+/// What a case that was skipped leaves for `wait4(2)`.
+const SKIPPED: u32 = (Outcome::Skipped as u32) << 8;
 
 /// What is known before the first case.
 struct Surroundings<'a> {
@@ -48,7 +45,8 @@ struct Surroundings<'a> {
     require: bool,
 }
 
-/// Runs the cases that `options` names, or all, and gives the exit status.
+/// Runs the cases that `options` names, or all, and gives the exit status; or the part of
+/// a case, in the process that `execve` has left for it.
 #[inline(never)] // So that the suite lies on the stack for no other command.
 pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     let mut assembled = Assembled::new();
@@ -56,13 +54,22 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
     if status != status::FINE {
         return status;
     }
-    let names = files::uname();
     let suite = Suite::new(&assembled);
-    let limit = (pid == init::PID && !options.has(Flag::List)).then(Limit::lower);
-    let status = run_cases(process, suite, &names, options, console);
-    // Where it could not be lowered, two cases take longer, and that is all.
-    if let Some(Ok(limit)) = limit
-        && let Err(errno) = limit.restore()
+    if options.is_part() {
+        return match next(&mut { suite.cases }, &options.cases) {
+            Some(part) => act::perform(suite, part.statements, process, console) as u8,
+            None => status::USAGE,
+        };
+    }
+    if pid != init::PID || options.has(Flag::List) {
+        return run_cases(process, suite, options, console);
+    }
+    // Where it cannot be lowered, two cases take longer, and that is all.
+    let mut before = limit::Digits::new();
+    let lowered = limit::set(limit::LOWERED, &mut before);
+    let status = run_cases(process, suite, options, console);
+    if lowered.is_ok()
+        && let Err(errno) = limit::set(&before, &mut limit::Digits::new())
     {
         report::failure(console, errno, b"vm.max_map_count stays lowered", &[]);
     }
@@ -73,7 +80,6 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
 fn run_cases(
     process: &Process,
     suite: Suite,
-    names: &new_utsname,
     options: &Options,
     console: &mut Console,
 ) -> u8 {
@@ -99,18 +105,15 @@ fn run_cases(
     if options.has(Flag::List) {
         return status;
     }
+    let values = [Number(count), Text(VERSION.as_bytes())];
+    console.print(b"KTAP version 1\n1..%\n# %#", &values);
+    let names = files::uname();
+    for field in [&names.sysname, &names.release, &names.version, &names.machine] {
+        console.print(b" %", &[Foreign(up_to_nul(field))]);
+    }
+    let page = Number(process.page_size() as u64);
+    console.print(b"\n# page size %\n", &[page]);
     let release = up_to_nul(&names.release);
-    let values = [
-        Number(count),
-        Text(VERSION.as_bytes()),
-        Foreign(up_to_nul(&names.sysname)),
-        Foreign(release),
-        Foreign(up_to_nul(&names.version)),
-        Foreign(up_to_nul(&names.machine)),
-        Number(process.page_size() as u64),
-    ];
-    let text = b"KTAP version 1\n1..%\n# %# % % % % \n# page size %\n";
-    console.print(text, &values);
     let Version(major, minor) = Version::of(release);
     let here = Surroundings {
         process,
@@ -138,21 +141,6 @@ fn run_cases(
         (0, _) => status::LACKING,
         _ => status::FINE,
     }
-}
-
-/// Runs the part of a case that `options` names, in the process that `exec` has
-/// left for it.
-#[inline(never)] // As above.
-pub(crate) fn run_part(process: &Process, options: &Options, console: &mut Console) -> u8 {
-    let mut assembled = Assembled::new();
-    // Without the suite, the case is not found.
-    texts::suite(&mut assembled, console);
-    let suite = Suite::new(&assembled);
-    let outcome = match next(&mut { suite.cases }, &options.cases) {
-        Some(case) => act::perform(suite, case.statements, process, console),
-        None => Outcome::Failed,
-    };
-    outcome as u8
 }
 
 /// Takes the next case off `cases` that one of `names` names; of all that are no
@@ -220,9 +208,9 @@ fn run_in_child(here: &Surroundings, case: &Case, console: &mut Console) -> Outc
         outcome as u8
     });
     match end {
-        Ok(End::Exited(code)) if code == Outcome::Passed as u8 => return Outcome::Passed,
-        Ok(End::Exited(code)) if code == Outcome::Skipped as u8 => return Outcome::Skipped,
-        Ok(end) => explain_end(end, console),
+        Ok(0) => return Outcome::Passed,
+        Ok(SKIPPED) => return Outcome::Skipped,
+        Ok(status) => explain_end(status, console),
         Err(errno) => {
             console.put(b"#   no child process");
             report::number(console, errno);
@@ -233,12 +221,10 @@ fn run_in_child(here: &Surroundings, case: &Case, console: &mut Console) -> Outc
 }
 
 /// Prints as a diagnostic how a child ended that should not have.
-fn explain_end(end: End, console: &mut Console) {
-    match end {
-        End::Exited(_) => {}
-        End::Killed(signal) => {
-            console.print(b"#   killed by signal %\n", &[Number(signal.into())]);
-        }
-        End::Hung => console.put(b"#   it hung and was killed\n"),
+fn explain_end(status: u32, console: &mut Console) {
+    match status & 0x7f {
+        0 => {}
+        memory::HUNG => console.put(b"#   it hung and was killed\n"),
+        signal => console.print(b"#   killed by signal %\n", &[Number(signal.into())]),
     }
 }

@@ -4,16 +4,16 @@ use super::{report, snapshot, status, up_to_nul};
 use crate::{
     console::Console,
     start::Process,
-    sys::{
-        self, Errno, Result, files,
-        memory::{self, End},
-    },
+    sys::{self, Errno, Result, files, memory},
 };
 use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
 use vm_anon_name::{
     kernel::Absence,
-    text::{Sink, Value::*},
+    text::{
+        Sink,
+        Value::{self, *},
+    },
 };
 
 const EBADF: Errno = Errno::new(errno::EBADF);
@@ -22,135 +22,120 @@ const ENOTTY: Errno = Errno::new(errno::ENOTTY);
 /// How long the trial may take, in seconds.
 const PATIENCE: i64 = 10;
 
-/// What came of the trial.
-enum Finding {
-    /// Names are given and shown. Whether shared memory takes them, too, and whether
-    /// PROCMAP_QUERY is there.
-    Supported(&'static [u8], &'static [u8]),
-    /// Names are not given.
-    Absent(Absence, Errno),
-    /// Whoever made the call ended like this.
-    Ended(End),
-    /// The call succeeds, but the maps do not show it.
-    NotShown,
-    /// The call succeeds, but there are no maps.
-    NoProc(Errno),
-    /// There is no memory to try it on.
-    Failed(Errno),
-}
+/// The exit statuses of `probe` alone.
+const TOO_OLD: u8 = 5;
+const BLOCKED: u8 = 6;
+const NOT_SHOWN: u8 = 7;
+const NO_PROC: u8 = 8;
 
-/// Finds out, prints the line unless `quiet`, and gives the exit status.
-#[inline(never)] // So that the snapshot is on the stack for no other command.
+/// Finds out, prints the line unless `quiet`, and gives the exit status. A line begins
+/// with the word by which scripts know it.
 pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     let names = files::uname();
     let release = up_to_nul(&names.release);
     let page = process.page_size();
-    let tell = |console: &mut Console, end| {
-        let finding = match end {
-            None => find(release, page),
-            Some(end) => Finding::Ended(end),
+    let mut tell = |end: Option<u32>| {
+        let mut nowhere = Vec::<u8, 0>::new();
+        let out: &mut dyn Sink = if quiet { &mut nowhere } else { console };
+        let status = match end {
+            None => find(release, page, out),
+            Some(end) => explain_end(end, release, out),
         };
-        finding.tell(release, quiet, console)
-    };
-    // In a child, because a seccomp filter may kill whoever makes the call.
-    let end = memory::in_child(PATIENCE, &mut || {
-        let status = tell(console, None);
+        out.put(b"\n");
         console.flush();
         status
-    });
-    match end {
-        Ok(End::Exited(status)) => status,
-        end => tell(console, end.ok()),
+    };
+    // In a child, because a seccomp filter may kill whoever makes the call.
+    match memory::in_child(PATIENCE, &mut || tell(None)) {
+        Ok(end) if end & 0x7f == 0 => (end >> 8) as u8,
+        end => tell(end.ok()),
     }
 }
 
-/// Makes the call, then looks whether it did what it said.
-fn find(release: &[u8], page: usize) -> Finding {
+/// Makes the call, then looks whether it did what it said. Writes the line to `out`, and
+/// gives the exit status.
+fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
     if let Err(errno) = sys::probe()
         && let Some(absence) = Absence::of(Err(errno.number()), release)
     {
-        return Finding::Absent(absence, errno);
+        let (status, word): (_, &[u8]) = match absence {
+            Absence::BuiltWithout => (status::LACKING, b"built-without: "),
+            Absence::TooOld => (TOO_OLD, b"too-old: "),
+            Absence::Blocked => (BLOCKED, b"blocked: "),
+        };
+        out.put(word);
+        absence.explain(release, out);
+        if absence == Absence::Blocked {
+            report::number(out, errno);
+        }
+        return status;
     }
-    let memory = match sys::mmap(0, page, false) {
-        Ok(memory) => memory,
-        Err(errno) => return Finding::Failed(errno),
+    let address = match name(page, false) {
+        Ok(address) => address,
+        Err(errno) => {
+            out.put(b"failed: no memory to try it on");
+            report::number(out, errno);
+            return status::FAILED;
+        }
     };
-    if let Err(errno) = sys::set_anon_name(memory, Some(c"probe")) {
-        return Finding::Failed(errno);
+    match is_shown(address) {
+        Ok(true) => {}
+        Ok(false) => {
+            out.put(b"not-shown: the call succeeds, but /proc/self/maps has no name");
+            return NOT_SHOWN;
+        }
+        Err(errno) => {
+            out.put(b"no-proc: the call succeeds, but /proc/self/maps cannot be read");
+            report::number(out, errno);
+            return NO_PROC;
+        }
     }
+    let shared = answer(name(page, true), EBADF);
+    let query = answer(query(address), ENOTTY);
+    let text = b"supported: Linux % names private memory, shared memory: %, PROCMAP_QUERY: %";
+    out.print(text, &[Foreign(release), shared, query]);
+    status::FINE
+}
+
+/// The same, of how whoever made the call ended.
+fn explain_end(end: u32, release: &[u8], out: &mut dyn Sink) -> u8 {
+    out.put(b"blocked: ");
+    if end == memory::HUNG {
+        out.put(b"the call does not return");
+    } else {
+        Absence::Blocked.explain(release, out);
+        let signal = Number((end & 0x7f).into());
+        out.print(b": killed by signal %", &[signal]);
+    }
+    BLOCKED
+}
+
+/// Names a new page of memory, and gives its address.
+fn name(page: usize, shared: bool) -> Result<usize> {
+    let memory = sys::mmap(0, page, shared)?;
+    sys::set_anon_name(memory, Some(c"probe")).map(|()| memory.start)
+}
+
+/// Whether the maps show the name of what is at `address`.
+#[inline(never)] // What is far from the stack pointer takes an instruction more each time.
+fn is_shown(address: usize) -> Result<bool> {
     let mut maps = Vec::<u8, { snapshot::ROOM }>::new();
-    if let Err(errno) = snapshot::take(&mut maps) {
-        return Finding::NoProc(errno);
-    }
-    let address = memory.start as u64;
-    let shown = snapshot::find(&maps, address).and_then(|vma| vma.name());
-    if shown != Some(b"probe") {
-        return Finding::NotShown;
-    }
-    let shared =
-        sys::mmap(0, page, true).and_then(|memory| sys::set_anon_name(memory, Some(c"probe")));
-    Finding::Supported(answer(shared, EBADF), answer(query(address), ENOTTY))
+    snapshot::take(&mut maps)?;
+    let name = snapshot::find(&maps, address as u64).and_then(|vma| vma.name());
+    Ok(name == Some(b"probe"))
 }
 
 /// Asks the maps by PROCMAP_QUERY.
-fn query(address: u64) -> Result {
+fn query(address: usize) -> Result<usize> {
     let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
-    memory::query(memory::number(maps), address, &mut [0; 80]).map(drop)
+    memory::query(maps, address)
 }
 
 /// What `result` answers, `lack` being the error of a kernel that cannot do it.
-fn answer(result: Result, lack: Errno) -> &'static [u8] {
-    match result {
-        Ok(()) => b"yes",
+fn answer(result: Result<usize>, lack: Errno) -> Value<'static> {
+    Text(match result {
+        Ok(_) => b"yes",
         Err(errno) if errno == lack => b"no",
         Err(_) => b"unknown",
-    }
-}
-
-impl Finding {
-    /// Prints the line unless `quiet`: first the word by which scripts know it. Gives
-    /// the exit status.
-    fn tell(&self, release: &[u8], quiet: bool, console: &mut Console) -> u8 {
-        let (status, word): (_, &[u8]) = match self {
-            Finding::Supported(..) => (status::FINE, b"supported"),
-            Finding::Failed(_) => (status::FAILED, b"failed"),
-            Finding::Absent(Absence::BuiltWithout, _) => (status::LACKING, b"built-without"),
-            Finding::Absent(Absence::TooOld, _) => (5, b"too-old"),
-            Finding::Absent(Absence::Blocked, _) | Finding::Ended(_) => (6, b"blocked"),
-            Finding::NotShown => (7, b"not-shown"),
-            Finding::NoProc(_) => (8, b"no-proc"),
-        };
-        if quiet {
-            return status;
-        }
-        console.print(b"%: ", &[Text(word)]);
-        match *self {
-            Finding::Supported(shared, query) => {
-                let text = b"Linux % names private memory, shared memory: %, PROCMAP_QUERY: %";
-                console.print(text, &[Foreign(release), Text(shared), Text(query)]);
-            }
-            Finding::Absent(absence, errno) => {
-                absence.explain(release, console);
-                if absence == Absence::Blocked {
-                    report::number(console, errno);
-                }
-            }
-            Finding::Ended(End::Killed(signal)) => {
-                Absence::Blocked.explain(release, console);
-                console.print(b": killed by signal %", &[Number(signal.into())]);
-            }
-            Finding::Ended(_) => console.put(b"the call does not return"),
-            Finding::NotShown => console.put(b"the call succeeds, but /proc/self/maps has no name"),
-            Finding::NoProc(errno) => {
-                console.put(b"the call succeeds, but /proc/self/maps cannot be read");
-                report::number(console, errno);
-            }
-            Finding::Failed(errno) => {
-                console.put(b"no memory to try it on");
-                report::number(console, errno);
-            }
-        }
-        console.put(b"\n");
-        status
-    }
+    })
 }

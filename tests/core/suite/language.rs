@@ -95,8 +95,8 @@ fn statements_are_parted_by_semicolons_and_lines() {
     };
     check("user", 1);
     check("user; tags", 2);
-    check("user;tags ;  unnamed", 3);
-    check("user\n\n  # what follows\n  tags; unnamed", 3);
+    check("user;tags ;  remove", 3);
+    check("user\n\n  # what follows\n  tags; remove", 3);
     check("  map  0   1 ", 1);
     let assembled = assemble_text("a\nb\n  user\n").unwrap();
     let counts = cases(Suite::new(&assembled)).map(|case| steps(case.statements, &UNITS).count());
@@ -275,14 +275,24 @@ fn statements_become_system_calls() {
         ],
     );
     check(
-        "map 0 1 unlinked",
+        "remove",
+        &[r#"unlinkat(0xffffffffffffff9c, ".vm_anon_name")"#],
+    );
+    check(
+        "map 0 1 created",
         &[
-            "create()",
-            "remove()",
             "ftruncate(0xf11e, 0x1000)",
             "mmap(0x70000000, 0x1000, 0x3, 0x11, 0xf11e)",
             "close(0xf11e)",
         ],
+    );
+    check(
+        "share 1 2 a",
+        &[r#"share(0x53564d41, 0x0, 0x70001000, 0x2000, "a")"#],
+    );
+    check(
+        "crowd",
+        &["madvise(0xf11e, 0x1000, 0xa)", "let(0x1111e)", "again()"],
     );
     check("away h huge", &["mmap(0x0, 0x200000, 0x3, 0x44022)"]);
     check("brk 2", &["brk(0x70002000)"]);
@@ -292,7 +302,16 @@ fn statements_become_system_calls() {
     );
     check("tags", &["prctl(0x37, 0x1)"]);
     check("read kept", &["dup(0xf11e)"]);
-    check("exec .part", &[r#"exec(".part")"#]);
+    check(
+        "exec .part",
+        &[
+            "mmap(0x0, 0x1000, 0x3, 0x22)",
+            r#"store(0xf11e, "check")"#,
+            r#"store(0xf126, "check")"#,
+            r#"store(0xf12e, ".part")"#,
+            r#"execve("/proc/self/exe", 0xf11e)"#,
+        ],
+    );
 }
 
 #[test]
@@ -330,8 +349,10 @@ fn results_may_be_kept_or_not_matter() {
     assert_eq!(step("read smaps", 0), (part::MAPS, false));
     assert_eq!(step("keep", 0), (part::FILE, false));
     assert_eq!(step("heap", 0), (part::WINDOW, false));
-    assert_eq!(step("map 0 1 late", 0), (part::FILE, false));
-    assert_eq!(step("map 0 1 late", 2), (0, false));
+    assert_eq!(step("room", 0), (part::FILE, false));
+    assert_eq!(step("map 0 1 memfd", 0), (part::FILE, false));
+    assert_eq!(step("map 0 1 memfd", 2), (0, false));
+    assert_eq!(step("create", 0), (0, true));
     assert_eq!(step("user", 0), (0, true));
     assert_eq!(step("tags", 0), (0, false));
 }
@@ -375,7 +396,7 @@ fn a_child_runs_what_lies_before_its_join() {
             let step = steps(suite.definition(statement.place), &UNITS).next();
             let name = operations(suite).nth(usize::from(step.unwrap().place) - 1);
             let (_, name) = name.unwrap();
-            if let "fork" | "share" = name {
+            if name == "fork" {
                 let (child, behind) = rest.split_at(statement.operands[0] as usize);
                 words.push(format!("{name}({})", outline(suite, child)));
                 rest = behind;
@@ -393,17 +414,12 @@ fn a_child_runs_what_lies_before_its_join() {
         assert_eq!(outline(suite, case.statements), expected, "{text}");
     };
     // Each case and each fork, whose maps are others, opens the maps.
-    check("unnamed", "open unnamed");
-    check("fork; unnamed; join", "open fork(open unnamed)");
-    check("fork; join; unnamed", "open fork(open) unnamed");
-    check("share; unnamed; join", "open share(unnamed)");
+    check("keep", "openat openat");
+    check("fork; tags; join", "openat fork(openat prctl)");
+    check("fork; join; tags", "openat fork(openat) prctl");
     check(
-        "fork; fork; unnamed; join; remap 0 1 1 3b 2; join; brk 1",
-        "open fork(open fork(open unnamed) mremap) brk",
-    );
-    check(
-        "share; fork; see |a|; join; join; see ____",
-        "open share(fork(open see)) see",
+        "fork; fork; see |a|; join; remap 0 1 1 3b 2; join; brk 1",
+        "openat fork(openat fork(openat see) mremap) brk",
     );
 }
 

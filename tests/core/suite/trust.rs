@@ -107,28 +107,30 @@ impl<'a> Ward<'a> {
         let [first, second, third, fourth, fifth, _] = step.operands;
         let has = |flag: u32| fourth & u64::from(flag) != 0;
         match name {
-            // Whoever looks changes nothing. A name for the window is one for its own,
-            // and what is mapped up to the limit belongs to nobody.
-            "see" | "label" | "query" | "unnamed" | "each" | "crowd" => {}
+            // Whoever looks changes nothing. A name for the window is one for its own.
+            "see" | "label" | "each" => {}
             "at" => {
                 self.units[usize::from(part::LENGTH)] = 3 * self.page;
                 return Ok(LABELLED);
             }
-            "fork" | "share" => {
+            "let" => return Ok(first),
+            // What goes on until it fails is carried out once. Behind what `room` maps,
+            // which is far below anything else, nothing is mapped.
+            "again" => {}
+            "fork" => {
                 let (child, behind) = rest.split_at_checked(first as usize).ok_or("no child")?;
                 *rest = behind;
-                // What it does to the ward's books is its own, unless they share.
-                match name {
-                    "fork" => self.clone().run(child)?,
-                    _ => self.run(child)?,
-                }
+                // What it does to the ward's books is its own.
+                self.clone().run(child)?;
             }
-            // What is executed is a case of its own, with memory of its own.
-            "exec" | "setresuid" => {}
+            // What is executed is a case of its own, with memory of its own. It reads as
+            // many words as have been stored.
+            "execve" => self.expect_own(second, 32)?,
+            "setresuid" | "chdir" => {}
 
             "prctl" if first == u64::from(PR_SET_TAGGED_ADDR_CTRL) => {}
             // The option is an int: what is added above its 32 bits is not looked at.
-            "prctl" if first as u32 == PR_SET_VMA => {
+            "prctl" | "share" if first as u32 == PR_SET_VMA => {
                 // Anything may have a name. No other attribute is known, so far.
                 if second != 0 && fourth != 0 {
                     self.expect_own(third, fourth)?;
@@ -140,6 +142,13 @@ impl<'a> Ward<'a> {
                 let length = step.text.len() as u64 - 1 + third;
                 self.expect_own(first, length)?;
             }
+            "store" => self.expect_own(first, 8)?,
+            // There is room for a name behind the struct.
+            "ioctl" => {
+                expect_among(&self.files, first)?;
+                self.expect_own(third, 256)?;
+            }
+            "compare" => self.expect_own(first, 128)?,
             "mmap" if !has(MAP_ANONYMOUS) && !self.files.contains(&fifth) => {
                 return Err("of a file that is not its own".to_owned());
             }
@@ -150,9 +159,6 @@ impl<'a> Ward<'a> {
             // It takes what is free, or fails.
             "mmap" if has(MAP_FIXED_NOREPLACE) => return Ok(first),
             "mmap" => {
-                if first != 0 {
-                    return Err("nowhere in particular".to_owned());
-                }
                 self.mapped.push(ANYWHERE..ANYWHERE + second);
                 return Ok(ANYWHERE);
             }
@@ -183,7 +189,7 @@ impl<'a> Ward<'a> {
                 return Ok(first);
             }
 
-            "open" | "create" | "memfd_create" | "memfd_secret" => {
+            "openat" | "memfd_create" | "memfd_secret" => {
                 return Ok(add(&mut self.files, 100));
             }
             "dup" => {
@@ -197,8 +203,8 @@ impl<'a> Ward<'a> {
             }
             "shmget" => return Ok(add(&mut self.segments, 10_000)),
             "shmctl" => expect_among(&self.segments, first)?,
-            // Its path is the program's.
-            "remove" => {}
+            "fcntl" => expect_among(&self.files, first)?,
+            "unlinkat" if step.text == b".vm_anon_name\0" => {}
             _ => return Err("who knows what that changes?".to_owned()),
         }
         Ok(0)
@@ -278,8 +284,9 @@ fn the_ward_lets_a_case_do_what_it_likes_with_its_own() {
         "heap; brk 2; poke 1 a; brk 1; poke 0 a",
         "name @0 ^47 a; name 0-1 1 NULL; prctl ^32 0 @0 1 a; prctl ^63 0 @0 1 a",
         "prctl 0 1b 0 1 a; tags; at [stack]; name 0 n a; see |?|; label 0 [stack]",
-        "map 0 1 exe; map 0 1 memfd; map 0 1 sysv; map 0 1 late; keep; read kept",
-        "fork; map 0 1; fork; unmap 0 1; join; join; share; map 0 1; join",
+        "map 0 1 exe; map 0 1 memfd; map 0 1 sysv; keep; read kept",
+        "create; map 0 1 created; remove; room; crowd; share @0 1 a; query 0 a 128b; exec .part",
+        "fork; map 0 1; fork; unmap 0 1; join; join",
     ] {
         assert_eq!(run(statements), Ok(()), "{statements}");
     }
@@ -334,10 +341,11 @@ fn the_ward_objects_to_anything_else() {
         "at [vdso]; protect 0 1 none",
         // In a child, or after one.
         "fork; unmap @0 1; join",
-        "share; unmap @0 1; join",
-        "share; at [stack]; join; unmap 0 1",
         "fork; away h huge; join; unmap @^40 h",
         "read kept",
+        // What has not been opened or reserved before.
+        "map 0 1 created",
+        "crowd",
     ] {
         check(statements, foreign);
     }

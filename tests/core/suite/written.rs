@@ -18,7 +18,7 @@ pub const VERBS: &str = include_str!("../../../src/suite/verbs.txt");
 /// has too: of all `PROT_*`, `MAP_*`, `MFD_*`, `O_RD*` and `PR_SET_*`, the two differ in
 /// `MAP_32BIT` and `MAP_ABOVE4G`, which are x86's, and `PROT_BTI` and `PROT_MTE`, which
 /// are arm64's. None of the four is used.
-pub const CONSTANTS: [(&str, u32); 19] = [
+pub const CONSTANTS: [(&str, u32); 23] = [
     ("NONE", PROT_NONE),
     ("READ", PROT_READ),
     ("WRITE", PROT_WRITE),
@@ -34,6 +34,10 @@ pub const CONSTANTS: [(&str, u32); 19] = [
     ("FIXED_NOREPLACE", MAP_FIXED_NOREPLACE),
     ("RDONLY", O_RDONLY),
     ("RDWR", O_RDWR),
+    ("CREAT", O_CREAT),
+    ("EXCL", O_EXCL),
+    ("GET_SEALS", 1034), // include/uapi/linux/fcntl.h, which the crate does not have.
+    ("PROCMAP_QUERY", 0xc068_6611), // include/uapi/linux/fs.h: _IOWR('f', 17), 104 bytes.
     ("MFD_HUGETLB", MFD_HUGETLB),
     ("IPC_RMID", 0), // include/uapi/linux/ipc.h, which the crate does not have.
     ("SET_TAGGED_ADDR_CTRL", PR_SET_TAGGED_ADDR_CTRL),
@@ -48,9 +52,10 @@ pub const PROTECTIONS: [(&str, u32); 3] = [
 ];
 
 /// What results are kept as.
-pub const REGISTERS: [(&str, u8); 3] = [
+pub const REGISTERS: [(&str, u8); 4] = [
     ("window", part::WINDOW),
     ("file", part::FILE),
+    ("place", part::FILE),
     ("maps", part::MAPS),
 ];
 

@@ -8,16 +8,12 @@
 //! to memory is to name it. `tests/core/suite/trust.rs` proves that of every case.
 #![allow(unsafe_code)]
 
-use super::{PATIENCE, explain_end, tmpfs};
+use super::{PATIENCE, explain_end};
 use crate::{
     console::Console,
     start::Process,
-    sys::{
-        self, Errno, Result, files,
-        memory::{self, End},
-    },
+    sys::{Errno, Result, memory},
 };
-use core::iter;
 use heapless::Vec;
 use linux_raw_sys::{errno as number, prctl::PR_SET_VMA};
 use syscalls::Sysno;
@@ -61,9 +57,6 @@ const SHOWN: u64 = 32;
 /// gives it.
 const NOT_AS_STATED: Errno = EBADMSG;
 
-/// Room for the maps up to the window and behind it, which is all that is looked at.
-type Maps = Vec<u8, 8192>;
-
 /// Does what `statements` say, and reports the first that fails.
 pub(crate) fn perform(
     suite: Suite,
@@ -84,11 +77,8 @@ pub(crate) fn perform(
         suite,
         // In the order of `code::part`.
         units: [0, 1, page, window, 0, huge, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        maps: Maps::new(),
     };
-    let outcome = actor.run(statements);
-    tmpfs::remove();
-    outcome
+    actor.run(statements)
 }
 
 /// Takes steps, in a process of their own.
@@ -96,7 +86,6 @@ struct Actor<'a> {
     console: &'a mut Console,
     suite: Suite<'a>,
     units: Units,
-    maps: Maps,
 }
 
 impl Actor<'_> {
@@ -113,25 +102,34 @@ impl Actor<'_> {
                     step.text = statement.text; // An operand of its own may be its address.
                 }
                 let (number, name) = self.suite.operation(step.place);
-                let result = self.act(number, &step, &mut statements);
-                if let Ok(value) = result {
-                    self.set(step.kept, value);
+                if number == verb::AGAIN {
+                    steps = self.suite.definition(statement.place);
+                    continue;
                 }
-                let error = result.err().map_or(0, Errno::number);
+                let error = match self.act(number, &step, &mut statements) {
+                    Ok(value) => {
+                        self.set(step.kept, value);
+                        0
+                    }
+                    Err(errno) => errno.number(),
+                };
+                if step.any || error == 0 && !steps.is_empty() {
+                    continue;
+                }
                 match statement.judge(error) {
-                    Verdict::Wrong if !step.any => {
+                    Verdict::Right => break,
+                    Verdict::Wrong => {
                         self.report(name, &step, statement.expected, error);
                         return Outcome::Failed;
                     }
                     Verdict::Unavailable => return Outcome::Skipped,
-                    _ => {}
                 }
             }
         }
         Outcome::Passed
     }
 
-    /// Does what the step says. `fork` and `share` take what they run off the `rest`.
+    /// Does what the step says. `fork` takes what it runs off the `rest`.
     fn act(&mut self, number: u16, step: &Step, rest: &mut &[u8]) -> Result<u64> {
         let [first, second, third, ..] = step.operands;
         let text = step
@@ -142,18 +140,13 @@ impl Actor<'_> {
             verb::SEE => self.see(text),
             verb::LABEL => self.expect_label(first, text),
             verb::AT => return self.find(text),
-            verb::QUERY => self.query(first, text, third),
-            verb::UNNAMED => self.expect_unnamed(),
+            // SAFETY: As at the head of this file.
+            verb::COMPARE => self.compare(unsafe { memory::text(first) }, text),
             verb::EACH => self.name_with_each_byte(first),
-            verb::CROWD => memory::crowd(first, self.unit(part::PAGES)),
-            verb::FORK | verb::SHARE => {
+            verb::FORK => {
                 let (child, behind) = rest.split_at_checked(first as usize).ok_or(EDOM)?;
                 *rest = behind;
-                self.run_in_child(child, number == verb::FORK)
-            }
-            verb::EXEC => {
-                self.console.flush();
-                Err(memory::exec_self(sys::c_string(step.text).ok_or(EDOM)?))
+                self.run_in_child(child)
             }
             verb::WRITE => {
                 // Its NUL, too, if that is wanted.
@@ -162,15 +155,14 @@ impl Actor<'_> {
                 unsafe { memory::write(first, step.text.get(..length).unwrap_or_default()) };
                 Ok(())
             }
-            verb::OPEN => {
-                let path = sys::c_string(step.text).ok_or(EDOM)?;
-                return files::open(None, path, second as u32).map(memory::number);
-            }
-            verb::CREATE => return tmpfs::create().map(memory::number),
-            verb::REMOVE => {
-                tmpfs::remove();
+            verb::STORE => {
+                // SAFETY: As at the head of this file.
+                unsafe { memory::write(first, &second.to_ne_bytes()) };
                 Ok(())
             }
+            verb::LET => return Ok(first),
+            // SAFETY: As at the head of this file.
+            verb::SHARE => return unsafe { memory::prctl_in_sharing_child(&step.operands) },
             // SAFETY: As at the head of this file.
             number => return unsafe { memory::call(number, step.operands) },
         };
@@ -190,26 +182,19 @@ impl Actor<'_> {
         }
     }
 
-    /// Does what `statements` say in a child, with a copy of the memory or with the memory
-    /// itself.
-    fn run_in_child(&mut self, statements: &[u8], copies: bool) -> Result {
+    /// Does what `statements` say in a child.
+    fn run_in_child(&mut self, statements: &[u8]) -> Result {
         self.console.flush();
-        let work = &mut || {
+        let status = memory::in_child(PATIENCE, &mut || {
             let outcome = self.run(statements);
             self.console.flush();
             outcome as u8
-        };
-        let end = if copies {
-            memory::in_child(PATIENCE, work)
-        } else {
-            memory::in_sharing_child(work)
-        }?;
-        explain_end(end, self.console);
-        if matches!(end, End::Exited(0)) {
-            Ok(())
-        } else {
-            Err(NOT_AS_STATED)
+        })?;
+        if status == 0 {
+            return Ok(());
         }
+        explain_end(status, self.console);
+        Err(NOT_AS_STATED)
     }
 
     /// Gives names that are all `a` but for one byte, and that any but NUL, and looks
@@ -238,8 +223,11 @@ impl Actor<'_> {
                 }
             }
             // The last name that was accepted is there, and no other.
-            let vma = self.find_vma(&mut |vma| vma.start == window)?;
-            if vma.name().unwrap_or_default() != split(&accepted, 0).0 {
+            let name = split(&accepted, 0).0;
+            let is_it = &mut |vma: &Vma, _: &[u8]| {
+                vma.start == window && vma.name().unwrap_or_default() == name
+            };
+            if look(self.unit(part::MAPS), is_it).is_err() {
                 return self.fail_at(byte, length);
             }
         }
@@ -253,76 +241,42 @@ impl Actor<'_> {
         Err(NOT_AS_STATED)
     }
 
-    /// Reads the maps as they are now: all of them, to the stack at the end, or as much as
-    /// there is room for.
-    fn look(&mut self) -> Result {
-        memory::read_from_start(self.unit(part::MAPS), &mut self.maps)?;
-        let here = self.maps.as_ptr().addr() as u64;
-        let mut vmas = lines(&self.maps).filter_map(Vma::parse);
-        if self.maps.is_full() || vmas.any(|vma| vma.start <= here && here < vma.end) {
-            Ok(())
-        } else {
-            Err(Errno::EIO)
-        }
-    }
-
-    /// Reads the maps, and gives the first VMA that is `wanted`.
-    fn find_vma(&mut self, wanted: &mut dyn FnMut(&Vma) -> bool) -> Result<Vma<'_>> {
-        self.look()?;
-        lines(&self.maps)
-            .filter_map(Vma::parse)
-            .find(wanted)
-            .ok_or(ENOENT)
-    }
-
     /// Finds the first VMA whose label begins with `label`, and gives its address.
     fn find(&mut self, label: &[u8]) -> Result<u64> {
-        let vma = self.find_vma(&mut |vma| vma.label.starts_with(label))?;
-        let (start, length) = (vma.start, vma.end - vma.start);
+        let (mut start, mut length) = (0, 0);
+        look(self.unit(part::MAPS), &mut |vma, _| {
+            (start, length) = (vma.start, vma.end - vma.start);
+            vma.label.starts_with(label)
+        })?;
         self.set(part::LENGTH, length);
         Ok(start)
     }
 
     /// Compares the label of the VMA at `address` with what is `stated`.
     fn expect_label(&mut self, address: u64, stated: &[u8]) -> Result {
-        let vma = self.find_vma(&mut |vma| vma.start <= address && address < vma.end)?;
         let mut label = Vec::<u8, 256>::new();
-        label.put(vma.label);
+        look(self.unit(part::MAPS), &mut |vma, _| {
+            let is_it = holds(vma, address);
+            if is_it {
+                label.put(vma.label);
+            }
+            is_it
+        })?;
         self.compare(&label, stated)
     }
 
     /// Compares the picture of the window's first pages with what is `stated`.
     fn see(&mut self, stated: &[u8]) -> Result {
-        self.look()?;
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
         let end = window + picture::pages(stated) * page;
         let mut seen = Vec::<u8, 256>::new();
         let mut picture = Picture::new(&mut seen, page, window, end);
-        for vma in lines(&self.maps).filter_map(Vma::parse) {
-            picture.add(&vma);
-        }
+        look(self.unit(part::MAPS), &mut |vma, _| {
+            picture.add(vma);
+            vma.start >= end
+        })?;
         picture.finish();
         self.compare(&seen, stated)
-    }
-
-    /// Finds no name.
-    fn expect_unnamed(&mut self) -> Result {
-        match self.find_vma(&mut |vma| vma.name().is_some()) {
-            Ok(_) => Err(NOT_AS_STATED),
-            Err(ENOENT) => Ok(()),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// Asks PROCMAP_QUERY what the VMA at `address` is called, with `room` for the
-    /// answer, and compares that with what is `stated`.
-    fn query(&mut self, address: u64, stated: &[u8], room: u64) -> Result {
-        let mut answer = [0; 128];
-        let answer = answer.get_mut(..room as usize).unwrap_or_default();
-        let length = memory::query(self.unit(part::MAPS), address, answer)?;
-        // The answer ends in a NUL, if there is any.
-        let seen = answer.get(..length.saturating_sub(1)).unwrap_or_default();
-        self.compare(seen, stated)
     }
 
     /// Compares what was seen with what is stated.
@@ -356,28 +310,47 @@ impl Actor<'_> {
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
         let text = b"\n#   the window is at %, a page has % bytes\n";
         self.console.print(text, &[Address(window), Number(page)]);
-        let _ = self.look();
-        for line in lines(&self.maps) {
-            if let Some(vma) = Vma::parse(line)
-                && vma.end > window
-                && vma.start < window + SHOWN * page
-            {
+        let _ = look(self.unit(part::MAPS), &mut |vma, line| {
+            let is_behind = vma.start >= window + SHOWN * page;
+            if vma.end > window && !is_behind {
                 self.console.print(b"#   %\n", &[Foreign(line)]);
             }
-        }
+            is_behind
+        });
     }
 }
 
-/// The lines of a maps file. In smaps, most of them are no VMAs.
-fn lines(mut maps: &[u8]) -> impl Iterator<Item = &[u8]> {
-    iter::from_fn(move || {
-        if maps.is_empty() {
-            return None;
+/// Whether a VMA, which has this line, is the one.
+type Wanted<'a> = dyn FnMut(&Vma, &[u8]) -> bool + 'a;
+
+/// Reads the maps in `file` as they are now, all of them, to the stack at the end, or as much as
+/// there is room for, which is more than what is looked at. `ENOENT` if no VMA is
+/// `wanted`; those behind the first one are not asked for.
+#[inline(never)] // What is far from the stack pointer takes an instruction more each time.
+fn look(file: u64, wanted: &mut Wanted) -> Result {
+    let mut maps = Vec::<u8, 8192>::new();
+    memory::read_from_start(memory::file(file), &mut maps)?;
+    let here = maps.as_ptr().addr() as u64;
+    let (mut is_whole, mut is_found) = (maps.is_full(), false);
+    let mut rest = maps.as_slice();
+    while !rest.is_empty() {
+        let (line, behind) = split(rest, b'\n');
+        rest = behind;
+        // In smaps, most lines are no VMAs.
+        if let Some(vma) = Vma::parse(line) {
+            is_found = is_found || wanted(&vma, line);
+            is_whole |= holds(&vma, here);
         }
-        let (line, behind) = split(maps, b'\n');
-        maps = behind;
-        Some(line)
-    })
+    }
+    match (is_whole, is_found) {
+        (false, _) => Err(Errno::EIO),
+        (_, false) => Err(ENOENT),
+        _ => Ok(()),
+    }
+}
+
+fn holds(vma: &Vma, address: u64) -> bool {
+    vma.start <= address && address < vma.end
 }
 
 /// How a call ended, by name.
