@@ -64,7 +64,7 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
     if let Some(Ok(limit)) = limit
         && let Err(errno) = limit.restore()
     {
-        report::failure(console, errno, b"vm.max_map_count stays lowered", &[]);
+        report::failure(console, errno, b"vm.max_map_count stays lowered");
     }
     status
 }
