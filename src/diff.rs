@@ -19,6 +19,7 @@ use crate::{
     maps::Vma,
     text::{Sink, Value::*, split},
 };
+use core::slice;
 
 /// Why two files cannot be compared: one is not a whole maps file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,10 +167,13 @@ fn print_range(hunk: &Hunk, out: &mut dyn Sink) {
 }
 
 fn print_lines(hunk: &Hunk, mark: &[u8], indent: &[u8], out: &mut dyn Sink) {
-    let mut rest = hunk.bytes;
-    while !rest.is_empty() {
-        let (line, behind) = split(rest, b'\n');
-        out.print(b"%%%\n", &[Text(indent), Text(mark), Text(line)]);
-        rest = behind;
+    let mut last = b'\n';
+    for byte in hunk.bytes {
+        if last == b'\n' {
+            out.put(indent);
+            out.put(mark);
+        }
+        out.put(slice::from_ref(byte));
+        last = *byte;
     }
 }

@@ -18,20 +18,19 @@ pub const NAMES: Version = Version(5, 17);
 /// A kernel's major and minor version.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(debug_assertions, derive(Debug))]
-pub struct Version(pub u32, pub u32);
+pub struct Version(pub u64, pub u64);
 
 impl Version {
     /// Reads the head of a release such as `6.1.0-50-cloud-arm64`. What has
     /// no version at its head is taken for the newest kernel: nothing is called
     /// too old on no evidence.
     pub fn of(release: &[u8]) -> Self {
-        const MOST: u64 = u32::MAX as u64;
         let mut rest = release;
         let major = number(&mut rest);
         rest = rest.split_first().map_or(b"", |(_, behind)| behind);
         match (major, number(&mut rest)) {
-            (Some(major @ 1..=MOST), Some(minor @ ..=MOST)) => Version(major as u32, minor as u32),
-            _ => Version(u32::MAX, 0),
+            (Some(major @ 1..), Some(minor)) => Version(major, minor),
+            _ => Version(u64::MAX, 0),
         }
     }
 }
@@ -97,9 +96,7 @@ impl Attempt<'_> {
         }
         match (self.errno as u32, name::fault(self.name)) {
             (EINVAL, Some(Fault::Long)) => {
-                let length = Number(self.name.len() as u64);
-                let text = b": this name has % bytes, the kernel takes 79 at most";
-                out.print(text, &[length]);
+                out.put(b": a name has 79 bytes at most");
             }
             (EINVAL, Some(Fault::Byte(byte))) => {
                 let text = b": this name has a character the kernel refuses: '%'";

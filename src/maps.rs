@@ -10,7 +10,10 @@
 //! verbatim: it may hold blanks, colons and slashes, and looks are no proof of
 //! what it is. Lines are bytes throughout; nothing here takes them for UTF-8.
 
-use crate::text::{Sink, number, split};
+use crate::{
+    text::{Sink, number, split},
+    words::position,
+};
 
 /// The kernel pads the fields before a label to this many bytes, if they are
 /// fewer, and then adds one space (`seq_pad` in `fs/seq_file.c`).
@@ -123,10 +126,11 @@ impl<'a> Vma<'a> {
     /// No other label has this form: a path begins with a slash, and neither
     /// the kernel's own labels nor a name can hold a bracket inside.
     pub fn name(&self) -> Option<&'a [u8]> {
-        let inside = self.label.strip_suffix(b"]")?;
-        inside
-            .strip_prefix(b"[anon:")
-            .or_else(|| inside.strip_prefix(b"[anon_shmem:"))
+        let (kind, rest) = split(self.label, b':');
+        match rest {
+            [name @ .., b']'] if position(b"[anon [anon_shmem ", kind) < 2 => Some(name),
+            _ => None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     text::{number, split},
     words,
+    words::position,
 };
 use core::ffi::CStr;
 use heapless::Vec;
@@ -40,41 +41,21 @@ words! {
     }
 }
 
-words! {
-    /// The option of a name.
-    fn option() -> Setting {
-        "-q" => Setting::Flag(Flag::Quiet), "--quiet" => Setting::Flag(Flag::Quiet),
-        "-y" => Setting::Flag(Flag::Yes), "--yes" => Setting::Flag(Flag::Yes),
-        "-n" => Setting::Name, "--name" => Setting::Name,
-        "-s" => Setting::Size, "--size" => Setting::Size,
-        "-S" => Setting::Flag(Flag::Shared), "--shared" => Setting::Flag(Flag::Shared),
-        "-o" => Setting::Output, "--output" => Setting::Output,
-        "-r" => Setting::Flag(Flag::Require), "--require" => Setting::Flag(Flag::Require),
-        "-l" => Setting::Flag(Flag::List), "--list" => Setting::Flag(Flag::List),
-        "-t" => Setting::Then, "--then" => Setting::Then,
-        "-h" => Setting::Help, "--help" => Setting::Help,
-        "-V" => Setting::Version, "--version" => Setting::Version,
-        "--" => Setting::Flag(Flag::End),
-    }
-}
+/// The options, letter and word of each; first those that take a value.
+const OPTIONS: &[u8] = b"-n --name -s --size -o --output -t --then -q --quiet -y --yes \
+    -S --shared -r --require -l --list -h --help -V --version --";
 
-/// What an option sets: a flag, the command, or a value, which follows it.
-#[derive(Clone, Copy)]
-enum Setting {
-    Flag(Flag),
-    Help,
-    Version,
-    Name,
-    Size,
-    Output,
-    Then,
-}
+/// Places among the options that take a value.
+const NAME: usize = 0;
+const SIZE: usize = 1;
+const OUTPUT: usize = 2;
+const THEN: usize = 3;
 
-/// An option that is given or not.
+/// An option that is given or not: its place among the options.
 #[derive(Clone, Copy)]
 pub enum Flag {
     /// Print no more than must be.
-    Quiet,
+    Quiet = 4,
     /// Do not pause.
     Yes,
     /// Map with `MAP_SHARED`.
@@ -83,6 +64,10 @@ pub enum Flag {
     Require,
     /// List the cases instead of running them.
     List,
+    /// Print [`HELP`], whatever the command.
+    Help,
+    /// Print the version, whatever the command.
+    Version,
     /// Words that begin with a dash are no options any more.
     End,
 }
@@ -92,16 +77,12 @@ pub enum Flag {
 pub struct Options<'a> {
     /// What to do.
     pub command: Command,
-    /// A bit for each [`Flag`].
-    flags: u32,
-    /// The name to give, valid or not.
-    pub name: &'a CStr,
+    /// A bit for each option that is given, at its place.
+    given: u32,
+    /// The last value of each option that takes one.
+    values: [Option<&'a CStr>; 4],
     /// How many bytes to map; `None` for one page.
     pub size: Option<u64>,
-    /// Where to write the maps files.
-    pub output: Option<&'a CStr>,
-    /// How PID 1 ends, an [`Ending`] or the path of the real init; `None` if not said.
-    pub then: Option<&'a CStr>,
     /// The cases to run; all if empty.
     pub cases: Vec<&'a CStr, MOST_CASES>,
 }
@@ -115,7 +96,7 @@ pub type Reason = &'static [u8];
 const UNKNOWN: Reason = b"unknown word, try --help";
 const NO_VALUE: Reason = b"a value must follow";
 const VALUE: Reason = b"this option takes no value";
-const SIZE: Reason = b"give a size above 0, as 4096, 64K, 2M or 1G";
+const BAD_SIZE: Reason = b"give a size above 0, as 4096, 64K, 2M or 1G";
 const CASES: Reason = b"too many cases named, 64 at most";
 
 impl<'a> Options<'a> {
@@ -124,11 +105,9 @@ impl<'a> Options<'a> {
     pub const fn new() -> Self {
         Options {
             command: Command::Stages,
-            flags: 0,
-            name: c"/secret/mem/area",
+            given: 0,
+            values: [None; 4],
             size: None,
-            output: None,
-            then: None,
             cases: Vec::new(),
         }
     }
@@ -142,19 +121,40 @@ impl<'a> Options<'a> {
     ) {
         while let Some(mut word) = words.next() {
             let done = match word.to_bytes() {
-                [b'-', b'-', ..] if !self.has(Flag::End) => self.long(&mut word, words),
-                [b'-', _, ..] if !self.has(Flag::End) => self.short(&mut word, words),
+                [b'-', _, ..] if !self.has(Flag::End) => self.option(&mut word, words),
                 _ => self.plain(word),
             };
             if let Err(reason) = done {
                 refuse(word, reason);
             }
         }
+        // Who asks what it is wants nothing run.
+        if self.has(Flag::Version) {
+            self.command = Command::Version;
+        }
+        if self.has(Flag::Help) {
+            self.command = Command::Help;
+        }
     }
 
     /// Whether `flag` is given.
     pub fn has(&self, flag: Flag) -> bool {
-        self.flags >> flag as u32 & 1 != 0
+        self.given >> flag as u32 & 1 != 0
+    }
+
+    /// The name to give, valid or not.
+    pub fn name(&self) -> &'a CStr {
+        self.values[NAME].unwrap_or(c"/secret/mem/area")
+    }
+
+    /// Where to write the maps files.
+    pub fn output(&self) -> Option<&'a CStr> {
+        self.values[OUTPUT]
+    }
+
+    /// How PID 1 ends, an [`Ending`] or the path of the real init; `None` if not said.
+    pub fn then(&self) -> Option<&'a CStr> {
+        self.values[THEN]
     }
 
     /// Whether the case to run is part of another, see [`Case::is_part`].
@@ -166,68 +166,44 @@ impl<'a> Options<'a> {
             .is_some_and(|name| name.to_bytes().starts_with(b"."))
     }
 
-    /// `--name` or `--name=VALUE`.
-    fn long(
+    /// `--name`, `--name VALUE` or `--name=VALUE`; `-q`, `-qy`, `-n VALUE` or `-nVALUE`.
+    /// If the value is the next of `words`, that is the `word` in hand from now on.
+    #[inline(never)] // What it has on the stack is not paid for with the commands.
+    fn option(
         &mut self,
         word: &mut &'a CStr,
         words: &mut impl Iterator<Item = &'a CStr>,
     ) -> Result<(), Reason> {
-        let (name, _) = split(word.to_bytes(), b'=');
-        let attached = suffix(word, name.len() + 1);
-        let setting = option(name).ok_or(UNKNOWN)?;
-        if !self.set(setting) {
-            return self.set_value(setting, attached, word, words);
-        }
-        attached.map_or(Ok(()), |_| Err(VALUE))
-    }
-
-    /// `-q`, `-qy`, `-n VALUE` or `-nVALUE`.
-    fn short(
-        &mut self,
-        word: &mut &'a CStr,
-        words: &mut impl Iterator<Item = &'a CStr>,
-    ) -> Result<(), Reason> {
-        let mut length = 1;
-        while let Some(letter) = word.to_bytes().get(length) {
+        let whole = *word;
+        let bytes = whole.to_bytes();
+        let is_long = bytes.starts_with(b"--");
+        let (long, _) = split(bytes, b'=');
+        let mut length = if is_long { long.len() } else { 1 };
+        loop {
+            let letter = bytes.get(length).copied().unwrap_or_default();
             length += 1;
-            let setting = option(&[b'-', *letter]).ok_or(UNKNOWN)?;
-            if !self.set(setting) {
-                let attached = suffix(word, length).filter(|value| !value.is_empty());
-                return self.set_value(setting, attached, word, words);
+            let short = [b'-', letter];
+            let place = position(OPTIONS, if is_long { long } else { &short }) / 2;
+            if place > Flag::End as usize {
+                return Err(UNKNOWN);
+            }
+            self.given |= 1 << place;
+            let attached = suffix(whole, length).filter(|value| is_long || !value.is_empty());
+            if let Some(slot) = self.values.get_mut(place) {
+                *word = attached.or_else(|| words.next()).ok_or(NO_VALUE)?;
+                if place == SIZE {
+                    self.size = Some(size(word.to_bytes()).ok_or(BAD_SIZE)?);
+                }
+                *slot = Some(word);
+                return Ok(());
+            }
+            if attached.is_none() {
+                return Ok(());
+            }
+            if is_long {
+                return Err(VALUE);
             }
         }
-        Ok(())
-    }
-
-    /// Makes a `setting` that takes no value.
-    fn set(&mut self, setting: Setting) -> bool {
-        match setting {
-            Setting::Flag(flag) => self.flags |= 1 << flag as u32,
-            Setting::Help => self.command = Command::Help,
-            Setting::Version => self.command = Command::Version,
-            _ => return false,
-        }
-        true
-    }
-
-    /// Makes a `setting` with the value that is attached to its word, or else the
-    /// next of `words`. From now on, that is the `word` in hand.
-    fn set_value(
-        &mut self,
-        setting: Setting,
-        attached: Option<&'a CStr>,
-        word: &mut &'a CStr,
-        words: &mut impl Iterator<Item = &'a CStr>,
-    ) -> Result<(), Reason> {
-        let value = attached.or_else(|| words.next()).ok_or(NO_VALUE)?;
-        *word = value;
-        match setting {
-            Setting::Name => self.name = value,
-            Setting::Size => self.size = Some(size(value.to_bytes()).ok_or(SIZE)?),
-            Setting::Output => self.output = Some(value),
-            _ => self.then = Some(value),
-        }
-        Ok(())
     }
 
     /// A word that is no option: a command, or a case of `check`.
@@ -235,10 +211,7 @@ impl<'a> Options<'a> {
         if self.command == Command::Check {
             return self.cases.push(word).map_err(|_| CASES);
         }
-        let command = Command::of(word.to_bytes()).ok_or(UNKNOWN)?;
-        if !matches!(self.command, Command::Help | Command::Version) {
-            self.command = command; // Who asks what it is wants nothing run.
-        }
+        self.command = Command::of(word.to_bytes()).ok_or(UNKNOWN)?;
         Ok(())
     }
 }

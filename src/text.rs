@@ -3,6 +3,8 @@
 //! `core::fmt` would cost more than the rest of the minimal build together, so
 //! the few forms that the program prints are made here.
 
+use core::slice;
+
 /// A value in a text.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
@@ -62,16 +64,12 @@ impl dyn Sink + '_ {
     /// Appends `bytes` as they are while they are printable ASCII or newlines,
     /// and any other byte as `\xNN`: no text drives the terminal it is shown on.
     pub fn shown(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let plain = rest.iter().take_while(|byte| is_plain(byte)).count();
-            let (piece, behind) = rest.split_at_checked(plain).unwrap_or_default();
-            self.put(piece);
-            rest = behind;
-            if let [byte, behind @ ..] = rest {
+        for byte in bytes {
+            if let b' '..=b'~' | b'\n' = byte {
+                self.put(slice::from_ref(byte));
+            } else {
                 self.put(b"\\x");
                 self.hex(u64::from(*byte), 2);
-                rest = behind;
             }
         }
     }
@@ -137,10 +135,6 @@ pub fn number(text: &mut &[u8]) -> Option<u64> {
         *text = others;
     }
     value
-}
-
-fn is_plain(byte: &u8) -> bool {
-    matches!(byte, b' '..=b'~' | b'\n')
 }
 
 /// Passes on what it takes as [`shown`](#method.shown) writes it.

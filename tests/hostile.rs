@@ -319,14 +319,14 @@ fn filters() -> Vec<Case> {
         (
             "mmap",
             errno(EPERM),
-            "mmap of 4096 bytes: EPERM",
+            "mmap: EPERM",
             1,
             "failed: no memory",
         ),
         (
             "mmap",
             errno(ENOSYS),
-            "mmap of 4096 bytes: ENOSYS",
+            "mmap: ENOSYS",
             1,
             "failed: no memory",
         ),
@@ -380,7 +380,7 @@ fn limits() -> [Case; 9] {
         limits: vec![(limit, value)],
         ..words(line)
     };
-    let no_stack = Expected::Says(1, "the stack limit is");
+    let no_stack = Expected::Says(1, "the stack limit is below");
     let no_room = Expected::Says(1, "ENOMEM (12): no memory left (ulimit -v)");
     [
         of(

@@ -7,6 +7,7 @@ mod output;
 mod probe;
 mod report;
 mod snapshot;
+mod stages;
 mod surroundings;
 mod texts;
 mod watch;
@@ -14,17 +15,14 @@ mod watch;
 use crate::{
     console::Console,
     init,
-    stages::{self, Plan},
     start::Process,
     sys::{self, Reboot, files},
 };
 use core::ffi::CStr;
-use heapless::{Vec, VecView};
 use vm_anon_name::{
     options::{Command, Ending, Flag, Options},
     text::{Sink, Value::*, split},
 };
-use watch::Watcher;
 
 /// What the program says of itself.
 const VERSION: &str = concat!(
@@ -61,7 +59,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     };
     let mut options = Options::new();
     options.read(&mut process.words().map(Into::into), &mut refuse);
-    if options.then.is_some() && !is_init {
+    if options.then().is_some() && !is_init {
         refuse(c"--then", b"only PID 1 decides what follows");
     }
     let mut exit = if !usable && !is_init {
@@ -72,11 +70,11 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
         command(process, pid, &mut options, &mut console)
     };
     if let Some(errno) = console.close() {
-        report::failure(&mut console, errno, b"standard output", &[]);
+        report::failure(&mut console, errno, b"standard output");
         exit = status::FAILED;
     }
     if is_init {
-        become_next(process, options.then, exit, &mut console);
+        become_next(process, options.then(), exit, &mut console);
     }
     sys::exit(exit)
 }
@@ -105,31 +103,14 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
 }
 
 fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
-    let page = process.page_size();
-    let plan = Plan {
-        pid,
-        page,
-        // A size is below 2^63, and a page is a power of two.
-        length: (options.size.unwrap_or(1) as usize + page - 1) & !(page - 1),
-        shared: options.has(Flag::Shared),
-        name: options.name,
-        pauses: !options.has(Flag::Yes),
-    };
-    if options.has(Flag::Quiet) && options.output.is_none() {
-        return watch(&plan, options, &mut Vec::<u8, 0>::new(), console);
+    if options.has(Flag::Quiet) && options.output().is_none() {
+        return stages::walk(process, pid, options, &mut [], console);
     }
     let mut exit = status::FAILED;
-    files::with_buffer::<{ 4 * snapshot::ROOM }, _>(|copies| {
-        exit = watch(&plan, options, copies, console);
+    files::with_buffers::<{ stages::COUNT }, { snapshot::ROOM }>(&mut |snapshots| {
+        exit = stages::walk(process, pid, options, snapshots, console);
     });
     exit
-}
-
-/// Walks the stages, with room for `copies` of the maps.
-fn watch(plan: &Plan, options: &Options, copies: &mut VecView<u8>, console: &mut Console) -> u8 {
-    let mut watcher = Watcher::new(plan, options, copies, console);
-    stages::walk(plan, console, &mut watcher);
-    watcher.finish(console)
 }
 
 /// What PID 1 does in the end. It does not exit: the kernel would panic.
@@ -145,7 +126,7 @@ fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut C
         Some(Ending::Halt) => Reboot::Halt,
         None => {
             let errno = files::exec(then, process.environment);
-            report::failure(console, errno, b"%", &[word]);
+            report::failure(console, errno, then.to_bytes());
             Reboot::PowerOff
         }
     };
@@ -155,7 +136,7 @@ fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut C
 /// Ends the program, or with it the machine.
 fn end(pid: u32, exit: u8, how: Reboot, console: &mut Console) -> ! {
     if let Err(errno) = init::end(pid, exit, how) {
-        report::failure(console, errno, b"reboot", &[]);
+        report::failure(console, errno, b"reboot");
     }
     init::sleep()
 }

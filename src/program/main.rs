@@ -5,8 +5,7 @@
 //! sys        every system call           mem      memcpy and its kind
 //! init       being PID 1
 //!
-//! full       the whole program, around   stages   the four stages
-//!                                        console  what is printed
+//! full       the whole program, around   console  what is printed
 //!                                        pause    Enter
 //! minimal    the stages alone
 //! ```
@@ -33,8 +32,6 @@ mod full;
 mod minimal;
 #[cfg(feature = "explain")]
 mod pause;
-#[cfg(feature = "explain")]
-mod stages;
 
 use core::panic::PanicInfo;
 #[cfg(feature = "explain")]

@@ -158,12 +158,12 @@ pub fn options(input: &[u8]) {
         let value = value.to_bytes();
         words.iter().any(|word| word.to_bytes().ends_with(value))
     };
-    assert!(options.name == c"/secret/mem/area" || is_given(options.name));
-    assert!(options.output.is_none_or(is_given));
+    assert!(options.name() == c"/secret/mem/area" || is_given(options.name()));
+    assert!(options.output().is_none_or(is_given));
     assert!(options.size.is_none_or(|size| (1..1 << 63).contains(&size)));
     assert!(options.cases.len() <= MOST_CASES);
     assert!(options.cases.iter().all(|case| words.contains(case)));
-    assert!(options.then.is_none_or(is_given));
+    assert!(options.then().is_none_or(is_given));
     assert!(faults.len() <= words.len());
     for (word, reason) in faults {
         assert!(is_given(word) && !reason.is_empty());

@@ -71,7 +71,7 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
     if lowered.is_ok()
         && let Err(errno) = limit::set(&before, &mut limit::Digits::new())
     {
-        report::failure(console, errno, b"vm.max_map_count stays lowered", &[]);
+        report::failure(console, errno, b"vm.max_map_count stays lowered");
     }
     status
 }

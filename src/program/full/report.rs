@@ -5,14 +5,14 @@ use vm_anon_name::{
     errno,
     text::{
         Sink,
-        Value::{self, Number, Text},
+        Value::{Number, Text},
     },
 };
 
-/// Complains that `what`, with `values` in it, failed with `errno`.
-pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8], values: &[Value]) {
+/// Complains that `what`, a call or what it was to be done to, failed with `errno`.
+pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8]) {
     console.begin_complaint();
-    console.print(what, values);
+    (console as &mut dyn Sink).shown(what);
     number(console, errno);
     let meaning = errno::meaning(errno.number());
     if !meaning.is_empty() {

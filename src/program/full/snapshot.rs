@@ -1,7 +1,8 @@
 //! Copies of `/proc/self/maps`, in memory that the maps do not show.
 
 use crate::sys::{Errno, Result, files};
-use heapless::VecView;
+use core::ffi::CStr;
+use heapless::{Vec, VecView};
 use linux_raw_sys::general::O_RDONLY;
 use vm_anon_name::maps::{self, Vma};
 
@@ -9,7 +10,13 @@ use vm_anon_name::maps::{self, Vma};
 /// is that of the executable, whose path may have 4096 bytes.
 pub(crate) const ROOM: usize = 8192;
 
-/// Appends the maps as they are now to `copies`, which must be on the stack: these
+/// The maps as they were, or nothing.
+pub(crate) type Snapshot = Vec<u8, ROOM>;
+
+/// Where they are read.
+pub(crate) const FILE: &CStr = c"/proc/self/maps";
+
+/// Reads the maps as they are now to `copy`, which is empty and on the stack: these
 /// are pages that the kernel has reserved for it from the start, so that reading
 /// changes nothing of what is read. One thread alone maps nothing between two reads
 /// of the file.
@@ -17,25 +24,22 @@ pub(crate) const ROOM: usize = 8192;
 /// # Errors
 ///
 /// Of open or read; `EOVERFLOW` if there are more bytes than room; `EIO` if the file
-/// ended before the stack, or is no maps file of this process. Then nothing has
-/// been appended.
-pub(crate) fn take(copies: &mut VecView<u8>) -> Result {
-    let before = copies.len();
-    let result = read(copies);
+/// ended before the stack, or is no maps file of this process. Then the copy stays empty.
+pub(crate) fn take(copy: &mut VecView<u8>) -> Result {
+    let result = read(copy);
     if result.is_err() {
-        copies.truncate(before);
+        copy.clear();
     }
     result
 }
 
-fn read(copies: &mut VecView<u8>) -> Result {
-    let before = copies.len();
-    let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
-    let whole = files::read_to_end(maps, copies);
+fn read(copy: &mut VecView<u8>) -> Result {
+    let maps = files::open(None, FILE, O_RDONLY)?;
+    let whole = files::read_to_end(maps, copy);
     files::close(maps).and(whole)?;
     // The stack, where these bytes are, comes last.
-    let here = copies.as_ptr().addr() as u64;
-    match find(copies.get(before..).unwrap_or_default(), here) {
+    let here = copy.as_ptr().addr() as u64;
+    match find(copy, here) {
         Some(_) => Ok(()),
         None => Err(Errno::EIO),
     }

@@ -6,7 +6,6 @@ use crate::{
     sys::{Descriptor, STDERR, STDIN, STDOUT, files},
 };
 use core::ffi::CStr;
-use vm_anon_name::text::Value::Number;
 
 /// Where a console may be, best first: the kernel's own choice, arm64's first
 /// serial lines, and the kernel log, which takes what is written at least.
@@ -30,7 +29,7 @@ pub(crate) fn prepare(console: &mut Console) {
         }
     }
     if let Err(errno) = files::mount(c"proc", c"/proc") {
-        report::failure(console, errno, b"mount of /proc", &[]);
+        report::failure(console, errno, b"mount of /proc");
     }
 }
 
@@ -48,17 +47,16 @@ fn open_console() -> Option<Descriptor> {
     None
 }
 
-/// What the program may need of the stack, in KiB: the copies of the maps take 32 of it,
-/// the suite 20. As much is left for the words of the command line, of which the kernel
+/// What the program may need of the stack, in bytes: the copies of the maps take 32 KiB of
+/// it, the suite 20. As much is left for the words of the command line, of which the kernel
 /// allows 128 KiB, or a quarter of a limit that is higher.
-const STACK: u64 = 256;
+const STACK: u64 = 256 << 10;
 
 /// Whether the stack may grow as large as that; complains if not.
 pub(crate) fn stack_suffices(console: &mut Console) -> bool {
-    let limit = files::stack_limit() / 1024;
-    if limit < STACK {
-        let text = b"the stack limit is % KiB, % are needed: see ulimit -s";
-        console.complain(text, &[Number(limit), Number(STACK)]);
+    let suffices = files::stack_limit() >= STACK;
+    if !suffices {
+        console.complain(b"the stack limit is below 256 KiB, see ulimit -s", &[]);
     }
-    limit >= STACK
+    suffices
 }

@@ -8,7 +8,7 @@ use crate::{
 use heapless::Vec;
 use vm_anon_name::{
     packing::{Counts, Unpacker},
-    text::{Sink, Value::Number},
+    text::Sink,
 };
 
 /// As the build script left them.
@@ -41,8 +41,7 @@ fn report(unpacked: Result, console: &mut Console) -> u8 {
     let Err(errno) = unpacked else {
         return status::FINE;
     };
-    let size = Number(size_of::<Counts>() as u64);
-    report::failure(console, errno, b"mmap of % bytes", &[size]);
+    report::failure(console, errno, b"mmap");
     status::FAILED
 }
 

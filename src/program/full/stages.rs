@@ -1,0 +1,169 @@
+//! The four stages: start, mmap, name, munmap.
+//!
+//! The words are those of the description that started this program, spelling
+//! included; the maps files they name are the ones that `--output` writes.
+
+use super::{output::Directory, report, snapshot::Snapshot, status};
+use crate::{
+    console::Console,
+    pause::Pause,
+    start::Process,
+    sys::{self, Errno, Memory},
+};
+use core::{ffi::CStr, slice};
+use vm_anon_name::{
+    options::{Flag, Options},
+    text::{Sink, digits},
+};
+
+/// How many stages there are.
+pub(crate) const COUNT: usize = 4;
+
+/// Pages of the neighbour, as many as the anonymous region above the mapping has
+/// in the description.
+const NEIGHBOUR_PAGES: usize = 6;
+
+/// Walks the stages, pausing after each, with a look at the maps for each of
+/// `snapshots`, and gives the exit status. A call that fails is reported, and what
+/// does not depend on it goes on.
+pub(crate) fn walk(
+    process: &Process,
+    pid: u32,
+    options: &Options,
+    snapshots: &mut [Snapshot],
+    console: &mut Console,
+) -> u8 {
+    let page = process.page_size();
+    // A size is below 2^63, and a page is a power of two.
+    let length = (options.size.unwrap_or(1) as usize + page - 1) & !(page - 1);
+    let mut room = [0; 32];
+    let mut walk = Walk {
+        options,
+        pid: digits(pid.into(), 10, 1, &mut room),
+        console,
+        pause: Pause::new(!options.has(Flag::Yes)),
+        shows: !options.has(Flag::Quiet),
+        output: None,
+        snapshots: snapshots.iter_mut(),
+        first: b"",
+        last: None,
+        exit: status::FINE,
+    };
+    walk.open_output();
+    walk.console
+        .put(b"Memory map a region and print vm_area_struct\nPID: ");
+    walk.console.put(walk.pid);
+    walk.console.put(b"\n");
+    // The new memory shall join anonymous memory that is there, as it does in a
+    // program with a libc. It is asked for right below, so that it joins even
+    // where large mappings are aligned to huge pages.
+    let neighbour = walk.map(0, NEIGHBOUR_PAGES * page, false);
+    walk.end("mmap", c"maps_1_start.txt", Memory::NONE);
+
+    let hint = neighbour.start.saturating_sub(length);
+    let memory = walk.map(hint, length, options.has(Flag::Shared));
+    if memory != Memory::NONE {
+        walk.console.put(b"\nmmap addr: ");
+        walk.console.address(memory.start);
+        walk.console.put(b" size: ");
+        walk.console.decimal(memory.length);
+        walk.console.put(b"\n");
+    }
+    walk.end(
+        "set vm_area_struct's name",
+        c"maps_2_mmap.txt",
+        Memory::NONE,
+    );
+
+    let named = walk.name(memory);
+    walk.end("unmmap the region", c"maps_3_set_vm_name.txt", named);
+
+    walk.unmap(memory);
+    walk.end("exit", c"maps_4_ummap.txt", Memory::NONE);
+    walk.compare();
+    walk.exit
+}
+
+/// The stages while they are walked.
+pub(super) struct Walk<'a> {
+    pub(super) options: &'a Options<'a>,
+    /// The process's number in decimal, which is printed five times.
+    pid: &'a [u8],
+    pub(super) console: &'a mut Console,
+    pause: Pause,
+    /// Whether to print what changed.
+    pub(super) shows: bool,
+    /// Where to write the snapshots.
+    pub(super) output: Option<Directory>,
+    /// Room for one at each stage, unless nobody wants to see or keep them.
+    pub(super) snapshots: slice::IterMut<'a, Snapshot>,
+    /// The first of them. Where one failed, it is empty.
+    pub(super) first: &'a [u8],
+    /// The last of them, if there was a stage already.
+    pub(super) last: Option<&'a [u8]>,
+    /// How the stages went: a failure counts more than a lack.
+    pub(super) exit: u8,
+}
+
+impl Walk<'_> {
+    fn map(&mut self, hint: usize, length: usize, shared: bool) -> Memory {
+        sys::mmap(hint, length, shared).unwrap_or_else(|errno| {
+            self.fail(errno, b"mmap");
+            Memory::NONE
+        })
+    }
+
+    /// Names `memory`, says so, and gives what has the name now.
+    fn name(&mut self, memory: Memory) -> Memory {
+        if memory == Memory::NONE {
+            return memory;
+        }
+        if let Err(errno) = sys::set_anon_name(memory, Some(self.options.name())) {
+            self.explain(memory, errno);
+            return Memory::NONE;
+        }
+        self.console.put(b"\nSet [");
+        self.console.address(memory.start);
+        self.console.put(b", ");
+        self.console.address(memory.end());
+        self.console.put(b"] = ");
+        // As it is: the kernel has taken it, so it is printable.
+        self.console.put(self.options.name().to_bytes());
+        self.console.put(b"\n");
+        memory
+    }
+
+    fn unmap(&mut self, memory: Memory) {
+        if memory != Memory::NONE
+            && let Err(errno) = sys::munmap(memory)
+        {
+            self.fail(errno, b"munmap");
+        }
+        if self.shows {
+            self.console.put(b"\n");
+        }
+    }
+
+    /// Ends a stage, in which `named` has been given the name: Enter will do what
+    /// `next` says.
+    #[inline(never)] // It is called four times.
+    fn end(&mut self, next: &str, file: &CStr, named: Memory) {
+        self.look(file, named);
+        self.console.put(b"\nPress enter to ");
+        self.console.put(next.as_bytes());
+        self.console.put(b" - cat /proc/");
+        self.console.put(self.pid);
+        self.console.put(b"/maps > ");
+        self.console.put(file.to_bytes());
+        if let Err(errno) = self.pause.wait(self.console) {
+            self.fail(errno, b"standard input");
+        }
+    }
+
+    /// Reports a failed call.
+    #[inline(never)] // It is called eight times.
+    pub(super) fn fail(&mut self, errno: Errno, what: &[u8]) {
+        report::failure(self.console, errno, what);
+        self.exit = status::FAILED;
+    }
+}
