@@ -223,14 +223,8 @@ fn a_bad_name_is_shown_with_what_is_bad() {
         b"caf\xc3\xa9",
         ": this name has a character the kernel refuses: '\\xc3'",
     );
-    check(
-        &[b'a'; 80],
-        ": a name has 79 bytes at most",
-    );
-    check(
-        &[b'['; 4096],
-        ": a name has 79 bytes at most",
-    );
+    check(&[b'a'; 80], ": a name has 79 bytes at most");
+    check(&[b'['; 4096], ": a name has 79 bytes at most");
 }
 
 #[test]

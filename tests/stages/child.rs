@@ -313,10 +313,7 @@ pub fn explains_usage(kernel: &Kernel) -> Result<()> {
         "{version}"
     );
     let large = kept.text("large")?;
-    ensure!(
-        large.contains("mmap: ENOMEM (12)"),
-        "{large}"
-    );
+    ensure!(large.contains("mmap: ENOMEM (12)"), "{large}");
     ensure!(large.ends_with("status 1\n"), "{large}");
     Ok(())
 }
