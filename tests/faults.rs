@@ -185,8 +185,6 @@ enum Class {
     /// By the verdict that a case could not be run.
     Skipped,
     Mute,
-    /// Not as it must be; it is known, and comes to no harm on a true kernel.
-    Unmended,
 }
 
 /// How `fault` was met; or why that must not be.
@@ -267,7 +265,6 @@ fn judge_check(
         Some(Verdict::Failed | Verdict::FailedWithoutAWord) if names_it => Ok(Class::Reported),
         Some(Verdict::Failed | Verdict::FailedWithoutAWord) => Ok(Class::Failed),
         Some(Verdict::Skipped) => Ok(Class::Skipped),
-        _ if is_less(injection) && is_known(injection) => Ok(Class::Unmended),
         _ if is_less(injection) => Err(format!(
             "all {passed} cases pass, without {:?}",
             injection.left_out
@@ -286,12 +283,6 @@ fn judge_check(
 fn is_less(injection: &Injection) -> bool {
     let is_needed = |left_out: &&Place| injection.place.call != "mmap" || left_out.call != "munmap";
     injection.left_out.iter().find(is_needed).is_some()
-}
-
-/// Whether it is a defect that is known: `at` takes maps that end too early for
-/// maps without a name. No kernel ends them early; only a forged `/proc` would.
-fn is_known(injection: &Injection) -> bool {
-    injection.place.call == "read" && injection.fault == Fault::Count(0)
 }
 
 /// What a report of `check` comes to.

@@ -119,7 +119,9 @@ fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut C
     let word = Foreign(then.to_bytes());
     let values = [Number(exit.into()), word];
     console.print(b"\nvm_anon_name: status %, then %\n", &values);
-    console.flush();
+    if let Some(errno) = console.close() {
+        report::failure(console, errno, b"standard output");
+    }
     let how = match Ending::of(then.to_bytes()) {
         Some(Ending::PowerOff) => Reboot::PowerOff,
         Some(Ending::Reboot) => Reboot::Restart,

@@ -11,6 +11,7 @@
 use super::{PATIENCE, explain_end};
 use crate::{
     console::Console,
+    full::report,
     start::Process,
     sys::{Errno, Result, memory},
 };
@@ -65,9 +66,14 @@ pub(crate) fn perform(
     console: &mut Console,
 ) -> Outcome {
     let page = process.page_size() as u64;
-    let Ok(reserved) = memory::reserve(RESERVED * page) else {
-        console.put(b"#   no addresses left for the window\n");
-        return Outcome::Failed;
+    let reserved = match memory::reserve(RESERVED * page) {
+        Ok(reserved) => reserved,
+        Err(errno) => {
+            console.put(b"#   no addresses for the window");
+            report::number(console, errno);
+            console.put(b"\n");
+            return Outcome::Failed;
+        }
     };
     let window = reserved + RESERVED / 2 * page;
     // A huge page is what one page of page table entries maps, 8 bytes each.
@@ -304,8 +310,9 @@ impl Actor<'_> {
         }
         self.console.put(b")");
         if error != NOT_AS_STATED.number() {
-            let values = [outcome(expected.into()), outcome(error)];
-            self.console.print(b": expected %, seen %", &values);
+            let (expected, seen) = (outcome(expected.into()), outcome(error));
+            let values = [expected, seen, Number(error as u64)];
+            self.console.print(b": expected %, seen % (%)", &values);
         }
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
         let text = b"\n#   the window is at %, a page has % bytes\n";
