@@ -77,12 +77,7 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
 }
 
 #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
-fn run_cases(
-    process: &Process,
-    suite: Suite,
-    options: &Options,
-    console: &mut Console,
-) -> u8 {
+fn run_cases(process: &Process, suite: Suite, options: &Options, console: &mut Console) -> u8 {
     let mut status = status::FINE;
     for name in &options.cases {
         if next(&mut { suite.cases }, slice::from_ref(name)).is_none() {
@@ -108,7 +103,12 @@ fn run_cases(
     let values = [Number(count), Text(VERSION.as_bytes())];
     console.print(b"KTAP version 1\n1..%\n# %#", &values);
     let names = files::uname();
-    for field in [&names.sysname, &names.release, &names.version, &names.machine] {
+    for field in [
+        &names.sysname,
+        &names.release,
+        &names.version,
+        &names.machine,
+    ] {
         console.print(b" %", &[Foreign(up_to_nul(field))]);
     }
     let page = Number(process.page_size() as u64);

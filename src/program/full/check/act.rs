@@ -15,7 +15,7 @@ use crate::{
     sys::{Errno, Result, memory},
 };
 use heapless::Vec;
-use linux_raw_sys::{errno as number, prctl::PR_SET_VMA};
+use linux_raw_sys::errno as number;
 use syscalls::Sysno;
 use vm_anon_name::{
     errno,
@@ -142,7 +142,7 @@ impl Actor<'_> {
             verb::AT => return self.find(text),
             // SAFETY: As at the head of this file.
             verb::COMPARE => self.compare(unsafe { memory::text(first) }, text),
-            verb::EACH => self.name_with_each_byte(first),
+            verb::EACH => self.name_with_each_byte(step.operands),
             verb::FORK => {
                 let (child, behind) = rest.split_at_checked(first as usize).ok_or(EDOM)?;
                 *rest = behind;
@@ -197,37 +197,37 @@ impl Actor<'_> {
         Err(NOT_AS_STATED)
     }
 
-    /// Gives names that are all `a` but for one byte, and that any but NUL, and looks
-    /// each time. They have this `length`, and are for the window's first page. An
-    /// allowed byte is tried at the first place alone.
-    fn name_with_each_byte(&mut self, length: u64) -> Result {
-        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
-        let mut accepted = [0; name::LONGEST + 1];
+    /// Makes `call` with names in which each byte but NUL is, in turn, at each place, and
+    /// looks each time. An allowed byte is tried at the first place alone. The name is
+    /// where the fifth argument says, and as long as the sixth, all `a`.
+    fn name_with_each_byte(&mut self, arguments: [u64; 6]) -> Result {
+        let [_, _, start, _, text, length] = arguments;
         for byte in 1..=u8::MAX {
             let is_allowed = name::is_allowed(byte);
+            let refusal = if is_allowed { None } else { Some(EINVAL) };
             for place in 0..length {
-                let mut name = [0; name::LONGEST + 1];
-                for (index, letter) in (0..length).zip(&mut name) {
-                    *letter = if index == place { byte } else { b'a' };
-                }
-                let pointer = name.as_ptr().expose_provenance() as u64;
-                let arguments = [PR_SET_VMA.into(), 0, window, page, pointer, 0];
+                // SAFETY: As at the head of this file.
+                unsafe { memory::write(text + place, &[byte]) };
                 // SAFETY: To name memory changes nothing of it.
                 let result = unsafe { memory::call(Sysno::prctl as u16, arguments) };
-                if is_allowed && result.is_ok() {
-                    accepted = name;
-                    break;
-                }
-                if is_allowed || result != Err(EINVAL) {
+                // SAFETY: As at the head of this file.
+                unsafe { memory::write(text + place, b"a") };
+                if result.err() != refusal {
                     return self.fail_at(byte, place);
                 }
+                if is_allowed {
+                    break;
+                }
             }
-            // The last name that was accepted is there, and no other.
-            let name = split(&accepted, 0).0;
-            let is_it = &mut |vma: &Vma, _: &[u8]| {
-                vma.start == window && vma.name().unwrap_or_default() == name
-            };
-            if look(self.unit(part::MAPS), is_it).is_err() {
+            let is_shown = look(self.unit(part::MAPS), &mut |vma, _| {
+                vma.start == start
+                    && vma
+                        .name()
+                        .unwrap_or_default()
+                        .iter()
+                        .any(|shown| *shown == byte)
+            });
+            if is_shown.is_ok() != is_allowed {
                 return self.fail_at(byte, length);
             }
         }
