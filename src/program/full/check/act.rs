@@ -8,10 +8,9 @@
 //! to memory is to name it. `tests/core/suite/trust.rs` proves that of every case.
 #![allow(unsafe_code)]
 
-use super::{PATIENCE, explain_end};
+use super::report;
 use crate::{
     console::Console,
-    start::Process,
     sys::{Errno, Result, memory},
 };
 use heapless::Vec;
@@ -46,6 +45,13 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
+/// What a case that was skipped leaves for `wait4(2)`.
+const SKIPPED: u32 = (Outcome::Skipped as u32) << 8;
+
+/// How long a case may take, in seconds: far longer than any takes on a host that is
+/// busy with other things, too.
+const PATIENCE: i64 = 100;
+
 /// Pages that are reserved. The window begins in their middle: a mapping that grows
 /// downwards wants 256 free pages below it.
 const RESERVED: u64 = 2048;
@@ -57,39 +63,58 @@ const SHOWN: u64 = 32;
 /// gives it.
 const NOT_AS_STATED: Errno = EBADMSG;
 
-/// Does what `statements` say, and reports the first that fails.
-pub(crate) fn perform(
-    suite: Suite,
-    statements: &[u8],
-    process: &Process,
-    console: &mut Console,
-) -> Outcome {
-    let page = process.page_size() as u64;
-    let Ok(reserved) = memory::reserve(RESERVED * page) else {
-        console.put(b"#   no addresses left for the window\n");
-        return Outcome::Failed;
-    };
-    let window = reserved + RESERVED / 2 * page;
-    // A huge page is what one page of page table entries maps, 8 bytes each.
-    let huge = page * page / 8;
-    let mut actor = Actor {
-        console,
-        suite,
-        // In the order of `code::part`.
-        units: [0, 1, page, window, 0, huge, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-    };
-    actor.run(statements)
-}
-
-/// Takes steps, in a process of their own.
-struct Actor<'a> {
-    console: &'a mut Console,
+/// Takes steps.
+pub(super) struct Actor<'a> {
+    pub(super) console: &'a mut Console,
     suite: Suite<'a>,
     units: Units,
 }
 
-impl Actor<'_> {
-    fn run(&mut self, mut statements: &[u8]) -> Outcome {
+impl<'a> Actor<'a> {
+    /// Reserves the window.
+    pub(super) fn new(suite: Suite<'a>, page: u64, console: &'a mut Console) -> Result<Self> {
+        let reserved = memory::reserve(RESERVED * page)?;
+        let window = reserved + RESERVED / 2 * page;
+        // A huge page is what one page of page table entries maps, 8 bytes each.
+        let huge = page * page / 8;
+        Ok(Actor {
+            console,
+            suite,
+            // In the order of `code::part`.
+            units: [0, 1, page, window, 0, huge, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        })
+    }
+
+    /// Does what `statements` say in a child, so that a crash or a hang is its own.
+    pub(super) fn run_in_child(&mut self, statements: &[u8]) -> Outcome {
+        self.console.flush();
+        let end = memory::in_child(PATIENCE, &mut || {
+            let outcome = self.run(statements);
+            self.console.flush();
+            outcome as u8
+        });
+        match end {
+            Ok(0) => return Outcome::Passed,
+            Ok(SKIPPED) => return Outcome::Skipped,
+            Ok(status) => match status & 0x7f {
+                0 => {}
+                memory::HUNG => self.console.put(b"#   it hung and was killed\n"),
+                signal => {
+                    let signal = Number(signal.into());
+                    self.console.print(b"#   killed by signal %\n", &[signal]);
+                }
+            },
+            Err(errno) => {
+                self.console.put(b"#   no child process");
+                report::number(self.console, errno);
+                self.console.put(b"\n");
+            }
+        }
+        Outcome::Failed
+    }
+
+    /// Does what `statements` say, and reports the first that fails.
+    pub(super) fn run(&mut self, mut statements: &[u8]) -> Outcome {
         let (mut statement, mut step) = (Step::default(), Step::default());
         while statement.read(&mut statements, &self.units).is_some() {
             let first = usize::from(part::OPERANDS);
@@ -146,7 +171,10 @@ impl Actor<'_> {
             verb::FORK => {
                 let (child, behind) = rest.split_at_checked(first as usize).ok_or(EDOM)?;
                 *rest = behind;
-                self.run_in_child(child)
+                match self.run_in_child(child) {
+                    Outcome::Passed => Ok(()),
+                    _ => Err(NOT_AS_STATED),
+                }
             }
             verb::WRITE => {
                 // Its NUL, too, if that is wanted.
@@ -182,27 +210,13 @@ impl Actor<'_> {
         }
     }
 
-    /// Does what `statements` say in a child.
-    fn run_in_child(&mut self, statements: &[u8]) -> Result {
-        self.console.flush();
-        let status = memory::in_child(PATIENCE, &mut || {
-            let outcome = self.run(statements);
-            self.console.flush();
-            outcome as u8
-        })?;
-        if status == 0 {
-            return Ok(());
-        }
-        explain_end(status, self.console);
-        Err(NOT_AS_STATED)
-    }
-
-    /// Makes `call` with names in which each byte but NUL is, in turn, at each place, and
+    /// Makes the call with names in which each byte but NUL is, in turn, at each place, and
     /// looks each time. An allowed byte is tried at the first place alone. The name is
     /// where the fifth argument says, and as long as the sixth, all `a`.
     fn name_with_each_byte(&mut self, arguments: [u64; 6]) -> Result {
         let [_, _, start, _, text, length] = arguments;
-        for byte in 1..=u8::MAX {
+        for byte in 1..256 {
+            let byte = byte as u8;
             let is_allowed = name::is_allowed(byte);
             let refusal = if is_allowed { None } else { Some(EINVAL) };
             for place in 0..length {
