@@ -46,7 +46,7 @@ pub(crate) enum Outcome {
 }
 
 /// What a case that was skipped leaves for `wait4(2)`.
-const SKIPPED: u32 = (Outcome::Skipped as u32) << 8;
+const SKIPPED: usize = (Outcome::Skipped as usize) << 8;
 
 /// How long a case may take, in seconds: far longer than any takes on a host that is
 /// busy with other things, too.
@@ -100,7 +100,7 @@ impl<'a> Actor<'a> {
                 0 => {}
                 memory::HUNG => self.console.put(b"#   it hung and was killed\n"),
                 signal => {
-                    let signal = Number(signal.into());
+                    let signal = Number(signal as u64);
                     self.console.print(b"#   killed by signal %\n", &[signal]);
                 }
             },
