@@ -112,14 +112,14 @@ impl<'a> Unpacker<'a> {
     }
 
     fn byte(&mut self) -> u8 {
-        let mut byte = 1u32;
-        while byte < 0x100 {
-            byte = byte << 1 | u32::from(self.bit());
+        self.bit();
+        while self.model.bits != 1 {
+            self.bit();
         }
-        byte as u8
+        self.model.history as u8
     }
 
-    fn bit(&mut self) -> bool {
+    fn bit(&mut self) {
         // The bytes that low and high have in common are settled.
         while (self.low ^ self.high) >> 24 == 0 {
             let (first, others) = self.packed.split_first().unwrap_or((&0, b""));
@@ -136,6 +136,5 @@ impl<'a> Unpacker<'a> {
             self.low = middle + 1;
         }
         self.model.learn(bit);
-        bit
     }
 }
