@@ -234,12 +234,8 @@ impl<'a> Actor<'a> {
                 }
             }
             let is_shown = look(self.unit(part::MAPS), &mut |vma, _| {
-                vma.start == start
-                    && vma
-                        .name()
-                        .unwrap_or_default()
-                        .iter()
-                        .any(|shown| *shown == byte)
+                let name = vma.name().unwrap_or_default();
+                vma.start == start && split(name, byte).0 != name
             });
             if is_shown.is_ok() != is_allowed {
                 return self.fail_at(byte, length);
