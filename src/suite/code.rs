@@ -51,7 +51,7 @@ pub mod verb {
     pub const AT: u16 = 0x8002;
     /// Compares the text at an address with a text.
     pub const COMPARE: u16 = 0x8003;
-    /// Gives names with each byte at each place.
+    /// Makes the call with each byte at each place of the name.
     pub const EACH: u16 = 0x8004;
     /// Runs what follows in a child with a copy of the memory.
     pub const FORK: u16 = 0x8005;

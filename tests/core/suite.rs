@@ -410,13 +410,13 @@ fn the_program_has_room_for_what_a_statement_states() {
         let name = shown(case.name);
         for statement in steps(case.statements, &UNITS) {
             let definition = &DEFINITIONS[usize::from(statement.place) - 1];
-            let [first, _, third, ..] = statement.operands;
+            let [_, second, third, ..] = statement.operands;
             // Of what is expected, one byte more would have to show, too.
             let text = statement.text.len().saturating_sub(1);
             match definition.head[..] {
                 ["see", ..] => assert!(text < picture_room, "{name}: a picture of {text}"),
                 ["query", ..] => assert!(third <= 128, "{name}: room for {third}"),
-                ["each", ..] => assert!(first <= name::LONGEST as u64, "{name}: {first} bytes"),
+                ["each", ..] => assert!(second <= name::LONGEST as u64, "{name}: {second} bytes"),
                 _ => assert!(text <= 250, "{name}: {text} bytes"),
             }
         }

@@ -14,7 +14,7 @@ use crate::{
     start::Process,
     sys::{self, Errno, files, memory},
 };
-use act::Outcome;
+use act::{Actor, Outcome, PATIENCE};
 use core::{ffi::CStr, slice};
 use heapless::Vec;
 use linux_raw_sys::errno::EPERM;
@@ -28,17 +28,8 @@ use vm_anon_name::{
 /// Room for the suite, unpacked.
 type Assembled = Vec<u8, 21504>;
 
-/// How long a case may take, in seconds: far longer than any takes on a host that is
-/// busy with other things, too.
-const PATIENCE: i64 = 100;
-
-/// What a case that was skipped leaves for `wait4(2)`.
-const SKIPPED: u32 = (Outcome::Skipped as u32) << 8;
-
 /// What is known before the first case.
 struct Surroundings<'a> {
-    process: &'a Process,
-    suite: Suite<'a>,
     release: &'a [u8],
     /// Major and minor number, a byte each.
     version: u16,
@@ -56,29 +47,38 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
         return status;
     }
     let suite = Suite::new(&assembled);
+    let page = process.page_size() as u64;
+    let mut actor = match Actor::new(suite, page, console) {
+        Ok(actor) => actor,
+        Err(errno) => {
+            report::failure(console, errno, b"mmap of the window");
+            return status::FAILED;
+        }
+    };
     if options.is_part() {
         return match next(&mut { suite.cases }, &options.cases) {
-            Some(part) => act::perform(suite, part.statements, process, console) as u8,
+            Some(part) => actor.run(part.statements) as u8,
             None => status::USAGE,
         };
     }
     if pid != init::PID || options.has(Flag::List) {
-        return run_cases(process, suite, options, console);
+        return run_cases(suite, page, options, &mut actor);
     }
     // Where it cannot be lowered, two cases take longer, and that is all.
     let mut before = limit::Digits::new();
     let lowered = limit::set(limit::LOWERED, &mut before);
-    let status = run_cases(process, suite, options, console);
+    let status = run_cases(suite, page, options, &mut actor);
     if lowered.is_ok()
         && let Err(errno) = limit::set(&before, &mut limit::Digits::new())
     {
-        report::failure(console, errno, b"vm.max_map_count stays lowered");
+        report::failure(actor.console, errno, b"vm.max_map_count stays lowered");
     }
     status
 }
 
 #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
-fn run_cases(process: &Process, suite: Suite, options: &Options, console: &mut Console) -> u8 {
+fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u8 {
+    let console = &mut *actor.console;
     let mut status = status::FINE;
     for name in &options.cases {
         if next(&mut { suite.cases }, slice::from_ref(name)).is_none() {
@@ -120,13 +120,10 @@ fn run_cases(process: &Process, suite: Suite, options: &Options, console: &mut C
     ] {
         console.print(b" %", &[Foreign(up_to_nul(field))]);
     }
-    let page = Number(process.page_size() as u64);
-    console.print(b"\n# page size %\n", &[page]);
+    console.print(b"\n# page size %\n", &[Number(page)]);
     let release = up_to_nul(&names.release);
     let Version(major, minor) = Version::of(release);
     let here = Surroundings {
-        process,
-        suite,
         release,
         version: (major.min(255) << 8 | minor.min(255)) as u16,
         absence: Absence::of(probe, release),
@@ -136,7 +133,7 @@ fn run_cases(process: &Process, suite: Suite, options: &Options, console: &mut C
     let mut cases = suite.cases;
     while let Some(case) = next(&mut cases, &options.cases) {
         number += 1;
-        let outcome = run_case(&here, number, &case, console);
+        let outcome = run_case(&here, number, &case, actor);
         if let Some(total) = totals.get_mut(outcome as usize) {
             *total += 1;
         }
@@ -144,7 +141,7 @@ fn run_cases(process: &Process, suite: Suite, options: &Options, console: &mut C
     let [passed, failed, skipped] = totals;
     let values = [Number(passed), Number(failed), Number(skipped)];
     let text = b"# Totals: pass:% fail:% xfail:0 xpass:0 skip:% error:0\n";
-    console.print(text, &values);
+    actor.console.print(text, &values);
     match (passed, failed) {
         (_, 1..) => status::FAILED,
         (0, _) => status::LACKING,
@@ -168,18 +165,20 @@ fn next<'a>(cases: &mut &'a [u8], names: &[&CStr]) -> Option<Case<'a>> {
 }
 
 /// Runs `case`, the one of this `number`, and prints what came of it.
-fn run_case(here: &Surroundings, number: u64, case: &Case, console: &mut Console) -> Outcome {
+fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) -> Outcome {
     let fits = case.since <= here.version && here.version < case.before;
     let outcome = match here.absence {
         Some(absence) if here.require => {
+            let console = &mut *actor.console;
             console.put(b"# ");
             absence.explain(here.release, console);
             console.put(b"\n");
             Outcome::Failed
         }
-        None if fits => run_in_child(here, case, console),
+        None if fits => actor.run_in_child(case.statements),
         _ => Outcome::Skipped,
     };
+    let console = &mut *actor.console;
     let (word, line): (&[u8], &[u8]) = match outcome {
         Outcome::Passed => (b"pass", b"ok"),
         Outcome::Failed => (b"fail", b"not ok"),
@@ -208,27 +207,6 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, console: &mut Console
     outcome
 }
 
-/// Runs `case` in a child, so that a crash or a hang is that case's own.
-fn run_in_child(here: &Surroundings, case: &Case, console: &mut Console) -> Outcome {
-    console.flush();
-    let end = memory::in_child(PATIENCE, &mut || {
-        let outcome = act::perform(here.suite, case.statements, here.process, console);
-        console.flush();
-        outcome as u8
-    });
-    match end {
-        Ok(0) => return Outcome::Passed,
-        Ok(SKIPPED) => return Outcome::Skipped,
-        Ok(status) => explain_end(status, console),
-        Err(errno) => {
-            console.put(b"#   no child process");
-            report::number(console, errno);
-            console.put(b"\n");
-        }
-    }
-    Outcome::Failed
-}
-
 /// Makes the call in a child, because a seccomp filter may kill whoever makes it. Gives
 /// the error number, 0 for none.
 fn probe() -> sys::Result<i32> {
@@ -238,13 +216,4 @@ fn probe() -> sys::Result<i32> {
         0 => (status >> 8) as i32,
         _ => EPERM as i32,
     })
-}
-
-/// Prints as a diagnostic how a child ended that should not have.
-fn explain_end(status: u32, console: &mut Console) {
-    match status & 0x7f {
-        0 => {}
-        memory::HUNG => console.put(b"#   it hung and was killed\n"),
-        signal => console.print(b"#   killed by signal %\n", &[Number(signal.into())]),
-    }
 }

@@ -34,7 +34,7 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     let names = files::uname();
     let release = up_to_nul(&names.release);
     let page = process.page_size();
-    let mut tell = |end: Option<u32>| {
+    let mut tell = |end: Option<usize>| {
         let mut nowhere = Vec::<u8, 0>::new();
         let out: &mut dyn Sink = if quiet { &mut nowhere } else { console };
         let status = match end {
@@ -98,13 +98,13 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
 }
 
 /// The same, of how whoever made the call ended.
-fn explain_end(end: u32, release: &[u8], out: &mut dyn Sink) -> u8 {
+fn explain_end(end: usize, release: &[u8], out: &mut dyn Sink) -> u8 {
     out.put(b"blocked: ");
     if end == memory::HUNG {
         out.put(b"the call does not return");
     } else {
         Absence::Blocked.explain(release, out);
-        let signal = Number((end & 0x7f).into());
+        let signal = Number((end & 0x7f) as u64);
         out.print(b": killed by signal %", &[signal]);
     }
     BLOCKED

@@ -9,17 +9,17 @@
 use super::{Descriptor, Errno, Result};
 use core::{ffi::CStr, ptr};
 use heapless::VecView;
-use linux_raw_sys::general::*;
+use linux_raw_sys::{general::*, prctl::PR_SET_PDEATHSIG};
 use syscalls::{Sysno, raw_syscall};
 
 /// What [`in_child`] gives for a child that did not end in time, and was killed. The
 /// kernel has this for one that has been stopped, of which nobody asks to be told.
-pub(crate) const HUNG: u32 = 0x7f;
+pub(crate) const HUNG: usize = 0x7f;
 
-/// `clone(2)`: runs `work` in a child with a copy of everything, in a process group
-/// of its own, and waits for its end, at most `seconds`. Gives the status as `wait4(2)`
+/// `clone(2)`: runs `work` in a child with a copy of everything, which is killed when
+/// this process ends, and waits for its end, at most `seconds`. Gives the status as `wait4(2)`
 /// has it: the signal that killed it, or 0, and above these 7 bits what it exited with.
-pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<u32> {
+pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<usize> {
     let mut child = -1i32;
     let flags = CLONE_PIDFD | SIGCHLD;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
@@ -27,16 +27,13 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<u32
     let pid = unsafe { call!(Sysno::clone, flags, 0, &raw mut child, 0, 0) }?;
     if pid == 0 {
         // SAFETY: No memory is involved.
-        let _ = unsafe { call!(Sysno::setpgid, 0, 0) };
+        let _ = unsafe { call!(Sysno::prctl, PR_SET_PDEATHSIG, SIGKILL) };
         super::exit(work());
     }
     let ended = ends_within(child, seconds);
     if !ended {
-        // Its group, with the children it has, and itself if it has none yet.
-        for target in [(pid as isize).wrapping_neg(), pid as isize] {
-            // SAFETY: No memory of this process is involved.
-            let _ = unsafe { call!(Sysno::kill, target, SIGKILL) };
-        }
+        // SAFETY: No memory of this process is involved.
+        let _ = unsafe { call!(Sysno::kill, pid, SIGKILL) };
         // Not for ever: there may be no end to what it does in the kernel.
         ends_within(child, 1);
     }
@@ -60,7 +57,7 @@ fn ends_within(child: i32, seconds: i64) -> bool {
 }
 
 /// `wait4(2)`: how child `pid` ended.
-fn wait4(pid: usize, options: u32) -> Result<u32> {
+fn wait4(pid: usize, options: u32) -> Result<usize> {
     let mut status = 0u32;
     let mut patience = super::PATIENCE;
     loop {
@@ -69,7 +66,7 @@ fn wait4(pid: usize, options: u32) -> Result<u32> {
         let ended = unsafe { call!(Sysno::wait4, pid, &raw mut status, options, no_usage) };
         match ended {
             Err(Errno::EINTR) if patience > 0 => patience -= 1,
-            _ => return ended.map(|_| status),
+            _ => return ended.map(|_| status as usize),
         }
     }
 }

@@ -106,7 +106,7 @@ fn statements_are_parted_by_semicolons_and_lines() {
 #[test]
 fn numbers_are_sums_of_terms() {
     let check = |text: &str, expected: u64| {
-        assert_eq!(first_operand(&format!("each {text}")), expected, "{text}");
+        assert_eq!(first_operand(&format!("brk {text}")), expected, "{text}");
     };
     check("0", 0);
     check("3", 3 * PAGE);
@@ -162,8 +162,8 @@ fn what_is_no_number_is_refused() {
         "18446744073709551616",
         "18446744073709551616b",
     ] {
-        let fault = fault(&format!("case\n  each {text}\n"));
-        let named = format!("case: each {text}: ");
+        let fault = fault(&format!("case\n  brk {text}\n"));
+        let named = format!("case: brk {text}: ");
         assert!(
             fault.starts_with(&named) && fault.ends_with("is no number"),
             "{fault}"

@@ -108,7 +108,8 @@ impl<'a> Ward<'a> {
         let has = |flag: u32| fourth & u64::from(flag) != 0;
         match name {
             // Whoever looks changes nothing. A name for the window is one for its own.
-            "see" | "label" | "each" => {}
+            "see" | "label" => {}
+            "each" => self.expect_own(fifth, step.operands[5])?,
             "at" => {
                 self.units[usize::from(part::LENGTH)] = 3 * self.page;
                 return Ok(LABELLED);

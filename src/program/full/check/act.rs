@@ -8,15 +8,13 @@
 //! to memory is to name it. `tests/core/suite/trust.rs` proves that of every case.
 #![allow(unsafe_code)]
 
-use super::{PATIENCE, explain_end};
+use super::report;
 use crate::{
     console::Console,
-    full::report,
-    start::Process,
     sys::{Errno, Result, memory},
 };
 use heapless::Vec;
-use linux_raw_sys::{errno as number, prctl::PR_SET_VMA};
+use linux_raw_sys::errno as number;
 use syscalls::Sysno;
 use vm_anon_name::{
     errno,
@@ -47,6 +45,13 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
+/// What a case that was skipped leaves for `wait4(2)`.
+const SKIPPED: usize = (Outcome::Skipped as usize) << 8;
+
+/// How long a case may take, in seconds: far longer than any takes on a host that is
+/// busy with other things, too.
+pub(super) const PATIENCE: i64 = 100;
+
 /// Pages that are reserved. The window begins in their middle: a mapping that grows
 /// downwards wants 256 free pages below it.
 const RESERVED: u64 = 2048;
@@ -58,44 +63,58 @@ const SHOWN: u64 = 32;
 /// gives it.
 const NOT_AS_STATED: Errno = EBADMSG;
 
-/// Does what `statements` say, and reports the first that fails.
-pub(crate) fn perform(
-    suite: Suite,
-    statements: &[u8],
-    process: &Process,
-    console: &mut Console,
-) -> Outcome {
-    let page = process.page_size() as u64;
-    let reserved = match memory::reserve(RESERVED * page) {
-        Ok(reserved) => reserved,
-        Err(errno) => {
-            console.put(b"#   no addresses for the window");
-            report::number(console, errno);
-            console.put(b"\n");
-            return Outcome::Failed;
-        }
-    };
-    let window = reserved + RESERVED / 2 * page;
-    // A huge page is what one page of page table entries maps, 8 bytes each.
-    let huge = page * page / 8;
-    let mut actor = Actor {
-        console,
-        suite,
-        // In the order of `code::part`.
-        units: [0, 1, page, window, 0, huge, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-    };
-    actor.run(statements)
-}
-
-/// Takes steps, in a process of their own.
-struct Actor<'a> {
-    console: &'a mut Console,
+/// Takes steps.
+pub(super) struct Actor<'a> {
+    pub(super) console: &'a mut Console,
     suite: Suite<'a>,
     units: Units,
 }
 
-impl Actor<'_> {
-    fn run(&mut self, mut statements: &[u8]) -> Outcome {
+impl<'a> Actor<'a> {
+    /// Reserves the window.
+    pub(super) fn new(suite: Suite<'a>, page: u64, console: &'a mut Console) -> Result<Self> {
+        let reserved = memory::reserve(RESERVED * page)?;
+        let window = reserved + RESERVED / 2 * page;
+        // A huge page is what one page of page table entries maps, 8 bytes each.
+        let huge = page * page / 8;
+        Ok(Actor {
+            console,
+            suite,
+            // In the order of `code::part`.
+            units: [0, 1, page, window, 0, huge, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        })
+    }
+
+    /// Does what `statements` say in a child, so that a crash or a hang is its own.
+    pub(super) fn run_in_child(&mut self, statements: &[u8]) -> Outcome {
+        self.console.flush();
+        let end = memory::in_child(PATIENCE, &mut || {
+            let outcome = self.run(statements);
+            self.console.flush();
+            outcome as u8
+        });
+        match end {
+            Ok(0) => return Outcome::Passed,
+            Ok(SKIPPED) => return Outcome::Skipped,
+            Ok(status) => match status & 0x7f {
+                0 => {}
+                memory::HUNG => self.console.put(b"#   it hung and was killed\n"),
+                signal => {
+                    let signal = Number(signal as u64);
+                    self.console.print(b"#   killed by signal %\n", &[signal]);
+                }
+            },
+            Err(errno) => {
+                self.console.put(b"#   no child process");
+                report::number(self.console, errno);
+                self.console.put(b"\n");
+            }
+        }
+        Outcome::Failed
+    }
+
+    /// Does what `statements` say, and reports the first that fails.
+    pub(super) fn run(&mut self, mut statements: &[u8]) -> Outcome {
         let (mut statement, mut step) = (Step::default(), Step::default());
         while statement.read(&mut statements, &self.units).is_some() {
             let first = usize::from(part::OPERANDS);
@@ -148,11 +167,14 @@ impl Actor<'_> {
             verb::AT => return self.find(text),
             // SAFETY: As at the head of this file.
             verb::COMPARE => self.compare(unsafe { memory::text(first) }, text),
-            verb::EACH => self.name_with_each_byte(first),
+            verb::EACH => self.name_with_each_byte(step.operands),
             verb::FORK => {
                 let (child, behind) = rest.split_at_checked(first as usize).ok_or(EDOM)?;
                 *rest = behind;
-                self.run_in_child(child)
+                match self.run_in_child(child) {
+                    Outcome::Passed => Ok(()),
+                    _ => Err(NOT_AS_STATED),
+                }
             }
             verb::WRITE => {
                 // Its NUL, too, if that is wanted.
@@ -188,52 +210,34 @@ impl Actor<'_> {
         }
     }
 
-    /// Does what `statements` say in a child.
-    fn run_in_child(&mut self, statements: &[u8]) -> Result {
-        self.console.flush();
-        let status = memory::in_child(PATIENCE, &mut || {
-            let outcome = self.run(statements);
-            self.console.flush();
-            outcome as u8
-        })?;
-        if status == 0 {
-            return Ok(());
-        }
-        explain_end(status, self.console);
-        Err(NOT_AS_STATED)
-    }
-
-    /// Gives names that are all `a` but for one byte, and that any but NUL, and looks
-    /// each time. They have this `length`, and are for the window's first page. An
-    /// allowed byte is tried at the first place alone.
-    fn name_with_each_byte(&mut self, length: u64) -> Result {
-        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
-        let mut accepted = [0; name::LONGEST + 1];
-        for byte in 1..=u8::MAX {
+    /// Makes the call with names in which each byte but NUL is, in turn, at each place, and
+    /// looks each time. An allowed byte is tried at the first place alone. The name is
+    /// where the fifth argument says, and as long as the sixth, all `a`.
+    fn name_with_each_byte(&mut self, arguments: [u64; 6]) -> Result {
+        let [_, _, start, _, text, length] = arguments;
+        for byte in 1..256 {
+            let byte = byte as u8;
             let is_allowed = name::is_allowed(byte);
+            let refusal = if is_allowed { None } else { Some(EINVAL) };
             for place in 0..length {
-                let mut name = [0; name::LONGEST + 1];
-                for (index, letter) in (0..length).zip(&mut name) {
-                    *letter = if index == place { byte } else { b'a' };
-                }
-                let pointer = name.as_ptr().expose_provenance() as u64;
-                let arguments = [PR_SET_VMA.into(), 0, window, page, pointer, 0];
+                // SAFETY: As at the head of this file.
+                unsafe { memory::write(text + place, &[byte]) };
                 // SAFETY: To name memory changes nothing of it.
                 let result = unsafe { memory::call(Sysno::prctl as u16, arguments) };
-                if is_allowed && result.is_ok() {
-                    accepted = name;
-                    break;
-                }
-                if is_allowed || result != Err(EINVAL) {
+                // SAFETY: As at the head of this file.
+                unsafe { memory::write(text + place, b"a") };
+                if result.err() != refusal {
                     return self.fail_at(byte, place);
                 }
+                if is_allowed {
+                    break;
+                }
             }
-            // The last name that was accepted is there, and no other.
-            let name = split(&accepted, 0).0;
-            let is_it = &mut |vma: &Vma, _: &[u8]| {
-                vma.start == window && vma.name().unwrap_or_default() == name
-            };
-            if look(self.unit(part::MAPS), is_it).is_err() {
+            let is_shown = look(self.unit(part::MAPS), &mut |vma, _| {
+                let name = vma.name().unwrap_or_default();
+                vma.start == start && split(name, byte).0 != name
+            });
+            if is_shown.is_ok() != is_allowed {
                 return self.fail_at(byte, length);
             }
         }
