@@ -17,7 +17,7 @@
 
 use crate::{
     maps::Vma,
-    text::{Sink, Value::*, split},
+    text::{Sink, split},
 };
 use core::slice;
 
@@ -130,6 +130,7 @@ impl<'a> Side<'a> {
     }
 
     /// The lines from this head line on, up to where it is `later`.
+    #[inline(never)] // It is called twice.
     fn up_to(&self, later: &Self) -> Hunk<'a> {
         let length = self.rest.len() - later.rest.len();
         Hunk {
@@ -161,7 +162,8 @@ fn print_hunk(removed: &Hunk, added: &Hunk, indent: &[u8], out: &mut dyn Sink) {
 
 fn print_range(hunk: &Hunk, out: &mut dyn Sink) {
     if hunk.first < hunk.last {
-        out.print(b"%,", &[Number(hunk.first)]);
+        out.decimal(hunk.first);
+        out.put(b",");
     }
     out.decimal(hunk.last);
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     if is_init {
         surroundings::prepare(&mut console);
     } else {
-        files::ignore_signals_of_writing();
+        files::block_signals_of_writing();
     }
     let mut usable = true;
     let mut refuse = |word: &CStr, reason: &[u8]| {

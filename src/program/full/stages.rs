@@ -39,6 +39,7 @@ pub(crate) fn walk(
     let mut room = [0; 32];
     let mut walk = Walk {
         options,
+        name: options.name(),
         pid: digits(pid.into(), 10, 1, &mut room),
         console,
         pause: Pause::new(!options.has(Flag::Yes)),
@@ -87,6 +88,8 @@ pub(crate) fn walk(
 /// The stages while they are walked.
 pub(super) struct Walk<'a> {
     pub(super) options: &'a Options<'a>,
+    /// The name to give.
+    pub(super) name: &'a CStr,
     /// The process's number in decimal, which is printed five times.
     pid: &'a [u8],
     pub(super) console: &'a mut Console,
@@ -118,7 +121,7 @@ impl Walk<'_> {
         if memory == Memory::NONE {
             return memory;
         }
-        if let Err(errno) = sys::set_anon_name(memory, Some(self.options.name())) {
+        if let Err(errno) = sys::set_anon_name(memory, Some(self.name)) {
             self.explain(memory, errno);
             return Memory::NONE;
         }
@@ -128,7 +131,7 @@ impl Walk<'_> {
         self.console.address(memory.end());
         self.console.put(b"] = ");
         // As it is: the kernel has taken it, so it is printable.
-        self.console.put(self.options.name().to_bytes());
+        self.console.put(self.name.to_bytes());
         self.console.put(b"\n");
         memory
     }

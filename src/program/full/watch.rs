@@ -61,7 +61,7 @@ impl Walk<'_> {
             _ => {}
         }
         // What the kernel has accepted, it must show.
-        let name = self.options.name().to_bytes();
+        let name = self.name.to_bytes();
         let shows = |vma: Vma| vma.end >= named.end() as u64 && vma.name() == Some(name);
         if named != Memory::NONE && !find(now, named.start as u64).is_some_and(shows) {
             self.exit = status::FAILED;
@@ -94,7 +94,7 @@ impl Walk<'_> {
             errno: errno.number(),
             probe: sys::probe().map_err(Errno::number),
             release: up_to_nul(&names.release),
-            name: self.options.name().to_bytes(),
+            name: self.name.to_bytes(),
             shared: self.options.has(Flag::Shared),
         };
         let (start, length) = (Address(memory.start as u64), Number(memory.length as u64));
