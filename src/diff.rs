@@ -130,7 +130,6 @@ impl<'a> Side<'a> {
     }
 
     /// The lines from this head line on, up to where it is `later`.
-    #[inline(never)] // It is called twice.
     fn up_to(&self, later: &Self) -> Hunk<'a> {
         let length = self.rest.len() - later.rest.len();
         Hunk {

@@ -168,7 +168,6 @@ impl<'a> Options<'a> {
 
     /// `--name`, `--name VALUE` or `--name=VALUE`; `-q`, `-qy`, `-n VALUE` or `-nVALUE`.
     /// If the value is the next of `words`, that is the `word` in hand from now on.
-    #[inline(never)] // What it has on the stack is not paid for with the commands.
     fn option(
         &mut self,
         word: &mut &'a CStr,

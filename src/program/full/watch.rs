@@ -87,7 +87,6 @@ impl Walk<'_> {
     }
 
     /// Finds out why `memory` could not be named, and says so.
-    #[inline(never)] // It has much on the stack.
     pub(super) fn explain(&mut self, memory: Memory, errno: Errno) {
         let names = files::uname();
         let attempt = Attempt {
