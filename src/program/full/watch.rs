@@ -80,8 +80,10 @@ impl Walk<'_> {
                 self.exit = status::FAILED;
                 b"differ"
             };
-            let text = b"\nThe first and the last maps %.\n";
-            self.console.print(text, &[Text(verdict)]);
+            self.console
+                .then(b"\nThe first and the last maps ")
+                .then(verdict)
+                .then(b".\n");
         }
     }
 
