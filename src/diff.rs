@@ -17,7 +17,7 @@
 
 use crate::{
     maps::Vma,
-    text::{Sink, Value::*, split},
+    text::Sink,
 };
 use core::slice;
 
@@ -76,6 +76,8 @@ pub fn normal(
 struct Side<'a> {
     /// From the head line on.
     rest: &'a [u8],
+    /// From behind it on.
+    behind: &'a [u8],
     /// The head line, with its newline; empty at the end, and before a line that is malformed.
     line: &'a [u8],
     /// Its number, counted from 1.
@@ -97,6 +99,7 @@ impl<'a> Side<'a> {
     fn new(file: &'a [u8]) -> Self {
         Side {
             rest: file,
+            behind: file,
             line: b"",
             number: 0,
             start: 0,
@@ -107,20 +110,15 @@ impl<'a> Side<'a> {
     /// Goes on to the next line.
     #[inline(never)] // It is called four times.
     fn step(&mut self) {
-        let (_, rest) = self
-            .rest
-            .split_at_checked(self.line.len())
-            .unwrap_or_default();
-        let (text, _) = split(rest, b'\n');
-        self.rest = rest;
+        self.rest = self.behind;
         self.number += 1;
-        if let Some((line, _)) = rest.split_at_checked(text.len() + 1)
-            && let Some(vma) = Vma::parse(text)
+        (self.line, self.start) = (b"", u64::MAX);
+        if let Some(vma) = Vma::take(&mut self.behind)
+            && let length = self.rest.len() - self.behind.len()
+            && let Some((line @ [.., b'\n'], _)) = self.rest.split_at_checked(length)
             && vma.start >= self.end
         {
             (self.line, self.start, self.end) = (line, vma.start, vma.end);
-        } else {
-            (self.line, self.start) = (b"", u64::MAX);
         }
     }
 
@@ -161,7 +159,8 @@ fn print_hunk(removed: &Hunk, added: &Hunk, indent: &[u8], out: &mut dyn Sink) {
 
 fn print_range(hunk: &Hunk, out: &mut dyn Sink) {
     if hunk.first < hunk.last {
-        out.print(b"%,", &[Number(hunk.first)]);
+        out.decimal(hunk.first);
+        out.put(b",");
     }
     out.decimal(hunk.last);
 }

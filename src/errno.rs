@@ -6,14 +6,14 @@ use crate::text::split;
 /// 40 are the same on every architecture that uses the generic numbering
 /// (`include/uapi/asm-generic/errno-base.h`, `errno.h`).
 const ERRORS: &[u8] = b"EPERM not permitted
-ENOENT no such file or directory
+ENOENT no such file
 ESRCH
-EINTR interrupted
+EINTR
 EIO the device failed
 ENXIO
 E2BIG
 ENOEXEC
-EBADF closed, or not open for this
+EBADF closed or not open for this
 ECHILD
 EAGAIN not ready
 ENOMEM no memory left (ulimit -v)
@@ -27,7 +27,7 @@ ENODEV
 ENOTDIR not a directory
 EISDIR
 EINVAL
-ENFILE too many open files
+ENFILE too many files
 EMFILE too many open files (ulimit -n)
 ENOTTY
 ETXTBSY

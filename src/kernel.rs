@@ -99,7 +99,7 @@ impl Attempt<'_> {
                 out.put(b": a name has 79 bytes at most");
             }
             (EINVAL, Some(Fault::Byte(byte))) => {
-                let text = b": this name has a character the kernel refuses: '%'";
+                let text = b": no name may have a '%'";
                 out.print(text, &[Foreign(&[byte])]);
             }
             (EBADF, _) if self.shared => {

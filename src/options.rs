@@ -94,10 +94,10 @@ pub const MOST_CASES: usize = 64;
 pub type Reason = &'static [u8];
 
 const UNKNOWN: Reason = b"unknown word, try --help";
-const NO_VALUE: Reason = b"a value must follow";
-const VALUE: Reason = b"this option takes no value";
+const NO_VALUE: Reason = b"it needs a value";
+const VALUE: Reason = b"it takes no value";
 const BAD_SIZE: Reason = b"give a size above 0, as 4096, 64K, 2M or 1G";
-const CASES: Reason = b"too many cases named, 64 at most";
+const CASES: Reason = b"64 cases at most";
 
 impl<'a> Options<'a> {
     /// What no words at all say.
@@ -168,7 +168,6 @@ impl<'a> Options<'a> {
 
     /// `--name`, `--name VALUE` or `--name=VALUE`; `-q`, `-qy`, `-n VALUE` or `-nVALUE`.
     /// If the value is the next of `words`, that is the `word` in hand from now on.
-    #[inline(never)] // What it has on the stack is not paid for with the commands.
     fn option(
         &mut self,
         word: &mut &'a CStr,

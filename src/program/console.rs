@@ -25,15 +25,27 @@ impl Console {
         (self as &mut dyn Sink).print(text, values);
     }
 
+    /// Prints `bytes`, and then whatever is called of what it gives: the console again,
+    /// which need not be named to each call.
+    #[inline(never)] // Or else there would be no such call.
+    pub(crate) fn then(&mut self, bytes: &[u8]) -> &mut Self {
+        if !self.waiting.append(bytes) {
+            self.write_through(bytes);
+        }
+        self
+    }
+
     /// Prints `number` in decimal.
-    pub(crate) fn decimal(&mut self, number: usize) {
+    pub(crate) fn decimal(&mut self, number: usize) -> &mut Self {
         (self as &mut dyn Sink).decimal(number as u64);
+        self
     }
 
     /// Prints `address` in hexadecimal.
-    pub(crate) fn address(&mut self, address: usize) {
-        self.put(b"0x");
-        (self as &mut dyn Sink).hex(address as u64, 1);
+    #[inline(never)] // It is called three times.
+    pub(crate) fn address(&mut self, address: usize) -> &mut Self {
+        (self.then(b"0x") as &mut dyn Sink).hex(address as u64, 1);
+        self
     }
 
     /// Writes out what has been collected.
@@ -78,9 +90,7 @@ impl Console {
 
 impl Sink for Console {
     fn put(&mut self, bytes: &[u8]) {
-        if !self.waiting.append(bytes) {
-            self.write_through(bytes);
-        }
+        self.then(bytes);
     }
 }
 

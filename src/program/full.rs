@@ -49,7 +49,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     if is_init {
         surroundings::prepare(&mut console);
     } else {
-        files::ignore_signals_of_writing();
+        files::block_signals_of_writing();
     }
     let mut usable = true;
     let mut refuse = |word: &CStr, reason: &[u8]| {
@@ -60,7 +60,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     let mut options = Options::new();
     options.read(&mut process.words().map(Into::into), &mut refuse);
     if options.then().is_some() && !is_init {
-        refuse(c"--then", b"only PID 1 decides what follows");
+        refuse(c"--then", b"this is for PID 1 alone");
     }
     let mut exit = if !usable && !is_init {
         status::USAGE
@@ -114,6 +114,7 @@ fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Con
 }
 
 /// What PID 1 does in the end. It does not exit: the kernel would panic.
+#[inline(always)] // It is called once.
 fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut Console) -> ! {
     let then = then.unwrap_or(c"poweroff");
     let word = Foreign(then.to_bytes());
@@ -136,6 +137,7 @@ fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut C
 }
 
 /// Ends the program, or with it the machine.
+#[inline(always)] // It is called once, but for panics.
 fn end(pid: u32, exit: u8, how: Reboot, console: &mut Console) -> ! {
     if let Err(errno) = init::end(pid, exit, how) {
         report::failure(console, errno, b"reboot");

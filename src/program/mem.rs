@@ -1,8 +1,9 @@
 //! The five routines that compiled Rust calls by their C names, and `strlen`.
 //!
 //! The compiler turns copies, fills and comparisons into calls of these, and no
-//! libc is there to have them. Copies and fills move words of eight bytes, the last of
-//! which overlaps the one before it, and bytes only where there is no whole word.
+//! libc is there to have them. Copies move words of eight bytes, the last of which
+//! overlaps the one before it, and bytes only where there is no whole word. The rest is
+//! done too seldom to be worth it.
 //!
 //! # Safety
 //!
@@ -80,24 +81,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mu
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, length: usize) -> *mut u8 {
-    let word = [byte as u8; WORD];
-    let fill_word = |place| {
-        // SAFETY: The caller's promise: WORD bytes from `place` on are within `length`.
-        unsafe { to.add(place).cast::<[u8; WORD]>().write(word) };
-    };
     let mut done = 0;
-    if let Some(last) = length.checked_sub(WORD) {
-        loop {
-            fill_word(done);
-            done += WORD;
-            opaque!();
-            if done >= last {
-                break;
-            }
-        }
-        fill_word(last);
-        return to;
-    }
     while done < length {
         // SAFETY: The byte at `done` is within `length`.
         unsafe { *to.add(done) = byte as u8 };

@@ -200,28 +200,28 @@ fn a_bad_name_is_shown_with_what_is_bad() {
     };
     check(
         b"a[0]",
-        ": this name has a character the kernel refuses: '['",
+        ": no name may have a '['",
     );
-    check(b"a]", ": this name has a character the kernel refuses: ']'");
+    check(b"a]", ": no name may have a ']'");
     check(
         b"$HOME",
-        ": this name has a character the kernel refuses: '$'",
+        ": no name may have a '$'",
     );
     check(
         b"a`b",
-        ": this name has a character the kernel refuses: '`'",
+        ": no name may have a '`'",
     );
     check(
         b"a\\b",
-        ": this name has a character the kernel refuses: '\\'",
+        ": no name may have a '\\'",
     );
     check(
         b"\x1b[m",
-        ": this name has a character the kernel refuses: '\\x1b'",
+        ": no name may have a '\\x1b'",
     );
     check(
         b"caf\xc3\xa9",
-        ": this name has a character the kernel refuses: '\\xc3'",
+        ": no name may have a '\\xc3'",
     );
     check(&[b'a'; 80], ": a name has 79 bytes at most");
     check(&[b'['; 4096], ": a name has 79 bytes at most");

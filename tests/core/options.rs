@@ -364,9 +364,9 @@ fn missing_values_are_faults() {
     {
         if value.is_some() {
             let short = format!("-{letter}");
-            check_fault(&[&short], &format!("'{short}': a value must follow"));
+            check_fault(&[&short], &format!("'{short}': it needs a value"));
             let long = format!("--{long}");
-            check_fault(&[&long], &format!("'{long}': a value must follow"));
+            check_fault(&[&long], &format!("'{long}': it needs a value"));
         }
     }
 }
@@ -374,7 +374,7 @@ fn missing_values_are_faults() {
 #[test]
 fn values_of_flags_are_faults() {
     for word in ["--=", "--=a"] {
-        check_fault(&[word], &format!("'{word}': this option takes no value"));
+        check_fault(&[word], &format!("'{word}': it takes no value"));
     }
     // `-q=yes` is no value but letters, of which one is unknown.
     let faults = vec!["'-q=yes': unknown word, try --help".to_owned()];
@@ -393,7 +393,7 @@ fn values_of_flags_are_faults() {
     {
         if value.is_none() {
             let word = format!("--{long}=yes");
-            let faults = vec![format!("'{word}': this option takes no value")];
+            let faults = vec![format!("'{word}': it takes no value")];
             check(
                 &[&word],
                 Said {
@@ -467,7 +467,7 @@ fn there_is_room_for_64_cases() {
         .map(|number| number.to_string())
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let fault = |name: &str| format!("'{name}': too many cases named, 64 at most");
+    let fault = |name: &str| format!("'{name}': 64 cases at most");
     let expected = Said {
         faults: names[MOST_CASES..].iter().map(|name| fault(name)).collect(),
         ..cases(&names[..MOST_CASES])

@@ -132,7 +132,7 @@ fn judge(kept: &Kept, name: &str, kernel: &Kernel) -> Result<()> {
         (true, "6.1", "shared") => (4, "EBADF (9): shared mappings can be named since 6.2"),
         (true, _, "refused") => (
             1,
-            "EINVAL (22): this name has a character the kernel refuses: '['",
+            "EINVAL (22): no name may have a '['",
         ),
         _ => (0, ""),
     };
@@ -256,7 +256,7 @@ pub fn explains_usage(kernel: &Kernel) -> Result<()> {
             "'--no-such': unknown word, try --help",
         ),
         ("plain", "stagse", "'stagse': unknown word, try --help"),
-        ("value", "-n", "'-n': a value must follow"),
+        ("value", "-n", "'-n': it needs a value"),
         (
             "zero",
             "-s 0",
@@ -275,12 +275,12 @@ pub fn explains_usage(kernel: &Kernel) -> Result<()> {
         (
             "flag",
             "--quiet=1",
-            "'--quiet=1': this option takes no value",
+            "'--quiet=1': it takes no value",
         ),
         (
             "then",
             "--then halt",
-            "'--then': only PID 1 decides what follows",
+            "'--then': this is for PID 1 alone",
         ),
     ];
     let mut script = "try() { name=$1; shift; vm_anon_name \"$@\" > /tmp/out 2>&1 < /dev/null\n\
@@ -350,7 +350,7 @@ keep good/new /good/maps_1_start.txt
     for (name, said) in [
         (
             "missing",
-            "vm_anon_name: /nowhere: ENOENT (2): no such file or directory",
+            "vm_anon_name: /nowhere: ENOENT (2): no such file",
         ),
         ("file", "vm_anon_name: /init: ENOTDIR (20): not a directory"),
         (

@@ -215,7 +215,7 @@ pub fn executes_the_real_init(kernel: &Kernel) -> Result<()> {
         ("/sbin-init", "the real init is 1 with 0\n"),
         (
             "/no/such",
-            "vm_anon_name: /no/such: ENOENT (2): no such file or directory\n",
+            "vm_anon_name: /no/such: ENOENT (2): no such file\n",
         ),
     ] {
         let mut machine = kernel.machine(&initramfs)?;

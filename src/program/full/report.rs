@@ -16,7 +16,7 @@ pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8]) {
     number(console, errno);
     let meaning = errno::meaning(errno.number());
     if !meaning.is_empty() {
-        console.print(b": %", &[Text(meaning)]);
+        console.then(b": ").then(meaning);
     }
     console.end_complaint();
 }

@@ -39,6 +39,7 @@ pub(crate) fn walk(
     let mut room = [0; 32];
     let mut walk = Walk {
         options,
+        name: options.name(),
         pid: digits(pid.into(), 10, 1, &mut room),
         console,
         pause: Pause::new(!options.has(Flag::Yes)),
@@ -51,9 +52,9 @@ pub(crate) fn walk(
     };
     walk.open_output();
     walk.console
-        .put(b"Memory map a region and print vm_area_struct\nPID: ");
-    walk.console.put(walk.pid);
-    walk.console.put(b"\n");
+        .then(b"Memory map a region and print vm_area_struct\nPID: ")
+        .then(walk.pid)
+        .then(b"\n");
     // The new memory shall join anonymous memory that is there, as it does in a
     // program with a libc. It is asked for right below, so that it joins even
     // where large mappings are aligned to huge pages.
@@ -63,11 +64,12 @@ pub(crate) fn walk(
     let hint = neighbour.start.saturating_sub(length);
     let memory = walk.map(hint, length, options.has(Flag::Shared));
     if memory != Memory::NONE {
-        walk.console.put(b"\nmmap addr: ");
-        walk.console.address(memory.start);
-        walk.console.put(b" size: ");
-        walk.console.decimal(memory.length);
-        walk.console.put(b"\n");
+        walk.console
+            .then(b"\nmmap addr: ")
+            .address(memory.start)
+            .then(b" size: ")
+            .decimal(memory.length)
+            .then(b"\n");
     }
     walk.end(
         "set vm_area_struct's name",
@@ -87,6 +89,8 @@ pub(crate) fn walk(
 /// The stages while they are walked.
 pub(super) struct Walk<'a> {
     pub(super) options: &'a Options<'a>,
+    /// The name to give.
+    pub(super) name: &'a CStr,
     /// The process's number in decimal, which is printed five times.
     pid: &'a [u8],
     pub(super) console: &'a mut Console,
@@ -118,18 +122,19 @@ impl Walk<'_> {
         if memory == Memory::NONE {
             return memory;
         }
-        if let Err(errno) = sys::set_anon_name(memory, Some(self.options.name())) {
+        if let Err(errno) = sys::set_anon_name(memory, Some(self.name)) {
             self.explain(memory, errno);
             return Memory::NONE;
         }
-        self.console.put(b"\nSet [");
-        self.console.address(memory.start);
-        self.console.put(b", ");
-        self.console.address(memory.end());
-        self.console.put(b"] = ");
-        // As it is: the kernel has taken it, so it is printable.
-        self.console.put(self.options.name().to_bytes());
-        self.console.put(b"\n");
+        self.console
+            .then(b"\nSet [")
+            .address(memory.start)
+            .then(b", ")
+            .address(memory.end())
+            .then(b"] = ")
+            // As it is: the kernel has taken it, so it is printable.
+            .then(self.name.to_bytes())
+            .then(b"\n");
         memory
     }
 
@@ -149,12 +154,13 @@ impl Walk<'_> {
     #[inline(never)] // It is called four times.
     fn end(&mut self, next: &str, file: &CStr, named: Memory) {
         self.look(file, named);
-        self.console.put(b"\nPress enter to ");
-        self.console.put(next.as_bytes());
-        self.console.put(b" - cat /proc/");
-        self.console.put(self.pid);
-        self.console.put(b"/maps > ");
-        self.console.put(file.to_bytes());
+        self.console
+            .then(b"\nPress enter to ")
+            .then(next.as_bytes())
+            .then(b" - cat /proc/")
+            .then(self.pid)
+            .then(b"/maps > ")
+            .then(file.to_bytes());
         if let Err(errno) = self.pause.wait(self.console) {
             self.fail(errno, b"standard input");
         }

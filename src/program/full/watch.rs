@@ -61,13 +61,12 @@ impl Walk<'_> {
             _ => {}
         }
         // What the kernel has accepted, it must show.
-        let name = self.options.name().to_bytes();
+        let name = self.name.to_bytes();
         let shows = |vma: Vma| vma.end >= named.end() as u64 && vma.name() == Some(name);
         if named != Memory::NONE && !find(now, named.start as u64).is_some_and(shows) {
             self.exit = status::FAILED;
-            let text = b"the name '%' was accepted, but the maps do not show it at %";
-            let values = [Foreign(name), Address(named.start as u64)];
-            self.console.complain(text, &values);
+            let text = b"'%' was accepted, but the maps do not show it";
+            self.console.complain(text, &[Foreign(name)]);
         }
     }
 
@@ -81,20 +80,21 @@ impl Walk<'_> {
                 self.exit = status::FAILED;
                 b"differ"
             };
-            let text = b"\nThe first and the last maps %.\n";
-            self.console.print(text, &[Text(verdict)]);
+            self.console
+                .then(b"\nThe first and the last maps ")
+                .then(verdict)
+                .then(b".\n");
         }
     }
 
     /// Finds out why `memory` could not be named, and says so.
-    #[inline(never)] // It has much on the stack.
     pub(super) fn explain(&mut self, memory: Memory, errno: Errno) {
         let names = files::uname();
         let attempt = Attempt {
             errno: errno.number(),
             probe: sys::probe().map_err(Errno::number),
             release: up_to_nul(&names.release),
-            name: self.options.name().to_bytes(),
+            name: self.name.to_bytes(),
             shared: self.options.has(Flag::Shared),
         };
         let (start, length) = (Address(memory.start as u64), Number(memory.length as u64));

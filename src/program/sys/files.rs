@@ -30,7 +30,7 @@ pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Re
     }
     // SAFETY: No memory is involved.
     let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, STDERR.0 + 1) };
-    close(file)?;
+    let _ = close(file); // Nothing has been written to it.
     moved.map(|moved| Descriptor(moved as isize))
 }
 
@@ -193,25 +193,22 @@ pub(crate) fn stack_limit() -> u64 {
     limit[0]
 }
 
-/// `rt_sigaction(2)`: writing to a pipe that nobody reads, or beyond the limit on the
+/// `rt_sigprocmask(2)`: writing to a pipe that nobody reads, or beyond the limit on the
 /// size of files, fails and does not kill.
-pub(crate) fn ignore_signals_of_writing() {
-    const SIG_IGN: usize = 1;
-    // A `struct sigaction`: handler, flags, restorer, mask.
-    let action = [SIG_IGN, 0, 0, 0];
-    for signal in [SIGPIPE, SIGXFSZ] {
-        // It cannot fail; if it did, a write would end the program early.
-        // SAFETY: The kernel reads `action` and writes no old one.
-        let _ = unsafe {
-            call!(
-                Sysno::rt_sigaction,
-                signal,
-                action.as_ptr(),
-                ptr::null::<u8>(),
-                size_of::<usize>()
-            )
-        };
-    }
+pub(crate) fn block_signals_of_writing() {
+    let set = 1_u64 << (SIGPIPE - 1) | 1 << (SIGXFSZ - 1);
+    let (start, no_old) = (&raw const set, ptr::null::<u8>());
+    // It cannot fail; if it did, a write would end the program early.
+    // SAFETY: The kernel reads `set` and writes no old one.
+    let _ = unsafe {
+        call!(
+            Sysno::rt_sigprocmask,
+            SIG_BLOCK,
+            start,
+            no_old,
+            size_of_val(&set)
+        )
+    };
 }
 
 /// `mmap(2)` and `munmap(2)`: lends so many bytes to `work`, all of them 0.
