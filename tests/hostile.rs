@@ -316,13 +316,7 @@ fn filters() -> Vec<Case> {
             "ENOSYS (38)",
         ),
         ("prctl", Verdict::Kill, "", 6, "killed by signal 31"),
-        (
-            "mmap",
-            errno(EPERM),
-            "mmap: EPERM",
-            1,
-            "failed: no memory",
-        ),
+        ("mmap", errno(EPERM), "mmap: EPERM", 1, "failed: no memory"),
         (
             "mmap",
             errno(ENOSYS),

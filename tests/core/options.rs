@@ -90,10 +90,12 @@ fn read(words: &[CString]) -> Said {
         name: lossy(options.name()),
         size: options.size,
         output: options.output().map(lossy),
-        then: options.then().map(|then| match Ending::of(then.to_bytes()) {
-            Some(ending) => format!("{ending:?}"),
-            None => format!("exec {}", lossy(then)),
-        }),
+        then: options
+            .then()
+            .map(|then| match Ending::of(then.to_bytes()) {
+                Some(ending) => format!("{ending:?}"),
+                None => format!("exec {}", lossy(then)),
+            }),
         cases: options.cases.iter().map(|case| lossy(case)).collect(),
         faults,
     }
