@@ -15,10 +15,7 @@
 //!     both begin together       -> it was changed: both join the hunk
 //! ```
 
-use crate::{
-    maps::Vma,
-    text::Sink,
-};
+use crate::{maps::Vma, text::Sink};
 use core::slice;
 
 /// Why two files cannot be compared: one is not a whole maps file.

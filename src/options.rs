@@ -41,21 +41,23 @@ words! {
     }
 }
 
-/// The options, letter and word of each; first those that take a value.
-const OPTIONS: &[u8] = b"-n --name -s --size -o --output -t --then -q --quiet -y --yes \
-    -S --shared -r --require -l --list -h --help -V --version --";
+/// The options, letter and word of each; last those that take a value.
+const OPTIONS: &[u8] = b"-q --quiet -y --yes -S --shared -r --require -l --list -h --help \
+    -V --version -- -- -n --name -s --size -o --output -t --then";
 
-/// Places among the options that take a value.
+/// Places among the options that take a value, which are behind the flags.
 const NAME: usize = 0;
 const SIZE: usize = 1;
 const OUTPUT: usize = 2;
 const THEN: usize = 3;
+const VALUES: usize = 4;
+const FLAGS: usize = Flag::End as usize + 1;
 
 /// An option that is given or not: its place among the options.
 #[derive(Clone, Copy)]
 pub enum Flag {
     /// Print no more than must be.
-    Quiet = 4,
+    Quiet,
     /// Do not pause.
     Yes,
     /// Map with `MAP_SHARED`.
@@ -80,7 +82,7 @@ pub struct Options<'a> {
     /// A bit for each option that is given, at its place.
     given: u32,
     /// The last value of each option that takes one.
-    values: [Option<&'a CStr>; 4],
+    values: [Option<&'a CStr>; VALUES],
     /// How many bytes to map; `None` for one page.
     pub size: Option<u64>,
     /// The cases to run; all if empty.
@@ -106,7 +108,7 @@ impl<'a> Options<'a> {
         Options {
             command: Command::Stages,
             given: 0,
-            values: [None; 4],
+            values: [None; VALUES],
             size: None,
             cases: Vec::new(),
         }
@@ -183,14 +185,15 @@ impl<'a> Options<'a> {
             length += 1;
             let short = [b'-', letter];
             let place = position(OPTIONS, if is_long { long } else { &short }) / 2;
-            if place > Flag::End as usize {
+            if place >= FLAGS + VALUES {
                 return Err(UNKNOWN);
             }
             self.given |= 1 << place;
             let attached = suffix(whole, length).filter(|value| is_long || !value.is_empty());
-            if let Some(slot) = self.values.get_mut(place) {
+            let value = place.wrapping_sub(FLAGS);
+            if let Some(slot) = self.values.get_mut(value) {
                 *word = attached.or_else(|| words.next()).ok_or(NO_VALUE)?;
-                if place == SIZE {
+                if value == SIZE {
                     self.size = Some(size(word.to_bytes()).ok_or(BAD_SIZE)?);
                 }
                 *slot = Some(word);

@@ -34,7 +34,7 @@ type Header = elf::FileHeader64<LittleEndian>;
 
 /// What the full build has reached on the way to its budget. It grows no more:
 /// whoever makes it smaller lowers this.
-const FULL_REACHED: u64 = 30_208;
+const FULL_REACHED: u64 = 28_904;
 
 #[test]
 fn full_build_does_not_grow() {

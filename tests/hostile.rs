@@ -488,7 +488,7 @@ fn arguments() -> [Case; 8] {
         of(
             "a name of 128 KiB",
             with("-n"),
-            Expected::Says(1, "this name has 131071 bytes"),
+            Expected::Says(1, "a name has 79 bytes at most"),
         ),
         of(
             "a directory of 128 KiB",

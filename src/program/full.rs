@@ -19,6 +19,7 @@ use crate::{
     sys::{self, Reboot, files},
 };
 use core::ffi::CStr;
+use heapless::Vec;
 use vm_anon_name::{
     options::{Command, Ending, Flag, Options},
     text::{Sink, Value::*, split},
@@ -104,11 +105,11 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
 
 fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
     if options.has(Flag::Quiet) && options.output().is_none() {
-        return stages::walk(process, pid, options, &mut [], console);
+        return stages::walk(process, pid, options, &mut Vec::<u8, 0>::new(), console);
     }
     let mut exit = status::FAILED;
-    files::with_buffers::<{ stages::COUNT }, { snapshot::ROOM }>(&mut |snapshots| {
-        exit = stages::walk(process, pid, options, snapshots, console);
+    files::with_buffer::<{ stages::COUNT * snapshot::ROOM }, _>(|copies| {
+        exit = stages::walk(process, pid, options, copies, console);
     });
     exit
 }

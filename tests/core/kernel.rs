@@ -198,31 +198,13 @@ fn a_bad_name_is_shown_with_what_is_bad() {
         let attempt = Attempt { name, ..ATTEMPT };
         check_attempt(attempt, false, expected);
     };
-    check(
-        b"a[0]",
-        ": no name may have a '['",
-    );
+    check(b"a[0]", ": no name may have a '['");
     check(b"a]", ": no name may have a ']'");
-    check(
-        b"$HOME",
-        ": no name may have a '$'",
-    );
-    check(
-        b"a`b",
-        ": no name may have a '`'",
-    );
-    check(
-        b"a\\b",
-        ": no name may have a '\\'",
-    );
-    check(
-        b"\x1b[m",
-        ": no name may have a '\\x1b'",
-    );
-    check(
-        b"caf\xc3\xa9",
-        ": no name may have a '\\xc3'",
-    );
+    check(b"$HOME", ": no name may have a '$'");
+    check(b"a`b", ": no name may have a '`'");
+    check(b"a\\b", ": no name may have a '\\'");
+    check(b"\x1b[m", ": no name may have a '\\x1b'");
+    check(b"caf\xc3\xa9", ": no name may have a '\\xc3'");
     check(&[b'a'; 80], ": a name has 79 bytes at most");
     check(&[b'['; 4096], ": a name has 79 bytes at most");
 }

@@ -130,10 +130,7 @@ fn judge(kept: &Kept, name: &str, kernel: &Kernel) -> Result<()> {
         (false, "debian-5.10", _) => (4, "is older than 5.17, the first to name anonymous memory"),
         (false, ..) => (4, "was built without CONFIG_ANON_VMA_NAME"),
         (true, "6.1", "shared") => (4, "EBADF (9): shared mappings can be named since 6.2"),
-        (true, _, "refused") => (
-            1,
-            "EINVAL (22): no name may have a '['",
-        ),
+        (true, _, "refused") => (1, "EINVAL (22): no name may have a '['"),
         _ => (0, ""),
     };
     ensure!(
@@ -272,16 +269,8 @@ pub fn explains_usage(kernel: &Kernel) -> Result<()> {
             "-s 99999999999G",
             "'99999999999G': give a size above 0",
         ),
-        (
-            "flag",
-            "--quiet=1",
-            "'--quiet=1': it takes no value",
-        ),
-        (
-            "then",
-            "--then halt",
-            "'--then': this is for PID 1 alone",
-        ),
+        ("flag", "--quiet=1", "'--quiet=1': it takes no value"),
+        ("then", "--then halt", "'--then': this is for PID 1 alone"),
     ];
     let mut script = "try() { name=$1; shift; vm_anon_name \"$@\" > /tmp/out 2>&1 < /dev/null\n\
                       echo \"status $?\" >> /tmp/out; keep $name /tmp/out; }\n"

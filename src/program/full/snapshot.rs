@@ -2,7 +2,7 @@
 
 use crate::sys::{Errno, Result, files};
 use core::ffi::CStr;
-use heapless::{Vec, VecView};
+use heapless::VecView;
 use linux_raw_sys::general::O_RDONLY;
 use vm_anon_name::maps::{self, Vma};
 
@@ -10,13 +10,10 @@ use vm_anon_name::maps::{self, Vma};
 /// is that of the executable, whose path may have 4096 bytes.
 pub(crate) const ROOM: usize = 8192;
 
-/// The maps as they were, or nothing.
-pub(crate) type Snapshot = Vec<u8, ROOM>;
-
 /// Where they are read.
 pub(crate) const FILE: &CStr = c"/proc/self/maps";
 
-/// Reads the maps as they are now to `copy`, which is empty and on the stack: these
+/// Appends the maps as they are now to `copies`, which must be on the stack: these
 /// are pages that the kernel has reserved for it from the start, so that reading
 /// changes nothing of what is read. One thread alone maps nothing between two reads
 /// of the file.
@@ -24,22 +21,25 @@ pub(crate) const FILE: &CStr = c"/proc/self/maps";
 /// # Errors
 ///
 /// Of open or read; `EOVERFLOW` if there are more bytes than room; `EIO` if the file
-/// ended before the stack, or is no maps file of this process. Then the copy stays empty.
-pub(crate) fn take(copy: &mut VecView<u8>) -> Result {
-    let result = read(copy);
+/// ended before the stack, or is no maps file of this process. Then nothing has
+/// been appended.
+pub(crate) fn take(copies: &mut VecView<u8>) -> Result {
+    let before = copies.len();
+    let result = read(copies);
     if result.is_err() {
-        copy.clear();
+        copies.truncate(before);
     }
     result
 }
 
-fn read(copy: &mut VecView<u8>) -> Result {
+fn read(copies: &mut VecView<u8>) -> Result {
+    let before = copies.len();
     let maps = files::open(None, FILE, O_RDONLY)?;
-    let whole = files::read_to_end(maps, copy);
+    let whole = files::read_to_end(maps, copies);
     files::close(maps).and(whole)?;
     // The stack, where these bytes are, comes last.
-    let here = copy.as_ptr().addr() as u64;
-    match find(copy, here) {
+    let here = copies.as_ptr().addr() as u64;
+    match find(copies.get(before..).unwrap_or_default(), here) {
         Some(_) => Ok(()),
         None => Err(Errno::EIO),
     }

@@ -3,14 +3,15 @@
 //! The words are those of the description that started this program, spelling
 //! included; the maps files they name are the ones that `--output` writes.
 
-use super::{output::Directory, report, snapshot::Snapshot, status};
+use super::{output::Directory, report, status};
 use crate::{
     console::Console,
     pause::Pause,
     start::Process,
     sys::{self, Errno, Memory},
 };
-use core::{ffi::CStr, slice};
+use core::ffi::CStr;
+use heapless::VecView;
 use vm_anon_name::{
     options::{Flag, Options},
     text::{Sink, digits},
@@ -23,14 +24,14 @@ pub(crate) const COUNT: usize = 4;
 /// in the description.
 const NEIGHBOUR_PAGES: usize = 6;
 
-/// Walks the stages, pausing after each, with a look at the maps for each of
-/// `snapshots`, and gives the exit status. A call that fails is reported, and what
+/// Walks the stages, pausing after each, with a look at the maps if there is
+/// room for `copies` of them, and gives the exit status. A call that fails is reported, and what
 /// does not depend on it goes on.
 pub(crate) fn walk(
     process: &Process,
     pid: u32,
     options: &Options,
-    snapshots: &mut [Snapshot],
+    copies: &mut VecView<u8>,
     console: &mut Console,
 ) -> u8 {
     let page = process.page_size();
@@ -45,8 +46,8 @@ pub(crate) fn walk(
         pause: Pause::new(!options.has(Flag::Yes)),
         shows: !options.has(Flag::Quiet),
         output: None,
-        snapshots: snapshots.iter_mut(),
-        first: b"",
+        copies,
+        first: 0,
         last: None,
         exit: status::FINE,
     };
@@ -97,14 +98,14 @@ pub(super) struct Walk<'a> {
     pause: Pause,
     /// Whether to print what changed.
     pub(super) shows: bool,
-    /// Where to write the snapshots.
+    /// Where to write the copies of the maps.
     pub(super) output: Option<Directory>,
-    /// Room for one at each stage, unless nobody wants to see or keep them.
-    pub(super) snapshots: slice::IterMut<'a, Snapshot>,
-    /// The first of them. Where one failed, it is empty.
-    pub(super) first: &'a [u8],
-    /// The last of them, if there was a stage already.
-    pub(super) last: Option<&'a [u8]>,
+    /// The copies, one behind another. Where one failed, there is nothing.
+    pub(super) copies: &'a mut VecView<u8>,
+    /// Where the first of them ends.
+    pub(super) first: usize,
+    /// Where the last of them begins, if there was a stage already.
+    pub(super) last: Option<usize>,
     /// How the stages went: a failure counts more than a lack.
     pub(super) exit: u8,
 }

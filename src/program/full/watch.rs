@@ -22,7 +22,7 @@ use vm_anon_name::{
 const INDENT: &[u8] = b"  ";
 
 impl Walk<'_> {
-    /// Opens the directory for the snapshots, if one is named.
+    /// Opens the directory for the copies, if one is named.
     pub(super) fn open_output(&mut self) {
         if let Some(path) = self.options.output() {
             match Directory::open(path) {
@@ -32,26 +32,26 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes a snapshot, writes it to `file`, and shows what changed. Memory that has
+    /// Copies the maps, writes it to `file`, and shows what changed. Memory that has
     /// been given the name must have it.
     pub(super) fn look(&mut self, file: &CStr, named: Memory) {
-        let Some(snapshot) = self.snapshots.next() else {
+        if !self.shows && self.output.is_none() {
             return;
-        };
-        let taken = snapshot::take(snapshot);
-        let now = snapshot.as_slice();
-        let before = self.last.replace(now);
-        if let Err(errno) = taken {
+        }
+        let start = self.copies.len();
+        let before = self.last.replace(start);
+        if let Err(errno) = snapshot::take(self.copies) {
             return self.fail(errno, snapshot::FILE.to_bytes());
         }
-        if let Some(output) = &self.output
-            && let Err(errno) = output.write(file, now)
-        {
-            self.fail(errno, file.to_bytes());
-        }
+        let (earlier, now) = self.copies.split_at_checked(start).unwrap_or_default();
+        let written = match &self.output {
+            Some(output) => output.write(file, now),
+            None => Ok(()),
+        };
         match before {
-            None => self.first = now,
-            Some(before) if self.shows && !before.is_empty() => {
+            None => self.first = now.len(),
+            Some(before) if self.shows && before < start => {
+                let before = earlier.get(before..).unwrap_or_default();
                 match diff::normal(before, now, INDENT, &mut Shown(self.console)) {
                     Ok(true) => {}
                     Ok(false) => self.console.put(b"The maps did not change.\n"),
@@ -68,13 +68,18 @@ impl Walk<'_> {
             let text = b"'%' was accepted, but the maps do not show it";
             self.console.complain(text, &[Foreign(name)]);
         }
+        if let Err(errno) = written {
+            self.fail(errno, file.to_bytes());
+        }
     }
 
     /// Compares the last maps with the first.
     pub(super) fn compare(&mut self) {
         let last = self.last.unwrap_or_default();
-        if self.shows && !self.first.is_empty() && !last.is_empty() {
-            let verdict: &[u8] = if self.first == last {
+        let (first, _) = self.copies.split_at_checked(self.first).unwrap_or_default();
+        let (_, last) = self.copies.split_at_checked(last).unwrap_or_default();
+        if self.shows && !first.is_empty() && !last.is_empty() {
+            let verdict: &[u8] = if first == last {
                 b"are the same"
             } else {
                 self.exit = status::FAILED;

@@ -98,26 +98,24 @@ pub(crate) fn read(from: Descriptor, buffer: &mut VecView<u8>) -> Result<usize> 
     Ok(read)
 }
 
-/// What is done with buffers.
-type Work<'a, const ROOM: usize> = &'a mut dyn FnMut(&mut [Vec<u8, ROOM>]);
-
-/// Lends `work` empty buffers on the stack, of which no page is touched before there
-/// is something in it, but for the first of each, which tells that it is empty.
-pub(crate) fn with_buffers<const COUNT: usize, const ROOM: usize>(mut work: Work<ROOM>) {
-    extern "C" fn start<const COUNT: usize, const ROOM: usize>(work: *mut u8, room: *mut u8) {
-        let buffers = room.cast::<Vec<u8, ROOM>>();
-        for number in 0..COUNT {
-            // SAFETY: There is room for so many, at a multiple of 16.
-            unsafe { buffers.add(number).write(Vec::new()) };
-        }
-        // SAFETY: They have been written, and nobody else uses them.
-        let buffers = unsafe { slice::from_raw_parts_mut(buffers, COUNT) };
+/// Lends `work` an empty buffer on the stack, of which no page is touched before there
+/// is something in it.
+pub(crate) fn with_buffer<const ROOM: usize, Work: FnMut(&mut VecView<u8>)>(mut work: Work) {
+    extern "C" fn start<const ROOM: usize, Work: FnMut(&mut VecView<u8>)>(
+        work: *mut u8,
+        room: *mut u8,
+    ) {
+        let buffer = room.cast::<Vec<u8, ROOM>>();
+        // SAFETY: That is how much room there is, at a multiple of 16.
+        unsafe { buffer.write(Vec::new()) };
+        // SAFETY: It has been written, and nobody else uses it.
+        let buffer = unsafe { &mut *buffer };
         // SAFETY: It is the pointer given below, and nobody else uses what it points to.
-        let work = unsafe { &mut *work.cast::<Work<ROOM>>() };
-        work(buffers);
+        let work = unsafe { &mut *work.cast::<Work>() };
+        work(buffer);
     }
-    let length = size_of::<[Vec<u8, ROOM>; COUNT]>().next_multiple_of(16);
-    crate::arch::lend_stack(length, start::<COUNT, ROOM>, (&raw mut work).cast());
+    let length = size_of::<Vec<u8, ROOM>>().next_multiple_of(16);
+    crate::arch::lend_stack(length, start::<ROOM, Work>, (&raw mut work).cast());
 }
 
 /// `renameat(2)` below `directory`.
