@@ -10,9 +10,9 @@
 
 use super::text::Sink;
 
-/// They take 8 MiB while texts are unpacked. Half as many cost 40 bytes of the packed
-/// text, a quarter 130; four times as many save 30.
-const SLOTS_LOG2: u32 = 22;
+/// They take 4 MiB while texts are unpacked. Half as many cost 75 bytes of the packed
+/// text, a quarter 160; twice as many save 40.
+const SLOTS_LOG2: u32 = 21;
 
 /// How often a 0 and a 1 came, per context; several may share a slot. All are 0
 /// in the beginning.

@@ -48,7 +48,7 @@ fn open_console() -> Option<Descriptor> {
 }
 
 /// What the program may need of the stack, in bytes: the copies of the maps take 32 KiB of
-/// it, the suite 20. As much is left for the words of the command line, of which the kernel
+/// it, the suite 21. As much is left for the words of the command line, of which the kernel
 /// allows 128 KiB, or a quarter of a limit that is higher.
 const STACK: u64 = 256 << 10;
 
