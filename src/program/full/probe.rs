@@ -42,8 +42,13 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
             Some(end) => explain_end(end, release, out),
         };
         out.put(b"\n");
-        console.flush();
-        status
+        match console.close() {
+            None => status,
+            Some(errno) => {
+                report::failure(console, errno, b"standard output");
+                status::FAILED
+            }
+        }
     };
     // In a child, because a seccomp filter may kill whoever makes the call.
     match memory::in_child(PATIENCE, &mut || tell(None)) {
