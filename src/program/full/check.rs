@@ -105,7 +105,7 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         Ok(0) => Ok(()),
         Ok(error) => Err(error),
         Err(errno) => {
-            report::failure(console, errno, b"clone");
+            report::failure(console, errno, b"child process");
             return status::FAILED;
         }
     };
