@@ -34,7 +34,7 @@ type Header = elf::FileHeader64<LittleEndian>;
 
 /// What the full build has reached on the way to its budget. It grows no more:
 /// whoever makes it smaller lowers this.
-const FULL_REACHED: u64 = 28_904;
+const FULL_REACHED: u64 = 27_392;
 
 #[test]
 fn full_build_does_not_grow() {
@@ -42,7 +42,7 @@ fn full_build_does_not_grow() {
 }
 
 #[test]
-#[ignore = "not reached: the conformance suite takes 18 KiB of 33"]
+#[ignore = "not reached: 27,268 bytes, of them 4,700 packed texts"]
 fn full_build_is_within_its_budget() {
     check_size(Build::Full, FULL_BUDGET);
 }
