@@ -2,7 +2,9 @@
 
 #[cfg(feature = "check")]
 mod check;
+mod console;
 mod output;
+mod pause;
 #[cfg(feature = "check")]
 mod probe;
 mod report;
@@ -13,11 +15,11 @@ mod texts;
 mod watch;
 
 use crate::{
-    console::Console,
     init,
     start::Process,
     sys::{self, Reboot, files},
 };
+use console::Console;
 use core::ffi::CStr;
 use heapless::Vec;
 use vm_anon_name::{

@@ -5,9 +5,7 @@
 //! sys        every system call           mem      memcpy and its kind
 //! init       being PID 1
 //!
-//! full       the whole program, around   console  what is printed
-//!                                        pause    Enter
-//! minimal    the stages alone
+//! full       the whole program           minimal  the stages alone
 //! ```
 //!
 //! Calls go up this list only: one of `full` and `minimal` is built, and all ends in
@@ -25,13 +23,9 @@ mod start;
 mod sys;
 
 #[cfg(feature = "explain")]
-mod console;
-#[cfg(feature = "explain")]
 mod full;
 #[cfg(not(feature = "explain"))]
 mod minimal;
-#[cfg(feature = "explain")]
-mod pause;
 
 use core::panic::PanicInfo;
 #[cfg(feature = "explain")]

@@ -7,9 +7,8 @@
 mod act;
 mod limit;
 
-use super::{VERSION, report, status, texts, up_to_nul};
+use super::{VERSION, console::Console, report, status, texts, up_to_nul};
 use crate::{
-    console::Console,
     init,
     start::Process,
     sys::{self, Errno, files, memory},

@@ -1,8 +1,7 @@
 //! `probe`: one line, and an exit status, on what this kernel can name.
 
-use super::{report, snapshot, status, up_to_nul};
+use super::{console::Console, report, snapshot, status, up_to_nul};
 use crate::{
-    console::Console,
     start::Process,
     sys::{self, Errno, Result, files, memory},
 };

@@ -1,6 +1,7 @@
 //! How a failed system call is put into words.
 
-use crate::{console::Console, sys::Errno};
+use super::console::Console;
+use crate::sys::Errno;
 use vm_anon_name::{
     errno,
     text::{

@@ -3,10 +3,8 @@
 //! The words are those of the description that started this program, spelling
 //! included; the maps files they name are the ones that `--output` writes.
 
-use super::{output::Directory, report, status};
+use super::{console::Console, output::Directory, pause::Pause, report, status};
 use crate::{
-    console::Console,
-    pause::Pause,
     start::Process,
     sys::{self, Errno, Memory},
 };

@@ -1,10 +1,7 @@
 //! What the program needs around it: a console, `/proc`, and some stack.
 
-use super::report;
-use crate::{
-    console::Console,
-    sys::{Descriptor, STDERR, STDIN, STDOUT, files},
-};
+use super::{console::Console, report};
+use crate::sys::{Descriptor, STDERR, STDIN, STDOUT, files};
 use core::ffi::CStr;
 
 /// Where a console may be, best first: the kernel's own choice, arm64's first

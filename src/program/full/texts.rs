@@ -1,10 +1,7 @@
 //! The help and the suite, which the program carries packed.
 
-use super::{report, status};
-use crate::{
-    console::Console,
-    sys::{Result, files},
-};
+use super::{console::Console, report, status};
+use crate::sys::{Result, files};
 use heapless::Vec;
 use vm_anon_name::{
     packing::{Counts, Unpacker},

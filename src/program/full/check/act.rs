@@ -10,7 +10,7 @@
 
 use super::report;
 use crate::{
-    console::Console,
+    full::console::Console,
     sys::{Errno, Result, memory},
 };
 use heapless::Vec;

@@ -1,9 +1,7 @@
 //! Waiting for Enter.
 
-use crate::{
-    console::Console,
-    sys::{self, Result, STDIN},
-};
+use super::console::Console;
+use crate::sys::{self, Result, STDIN};
 use vm_anon_name::text::Sink;
 
 /// Reads one Enter at a time, until the input ends.
