@@ -233,12 +233,15 @@ impl<'a> Actor<'a> {
                     break;
                 }
             }
-            let is_shown = look(self.unit(part::MAPS), &mut |vma, _| {
+            let shown = look(self.unit(part::MAPS), &mut |vma, _| {
                 let name = vma.name().unwrap_or_default();
                 vma.start == start && split(name, byte).0 != name
             });
-            if is_shown.is_ok() != is_allowed {
-                return self.fail_at(byte, length);
+            match shown {
+                Ok(()) if is_allowed => {}
+                Err(ENOENT) if !is_allowed => {}
+                Ok(()) | Err(ENOENT) => return self.fail_at(byte, length),
+                shown => return shown,
             }
         }
         Ok(())
