@@ -210,7 +210,7 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
 /// the error number, 0 for none.
 fn probe() -> sys::Result<i32> {
     let probe = &mut || sys::probe().err().map_or(0, Errno::number) as u8;
-    let status = memory::in_child(PATIENCE, probe)?;
+    let status = memory::in_child(PATIENCE, probe)??;
     Ok(match status & 0x7f {
         0 => (status >> 8) as i32,
         _ => EPERM as i32,

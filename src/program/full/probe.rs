@@ -51,12 +51,13 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     };
     // In a child, because a seccomp filter may kill whoever makes the call.
     match memory::in_child(PATIENCE, &mut || tell(None)) {
-        Ok(end) if end & 0x7f == 0 => (end >> 8) as u8,
-        Ok(end) => tell(Some(end)),
-        Err(errno) => {
+        Ok(Ok(end)) if end & 0x7f == 0 => (end >> 8) as u8,
+        Ok(Ok(end)) => tell(Some(end)),
+        Ok(Err(errno)) => {
             report::failure(console, errno, b"child process");
             status::FAILED
         }
+        Err(_) => tell(None),
     }
 }
 

@@ -17,9 +17,15 @@ use syscalls::{Sysno, raw_syscall};
 pub(crate) const HUNG: usize = 0x7f;
 
 /// `clone(2)`: runs `work` in a child with a copy of everything, which is killed when
-/// this process ends, and waits for its end, at most `seconds`. Gives the status as `wait4(2)`
-/// has it: the signal that killed it, or 0, and above these 7 bits what it exited with.
-pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<usize> {
+/// this process ends, and waits for its end, at most `seconds`. Gives the status as
+/// `wait4(2)` has it: the signal that killed it, or 0, and above these 7 bits what it
+/// exited with.
+///
+/// # Errors
+///
+/// The outer one if there is no child, the inner one if there was, but its end is not
+/// known.
+pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<Result<usize>> {
     let mut child = -1i32;
     let flags = CLONE_PIDFD | SIGCHLD;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
@@ -38,8 +44,9 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<usi
         ends_within(child, 1);
     }
     let end = wait4(pid, if ended { 0 } else { WNOHANG });
-    super::files::close(Descriptor(child as isize))?;
-    if ended { end } else { Ok(HUNG) }
+    let closed = super::files::close(Descriptor(child as isize));
+    let end = if ended { end } else { Ok(HUNG) };
+    Ok(end.and_then(|end| closed.map(|()| end)))
 }
 
 /// `ppoll(2)`: whether the `child` ends within so many `seconds`. A kernel that knows
