@@ -7,16 +7,15 @@
 mod act;
 mod limit;
 
-use super::{VERSION, console::Console, report, status, texts, up_to_nul};
+use super::{VERSION, console::Console, probe, report, status, texts, up_to_nul};
 use crate::{
     init,
     start::Process,
-    sys::{self, Errno, files, memory},
+    sys::{self, Errno, files},
 };
-use act::{Actor, Outcome, PATIENCE};
+use act::{Actor, Outcome};
 use core::{ffi::CStr, slice};
 use heapless::Vec;
-use linux_raw_sys::errno::EPERM;
 use vm_anon_name::{
     kernel::{Absence, Version},
     options::{Flag, Options},
@@ -100,14 +99,6 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     if options.has(Flag::List) {
         return status;
     }
-    let probe = match probe() {
-        Ok(0) => Ok(()),
-        Ok(error) => Err(error),
-        Err(errno) => {
-            report::failure(console, errno, b"child process");
-            return status::FAILED;
-        }
-    };
     let values = [Number(count), Text(VERSION.as_bytes())];
     console.print(b"KTAP version 1\n1..%\n# %#", &values);
     let names = files::uname();
@@ -121,6 +112,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     }
     console.print(b"\n# page size %\n", &[Number(page)]);
     let release = up_to_nul(&names.release);
+    let killed = probe::rehearse(&mut || u8::from(sys::probe().is_err()));
+    let probe = probe::ask(killed).map_err(Errno::number);
     let Version(major, minor) = Version::of(release);
     let here = Surroundings {
         release,
@@ -204,15 +197,4 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
     }
     console.put(b"\n");
     outcome
-}
-
-/// Makes the call in a child, because a seccomp filter may kill whoever makes it. Gives
-/// the error number, 0 for none.
-fn probe() -> sys::Result<i32> {
-    let probe = &mut || sys::probe().err().map_or(0, Errno::number) as u8;
-    let status = memory::in_child(PATIENCE, probe)??;
-    Ok(match status & 0x7f {
-        0 => (status >> 8) as i32,
-        _ => EPERM as i32,
-    })
 }

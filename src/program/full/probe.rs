@@ -16,6 +16,7 @@ use vm_anon_name::{
 };
 
 const EBADF: Errno = Errno::new(errno::EBADF);
+const EPERM: Errno = Errno::new(errno::EPERM);
 const ENOTTY: Errno = Errno::new(errno::ENOTTY);
 
 /// How long the trial may take, in seconds.
@@ -33,38 +34,29 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     let names = files::uname();
     let release = up_to_nul(&names.release);
     let page = process.page_size();
-    let mut tell = |end: Option<usize>| {
-        let mut nowhere = Vec::<u8, 0>::new();
-        let out: &mut dyn Sink = if quiet { &mut nowhere } else { console };
-        let status = match end {
-            None => find(release, page, out),
-            Some(end) => explain_end(end, release, out),
-        };
-        out.put(b"\n");
-        match console.close() {
-            None => status,
-            Some(errno) => {
-                report::failure(console, errno, b"standard output");
-                status::FAILED
-            }
-        }
-    };
-    // In a child, because a seccomp filter may kill whoever makes the call.
-    match memory::in_child(PATIENCE, &mut || tell(None)) {
-        Ok(Ok(end)) if end & 0x7f == 0 => (end >> 8) as u8,
-        Ok(Ok(end)) => tell(Some(end)),
-        Ok(Err(errno)) => {
-            report::failure(console, errno, b"child process");
-            status::FAILED
-        }
-        Err(_) => tell(None),
-    }
+    let killed = rehearse(&mut || find(0, release, page, &mut nowhere()));
+    let mut nowhere = nowhere();
+    let out: &mut dyn Sink = if quiet { &mut nowhere } else { console };
+    let status = find(killed, release, page, out);
+    out.put(b"\n");
+    status
+}
+
+/// Does `work` in a child first, because a seccomp filter may kill whoever makes the
+/// call. Gives the signal that killed it, 0 for none; also where no child is to be had.
+pub(super) fn rehearse(work: &mut dyn FnMut() -> u8) -> usize {
+    memory::in_child(PATIENCE, work).unwrap_or_default() & 0x7f
+}
+
+/// What the kernel answers to the call; not made if it has `killed` a child.
+pub(super) fn ask(killed: usize) -> Result {
+    if killed == 0 { sys::probe() } else { Err(EPERM) }
 }
 
 /// Makes the call, then looks whether it did what it said. Writes the line to `out`, and
 /// gives the exit status.
-fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
-    if let Err(errno) = sys::probe()
+fn find(killed: usize, release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
+    if let Err(errno) = ask(killed)
         && let Some(absence) = Absence::of(Err(errno.number()), release)
     {
         let (status, word): (_, &[u8]) = match absence {
@@ -73,8 +65,14 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
             Absence::Blocked => (BLOCKED, b"blocked: "),
         };
         out.put(word);
+        if killed == memory::HUNG {
+            out.put(b"the call does not return");
+            return status;
+        }
         absence.explain(release, out);
-        if absence == Absence::Blocked {
+        if killed != 0 {
+            out.print(b": killed by signal %", &[Number(killed as u64)]);
+        } else if absence == Absence::Blocked {
             report::number(out, errno);
         }
         return status;
@@ -106,17 +104,9 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
     status::FINE
 }
 
-/// The same, of how whoever made the call ended.
-fn explain_end(end: usize, release: &[u8], out: &mut dyn Sink) -> u8 {
-    out.put(b"blocked: ");
-    if end == memory::HUNG {
-        out.put(b"the call does not return");
-    } else {
-        Absence::Blocked.explain(release, out);
-        let signal = Number((end & 0x7f) as u64);
-        out.print(b": killed by signal %", &[signal]);
-    }
-    BLOCKED
+/// Takes nothing.
+fn nowhere() -> Vec<u8, 0> {
+    Vec::new()
 }
 
 /// Names a new page of memory, and gives its address.

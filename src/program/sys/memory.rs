@@ -23,9 +23,8 @@ pub(crate) const HUNG: usize = 0x7f;
 ///
 /// # Errors
 ///
-/// The outer one if there is no child, the inner one if there was, but its end is not
-/// known.
-pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<Result<usize>> {
+/// There is no child, or its end is not known.
+pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<usize> {
     let mut child = -1i32;
     let flags = CLONE_PIDFD | SIGCHLD;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
@@ -46,7 +45,7 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<Res
     let end = wait4(pid, if ended { 0 } else { WNOHANG });
     let closed = super::files::close(Descriptor(child as isize));
     let end = if ended { end } else { Ok(HUNG) };
-    Ok(end.and_then(|end| closed.map(|()| end)))
+    end.and_then(|end| closed.map(|()| end))
 }
 
 /// `ppoll(2)`: whether the `child` ends within so many `seconds`. A kernel that knows

@@ -93,7 +93,7 @@ impl<'a> Actor<'a> {
             self.console.flush();
             outcome as u8
         });
-        match end.and_then(|end| end) {
+        match end {
             Ok(0) => return Outcome::Passed,
             Ok(SKIPPED) => return Outcome::Skipped,
             Ok(status) => match status & 0x7f {
