@@ -94,7 +94,7 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
         }
         Command::Stages => walk_stages(process, pid, options, console),
         #[cfg(feature = "check")]
-        Command::Probe => probe::run(process, options.has(Flag::Quiet), console),
+        Command::Probe => probe::run(options.has(Flag::Quiet), console),
         #[cfg(feature = "check")]
         Command::Check => check::run(process, pid, options, console),
         #[cfg(not(feature = "check"))]

@@ -125,12 +125,18 @@ impl Memory {
 
 /// `mmap(2)`: `length` bytes of anonymous memory, readable and writable, at `hint`
 /// if that is free.
+#[inline(always)] // A `Memory` would go through memory.
 pub(crate) fn mmap(hint: usize, length: usize, shared: bool) -> Result<Memory> {
+    map(hint, length, shared).map(|start| Memory { start, length })
+}
+
+/// The same, but gives the address alone.
+#[cfg_attr(feature = "explain", inline(never))] // It is called three times.
+fn map(hint: usize, length: usize, shared: bool) -> Result<usize> {
     let sharing = if shared { MAP_SHARED } else { MAP_PRIVATE };
     let (protection, flags) = (PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS);
     // SAFETY: Without MAP_FIXED the kernel takes memory that nobody uses.
-    let start = unsafe { call!(Sysno::mmap, hint, length, protection, flags, -1isize, 0) }?;
-    Ok(Memory { start, length })
+    unsafe { call!(Sysno::mmap, hint, length, protection, flags, -1isize, 0) }
 }
 
 /// `munmap(2)`.
@@ -156,10 +162,19 @@ pub(crate) fn probe() -> Result {
     let Err(errno) = set_anon_name(Memory::NONE, None) else {
         return Ok(());
     };
-    let page = mmap(0, 1, false).or(Err(errno))?;
+    let start = name_page(false).or(Err(errno))?;
+    munmap(Memory { start, length: 1 })
+}
+
+/// Maps a page, names it, and gives its address. One that cannot be named is unmapped.
+#[cfg(feature = "explain")]
+pub(crate) fn name_page(shared: bool) -> Result<usize> {
+    let page = mmap(0, 1, shared)?;
     let named = set_anon_name(page, Some(c"probe"));
-    munmap(page)?;
-    named.or(Err(errno))
+    if named.is_err() {
+        munmap(page)?;
+    }
+    named.map(|()| page.start)
 }
 
 /// How [`reboot`] leaves the machine: the command of that name.

@@ -53,6 +53,11 @@ impl Console {
         write(self.to, self.waiting.take(), &mut self.failure);
     }
 
+    /// Forgets what has been collected.
+    pub(crate) fn forget(&mut self) {
+        self.waiting.take();
+    }
+
     /// Prints `bytes` past the buffer, which has no room for them.
     #[inline(never)] // Or else what is done mostly would have to prepare for it.
     fn write_through(&mut self, bytes: &[u8]) {

@@ -2,7 +2,6 @@
 
 use super::{console::Console, report, snapshot, status, up_to_nul};
 use crate::{
-    start::Process,
     sys::{self, Errno, Result, files, memory},
 };
 use heapless::Vec;
@@ -11,7 +10,7 @@ use vm_anon_name::{
     kernel::Absence,
     text::{
         Sink,
-        Value::{self, *},
+        Value::*,
     },
 };
 
@@ -30,15 +29,16 @@ const NO_PROC: u8 = 8;
 
 /// Finds out, prints the line unless `quiet`, and gives the exit status. A line begins
 /// with the word by which scripts know it.
-pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
+pub(crate) fn run(quiet: bool, console: &mut Console) -> u8 {
     let names = files::uname();
     let release = up_to_nul(&names.release);
-    let page = process.page_size();
-    let killed = rehearse(&mut || find(0, release, page, &mut nowhere()));
-    let mut nowhere = nowhere();
-    let out: &mut dyn Sink = if quiet { &mut nowhere } else { console };
-    let status = find(killed, release, page, out);
-    out.put(b"\n");
+    // What the child would print ends with it.
+    let killed = rehearse(&mut || find(0, release, console));
+    let status = find(killed, release, console);
+    console.put(b"\n");
+    if quiet {
+        console.forget();
+    }
     status
 }
 
@@ -53,9 +53,9 @@ pub(super) fn ask(killed: usize) -> Result {
     if killed == 0 { sys::probe() } else { Err(EPERM) }
 }
 
-/// Makes the call, then looks whether it did what it said. Writes the line to `out`, and
-/// gives the exit status.
-fn find(killed: usize, release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
+/// Makes the call, then looks whether it did what it said. Writes the line, and gives the
+/// exit status.
+fn find(killed: usize, release: &[u8], console: &mut Console) -> u8 {
     if let Err(errno) = ask(killed)
         && let Some(absence) = Absence::of(Err(errno.number()), release)
     {
@@ -64,64 +64,51 @@ fn find(killed: usize, release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
             Absence::TooOld => (TOO_OLD, b"too-old: "),
             Absence::Blocked => (BLOCKED, b"blocked: "),
         };
-        out.put(word);
+        console.put(word);
         if killed == memory::HUNG {
-            out.put(b"the call does not return");
+            console.put(b"the call does not return");
             return status;
         }
-        absence.explain(release, out);
+        absence.explain(release, console);
         if killed != 0 {
-            out.print(b": killed by signal %", &[Number(killed as u64)]);
+            console.print(b": killed by signal %", &[Number(killed as u64)]);
         } else if absence == Absence::Blocked {
-            report::number(out, errno);
+            report::number(console, errno);
         }
         return status;
     }
-    let address = match name(page, false) {
-        Ok(address) => address,
-        Err(errno) => {
-            out.put(b"failed: no memory to try it on");
-            report::number(out, errno);
-            return status::FAILED;
-        }
+    let (status, text, errno): (_, &[u8], _) = match sys::name_page(false) {
+        Ok(address) => match is_shown(address) {
+            Ok(0) => {
+                console.put(b"not-shown: the call succeeds, but /proc/self/maps has no name");
+                return NOT_SHOWN;
+            }
+            Ok(_) => {
+                let text = b"supported: Linux % names private memory";
+                console.print(text, &[Foreign(release)]);
+                answer(console, b", shared memory: ", sys::name_page(true), EBADF);
+                answer(console, b", PROCMAP_QUERY: ", query(address), ENOTTY);
+                return status::FINE;
+            }
+            Err(errno) => {
+                let text = b"no-proc: the call succeeds, but /proc/self/maps cannot be read";
+                (NO_PROC, text, errno)
+            }
+        },
+        Err(errno) => (status::FAILED, b"failed: no memory to try it on", errno),
     };
-    match is_shown(address) {
-        Ok(true) => {}
-        Ok(false) => {
-            out.put(b"not-shown: the call succeeds, but /proc/self/maps has no name");
-            return NOT_SHOWN;
-        }
-        Err(errno) => {
-            out.put(b"no-proc: the call succeeds, but /proc/self/maps cannot be read");
-            report::number(out, errno);
-            return NO_PROC;
-        }
-    }
-    let shared = answer(name(page, true), EBADF);
-    let query = answer(query(address), ENOTTY);
-    let text = b"supported: Linux % names private memory, shared memory: %, PROCMAP_QUERY: %";
-    out.print(text, &[Foreign(release), shared, query]);
-    status::FINE
+    console.put(text);
+    report::number(console, errno);
+    status
 }
 
-/// Takes nothing.
-fn nowhere() -> Vec<u8, 0> {
-    Vec::new()
-}
-
-/// Names a new page of memory, and gives its address.
-fn name(page: usize, shared: bool) -> Result<usize> {
-    let memory = sys::mmap(0, page, shared)?;
-    sys::set_anon_name(memory, Some(c"probe")).map(|()| memory.start)
-}
-
-/// Whether the maps show the name of what is at `address`.
+/// Whether the maps show the name of what is at `address`: 1 if so.
 #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
-fn is_shown(address: usize) -> Result<bool> {
+fn is_shown(address: usize) -> Result<usize> {
     let mut maps = Vec::<u8, { snapshot::ROOM }>::new();
     snapshot::take(&mut maps)?;
     let name = snapshot::find(&maps, address as u64).and_then(|vma| vma.name());
-    Ok(name == Some(b"probe"))
+    Ok(usize::from(name == Some(b"probe")))
 }
 
 /// Asks the maps by PROCMAP_QUERY.
@@ -130,11 +117,13 @@ fn query(address: usize) -> Result<usize> {
     memory::query(maps, address)
 }
 
-/// What `result` answers, `lack` being the error of a kernel that cannot do it.
-fn answer(result: Result<usize>, lack: Errno) -> Value<'static> {
-    Text(match result {
+/// Writes what `result` answers to `question`, `lack` being the error of a kernel that
+/// cannot do it.
+#[inline(never)] // A copy costs more than a call.
+fn answer(console: &mut Console, question: &[u8], result: Result<usize>, lack: Errno) {
+    console.then(question).then(match result {
         Ok(_) => b"yes",
         Err(errno) if errno == lack => b"no",
         Err(_) => b"unknown",
-    })
+    });
 }
