@@ -79,6 +79,10 @@ pub(crate) const STDIN: Descriptor = Descriptor(0);
 pub(crate) const STDOUT: Descriptor = Descriptor(1);
 pub(crate) const STDERR: Descriptor = Descriptor(2);
 
+/// The working directory, for calls that take one.
+#[cfg(feature = "explain")]
+pub(crate) const HERE: Descriptor = Descriptor(AT_FDCWD as isize);
+
 /// `getpid(2)`.
 pub(crate) fn getpid() -> u32 {
     // SAFETY: No memory is involved. It cannot fail.
@@ -146,6 +150,7 @@ pub(crate) fn munmap(memory: Memory) -> Result {
 }
 
 /// `prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME)`: names `memory`, or takes its name away.
+#[cfg_attr(feature = "explain", inline(never))] // It is called three times.
 pub(crate) fn set_anon_name(memory: Memory, name: Option<&CStr>) -> Result {
     let (option, attribute) = (PR_SET_VMA, PR_SET_VMA_ANON_NAME);
     let (start, length) = (memory.start, memory.length);
@@ -172,7 +177,7 @@ pub(crate) fn name_page(shared: bool) -> Result<usize> {
     let page = mmap(0, 1, shared)?;
     let named = set_anon_name(page, Some(c"probe"));
     if named.is_err() {
-        munmap(page)?;
+        let _ = munmap(page); // The first failure tells more.
     }
     named.map(|()| page.start)
 }

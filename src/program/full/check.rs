@@ -14,7 +14,7 @@ use crate::{
     sys::{self, Errno, files},
 };
 use act::{Actor, Outcome};
-use core::{ffi::CStr, slice};
+use core::{ffi::CStr, mem::MaybeUninit, slice};
 use heapless::Vec;
 use vm_anon_name::{
     kernel::{Absence, Version},
@@ -101,7 +101,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     }
     let values = [Number(count), Text(VERSION.as_bytes())];
     console.print(b"KTAP version 1\n1..%\n# %#", &values);
-    let names = files::uname();
+    let mut names = MaybeUninit::uninit();
+    let names = files::uname(&mut names);
     for field in [
         &names.sysname,
         &names.release,

@@ -12,22 +12,22 @@ pub(crate) struct Directory(Descriptor);
 
 impl Directory {
     pub(crate) fn open(path: &CStr) -> Result<Self> {
-        files::open(None, path, O_PATH | O_DIRECTORY).map(Directory)
+        files::open(sys::HERE, path, O_PATH | O_DIRECTORY).map(Directory)
     }
 
     /// Writes `bytes` to the file `name`, which takes its name only when all of
     /// it is there: an older file of that name stays whole until then.
     pub(crate) fn write(&self, name: &CStr, bytes: &[u8]) -> Result {
         // What an interrupted run has left behind.
-        let _ = files::unlink(Some(self.0), PARTIAL);
-        let file = files::open(Some(self.0), PARTIAL, O_WRONLY | O_CREAT | O_EXCL)?;
+        let _ = files::unlink(self.0, PARTIAL);
+        let file = files::open(self.0, PARTIAL, O_WRONLY | O_CREAT | O_EXCL)?;
         let written = sys::write_all(file, bytes);
         let closed = files::close(file);
         let renamed = written
             .and(closed)
             .and_then(|()| files::rename(self.0, PARTIAL, name));
         if renamed.is_err() {
-            let _ = files::unlink(Some(self.0), PARTIAL);
+            let _ = files::unlink(self.0, PARTIAL);
         }
         renamed
     }

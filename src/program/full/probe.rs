@@ -1,17 +1,13 @@
 //! `probe`: one line, and an exit status, on what this kernel can name.
 
 use super::{console::Console, report, snapshot, status, up_to_nul};
-use crate::{
-    sys::{self, Errno, Result, files, memory},
-};
+use crate::sys::{self, Errno, Result, files, memory};
+use core::mem::MaybeUninit;
 use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
 use vm_anon_name::{
     kernel::Absence,
-    text::{
-        Sink,
-        Value::*,
-    },
+    text::{Sink, Value::*},
 };
 
 const EBADF: Errno = Errno::new(errno::EBADF);
@@ -30,7 +26,8 @@ const NO_PROC: u8 = 8;
 /// Finds out, prints the line unless `quiet`, and gives the exit status. A line begins
 /// with the word by which scripts know it.
 pub(crate) fn run(quiet: bool, console: &mut Console) -> u8 {
-    let names = files::uname();
+    let mut names = MaybeUninit::uninit();
+    let names = files::uname(&mut names);
     let release = up_to_nul(&names.release);
     // What the child would print ends with it.
     let killed = rehearse(&mut || find(0, release, console));
@@ -50,7 +47,11 @@ pub(super) fn rehearse(work: &mut dyn FnMut() -> u8) -> usize {
 
 /// What the kernel answers to the call; not made if it has `killed` a child.
 pub(super) fn ask(killed: usize) -> Result {
-    if killed == 0 { sys::probe() } else { Err(EPERM) }
+    if killed == 0 {
+        sys::probe()
+    } else {
+        Err(EPERM)
+    }
 }
 
 /// Makes the call, then looks whether it did what it said. Writes the line, and gives the
@@ -113,7 +114,7 @@ fn is_shown(address: usize) -> Result<usize> {
 
 /// Asks the maps by PROCMAP_QUERY.
 fn query(address: usize) -> Result<usize> {
-    let maps = files::open(None, c"/proc/self/maps", O_RDONLY)?;
+    let maps = files::open(sys::HERE, c"/proc/self/maps", O_RDONLY)?;
     memory::query(maps, address)
 }
 

@@ -1,6 +1,6 @@
 //! Copies of `/proc/self/maps`, in memory that the maps do not show.
 
-use crate::sys::{Errno, Result, files};
+use crate::sys::{self, Errno, Result, files};
 use core::ffi::CStr;
 use heapless::VecView;
 use linux_raw_sys::general::O_RDONLY;
@@ -34,7 +34,7 @@ pub(crate) fn take(copies: &mut VecView<u8>) -> Result {
 
 fn read(copies: &mut VecView<u8>) -> Result {
     let before = copies.len();
-    let maps = files::open(None, FILE, O_RDONLY)?;
+    let maps = files::open(sys::HERE, FILE, O_RDONLY)?;
     let whole = files::read_to_end(maps, copies);
     files::close(maps).and(whole)?;
     // The stack, where these bytes are, comes last.

@@ -9,7 +9,7 @@ use super::{
     status, up_to_nul,
 };
 use crate::sys::{self, Errno, Memory, files};
-use core::ffi::CStr;
+use core::{ffi::CStr, mem::MaybeUninit};
 use vm_anon_name::{
     diff,
     kernel::Attempt,
@@ -94,7 +94,8 @@ impl Walk<'_> {
 
     /// Finds out why `memory` could not be named, and says so.
     pub(super) fn explain(&mut self, memory: Memory, errno: Errno) {
-        let names = files::uname();
+        let mut names = MaybeUninit::uninit();
+        let names = files::uname(&mut names);
         let attempt = Attempt {
             errno: errno.number(),
             probe: sys::probe().map_err(Errno::number),

@@ -5,9 +5,10 @@
 //! As in [`sys`](super): each block says why the kernel may read or write there.
 #![allow(unsafe_code)]
 
-use super::{Descriptor, Errno, Result, STDERR, patient::transfer};
+use super::{Descriptor, Errno, HERE, Result, STDERR, patient::transfer};
 use core::{
     ffi::{CStr, c_char},
+    mem::MaybeUninit,
     ptr, slice,
 };
 use heapless::{Vec, VecView};
@@ -19,11 +20,11 @@ const EBUSY: Errno = Errno::new(errno::EBUSY);
 const EEXIST: Errno = Errno::new(errno::EEXIST);
 const EOVERFLOW: Errno = Errno::new(errno::EOVERFLOW);
 
-/// `openat(2)` below `directory`, or the working directory.
+/// `openat(2)` below `directory`.
 ///
 /// Never gives 0, 1 or 2, even when those are closed: what is meant for standard
 /// output must not end up in a file.
-pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
+pub(crate) fn open(directory: Descriptor, path: &CStr, flags: u32) -> Result<Descriptor> {
     let file = open_lowest(directory, path, flags | O_CLOEXEC)?;
     if file.0 > STDERR.0 {
         return Ok(file);
@@ -35,16 +36,15 @@ pub(crate) fn open(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Re
 }
 
 /// `openat(2)`, giving the lowest number that is free.
-fn open_lowest(directory: Option<Descriptor>, path: &CStr, flags: u32) -> Result<Descriptor> {
-    let at = directory.map_or(AT_FDCWD as isize, |directory| directory.0);
+fn open_lowest(directory: Descriptor, path: &CStr, flags: u32) -> Result<Descriptor> {
     // SAFETY: The kernel reads `path` up to its NUL.
-    let file = unsafe { call!(Sysno::openat, at, path.as_ptr(), flags, 0o666) }?;
+    let file = unsafe { call!(Sysno::openat, directory.0, path.as_ptr(), flags, 0o666) }?;
     Ok(Descriptor(file as isize))
 }
 
 /// `openat(2)` of a terminal, to be kept by [`exec`], as the lowest number that is free.
 pub(crate) fn open_terminal(path: &CStr) -> Result<Descriptor> {
-    open_lowest(None, path, O_RDWR | O_NOCTTY)
+    open_lowest(HERE, path, O_RDWR | O_NOCTTY)
 }
 
 /// `dup(2)`: the lowest number that is free becomes `file` too, to be kept by [`exec`].
@@ -134,18 +134,17 @@ pub(crate) fn rename(directory: Descriptor, from: &CStr, to: &CStr) -> Result {
     .map(drop)
 }
 
-/// `unlinkat(2)` below `directory`, or the working directory.
-pub(crate) fn unlink(directory: Option<Descriptor>, name: &CStr) -> Result {
-    let at = directory.map_or(AT_FDCWD as isize, |directory| directory.0);
+/// `unlinkat(2)` below `directory`.
+pub(crate) fn unlink(directory: Descriptor, name: &CStr) -> Result {
     // SAFETY: The kernel reads `name` up to its NUL.
-    unsafe { call!(Sysno::unlinkat, at, name.as_ptr(), 0) }.map(drop)
+    unsafe { call!(Sysno::unlinkat, directory.0, name.as_ptr(), 0) }.map(drop)
 }
 
 /// `mkdirat(2)` and `mount(2)`: mounts a `kind` at `place`, which is made if it is
 /// not there. What is mounted already stays.
 pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
     // SAFETY: The kernel reads `place` up to its NUL.
-    let made = unsafe { call!(Sysno::mkdirat, AT_FDCWD, place.as_ptr(), 0o755) };
+    let made = unsafe { call!(Sysno::mkdirat, HERE.0, place.as_ptr(), 0o755) };
     // SAFETY: The kernel reads the three names up to their NULs; there is no data.
     let mounted = unsafe {
         call!(
@@ -164,20 +163,20 @@ pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
     }
 }
 
-/// `uname(2)`: the kernel's names for itself; empty if it gives none.
+/// `uname(2)`: the kernel's names for itself, in `room`; empty if it gives none.
 #[inline(never)] // A copy costs more than a call.
-pub(crate) fn uname() -> new_utsname {
+pub(crate) fn uname(room: &mut MaybeUninit<new_utsname>) -> &new_utsname {
     const EMPTY: [u8; 65] = [0; _];
-    let mut names = new_utsname {
+    let names = room.write(new_utsname {
         sysname: EMPTY,
         nodename: EMPTY,
         release: EMPTY,
         version: EMPTY,
         machine: EMPTY,
         domainname: EMPTY,
-    };
+    });
     // SAFETY: The kernel writes a `new_utsname`.
-    let _ = unsafe { call!(Sysno::uname, &raw mut names) };
+    let _ = unsafe { call!(Sysno::uname, &raw mut *names) };
     names
 }
 

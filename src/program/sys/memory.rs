@@ -43,9 +43,8 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<usi
         ends_within(child, 1);
     }
     let end = wait4(pid, if ended { 0 } else { WNOHANG });
-    let closed = super::files::close(Descriptor(child as isize));
-    let end = if ended { end } else { Ok(HUNG) };
-    end.and_then(|end| closed.map(|()| end))
+    let _ = super::files::close(Descriptor(child as isize)); // Nothing was written to it.
+    if ended { end } else { Ok(HUNG) }
 }
 
 /// `ppoll(2)`: whether the `child` ends within so many `seconds`. A kernel that knows

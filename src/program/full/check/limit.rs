@@ -3,7 +3,7 @@
 //! Two cases map up to the limit. That takes them most of a second at the 65,530 that
 //! Linux begins with, and as PID 1 nobody else is there to miss what is not allowed.
 
-use crate::sys::{Result, files, memory};
+use crate::sys::{self, Result, files, memory};
 use heapless::Vec;
 use linux_raw_sys::general::O_RDWR;
 
@@ -15,7 +15,7 @@ pub(super) type Digits = Vec<u8, 24>;
 
 /// Sets the limit to `after`, and leaves in `before` what it was.
 pub(super) fn set(after: &[u8], before: &mut Digits) -> Result {
-    let file = files::open(None, c"/proc/sys/vm/max_map_count", O_RDWR)?;
+    let file = files::open(sys::HERE, c"/proc/sys/vm/max_map_count", O_RDWR)?;
     memory::read_from_start(file, before)?;
     memory::write_to_start(file, after)?;
     files::close(file)
