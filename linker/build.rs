@@ -69,7 +69,7 @@ fn main() {
     }
 }
 
-/// Leaves the help and the suite for `src/program/full/texts.rs`, in its order.
+/// Leaves the help, a NUL and the suite for `src/program/full/texts.rs`.
 fn pack_texts() {
     println!("cargo::rerun-if-changed=src/help.txt");
     println!("cargo::rerun-if-changed=src/suite");
@@ -79,8 +79,10 @@ fn pack_texts() {
         None => Vec::new(),
     };
     let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join("texts"), pack::pack(&[&help, &suite]))
-        .expect("OUT_DIR can be written");
+    let out = Path::new(&out);
+    let texts = [&help, &b"\0"[..], &suite].concat();
+    fs::write(out.join("texts"), pack::pack(&texts)).expect("OUT_DIR can be written");
+    fs::write(out.join("length"), texts.len().to_string()).expect("OUT_DIR can be written");
 }
 
 /// Whether the linker is a compiler that calls one, as `aarch64-linux-gnu-gcc`.

@@ -5,14 +5,6 @@
 #[allow(dead_code, unreachable_pub)]
 mod packing;
 
-/// What the library's module refers to.
-#[allow(unreachable_pub)]
-mod text {
-    pub trait Sink {
-        fn put(&mut self, bytes: &[u8]);
-    }
-}
-
 /// Counts of nothing yet. They never lie on the stack, which has no room for them in
 /// a test's thread.
 ///
@@ -26,35 +18,42 @@ pub(crate) fn no_counts() -> Box<packing::Counts> {
         .expect("as many as there are")
 }
 
-/// The `texts`, each behind its length in two bytes, as an arithmetic coder writes them.
-///
-/// # Panics
-///
-/// If one of them has 64 KiB or more.
-pub(crate) fn pack(texts: &[&[u8]]) -> Vec<u8> {
+/// The `text`, as an arithmetic coder writes it.
+pub(crate) fn pack(text: &[u8]) -> Vec<u8> {
     let mut counts = no_counts();
     let mut model = packing::Model::new(&mut counts);
-    let (mut low, mut high) = (0u32, u32::MAX);
-    let mut packed = Vec::new();
-    let bytes = texts.iter().flat_map(|text| {
-        let length = u16::try_from(text.len()).expect("a text has less than 64 KiB");
-        length.to_be_bytes().into_iter().chain(text.iter().copied())
-    });
-    for bit in bytes.flat_map(|byte| (0..8).rev().map(move |place| byte >> place & 1 == 1)) {
-        let middle = low + model.part(high - low);
-        if bit {
-            high = middle;
-        } else {
-            low = middle + 1;
+    // The range begins at the number whose digits these are, and is so wide.
+    let (mut packed, mut width) = (Vec::new(), 1);
+    let mut last = false;
+    for byte in text {
+        for place in (0..8).rev() {
+            while width < packing::NARROW {
+                width <<= 8;
+                packed.push(0);
+            }
+            let part = model.part(last, width);
+            last = byte >> place & 1 == 1;
+            if last {
+                width = part;
+            } else {
+                width -= part;
+                add(&mut packed, part);
+            }
         }
-        while (low ^ high) >> 24 == 0 {
-            packed.push((high >> 24) as u8);
-            low <<= 8;
-            high = high << 8 | 0xff;
-        }
-        model.learn(bit);
     }
-    // Any number from low to high will do. Behind the end zeros are read.
-    packed.push((high >> 24) as u8);
+    // Any number of the range will do. Behind the end zeros are read.
+    add(&mut packed, width - 1);
+    let ends = (u64::BITS - packing::NARROW.leading_zeros() - 1) / 8;
+    packed.truncate(packed.len().saturating_sub(ends as usize));
     packed
+}
+
+/// Adds `number` to the one whose digits these are, the highest first.
+fn add(digits: &mut [u8], number: u64) {
+    let mut carried = number;
+    for digit in digits.iter_mut().rev() {
+        carried += u64::from(*digit);
+        *digit = carried as u8;
+        carried >>= 8;
+    }
 }

@@ -15,16 +15,12 @@ use crate::{
 };
 use act::{Actor, Outcome};
 use core::{ffi::CStr, mem::MaybeUninit, slice};
-use heapless::Vec;
 use vm_anon_name::{
     kernel::{Absence, Version},
     options::{Flag, Options},
     suite::{Case, Suite},
-    text::{Sink, Value::*},
+    text::{Sink, Value::*, split},
 };
-
-/// Room for the suite, unpacked.
-type Assembled = Vec<u8, 21504>;
 
 /// What is known before the first case.
 struct Surroundings<'a> {
@@ -39,12 +35,12 @@ struct Surroundings<'a> {
 /// a case, in the process that `execve` has left for it.
 #[inline(never)] // So that the suite lies on the stack for no other command.
 pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
-    let mut assembled = Assembled::new();
-    let status = texts::suite(&mut assembled, console);
+    let mut texts = texts::NOTHING;
+    let status = texts::unpack(&mut texts, console);
     if status != status::FINE {
         return status;
     }
-    let suite = Suite::new(&assembled);
+    let suite = Suite::new(split(&texts, b'\0').1);
     let page = process.page_size() as u64;
     let mut actor = match Actor::new(suite, page, console) {
         Ok(actor) => actor,
