@@ -24,27 +24,23 @@ pub(crate) fn pack(text: &[u8]) -> Vec<u8> {
     let mut model = packing::Model::new(&mut counts);
     // The range begins at the number whose digits these are, and is so wide.
     let (mut packed, mut width) = (Vec::new(), 1);
-    let mut last = false;
     for byte in text {
-        for place in (0..8).rev() {
+        for left in (0..8).rev() {
             while width < packing::NARROW {
                 width <<= 8;
                 packed.push(0);
             }
-            let part = model.part(last, width);
-            last = byte >> place & 1 == 1;
-            if last {
+            let part = model.part(left, width);
+            let bit = u64::from(byte >> left & 1);
+            if bit == 1 {
                 width = part;
             } else {
                 width -= part;
                 add(&mut packed, part);
             }
+            model.history = model.history << 1 | bit;
         }
     }
-    // Any number of the range will do. Behind the end zeros are read.
-    add(&mut packed, width - 1);
-    let ends = (u64::BITS - packing::NARROW.leading_zeros() - 1) / 8;
-    packed.truncate(packed.len().saturating_sub(ends as usize));
     packed
 }
 

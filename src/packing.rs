@@ -25,46 +25,43 @@ pub const NARROW: u64 = 1 << 32;
 /// What is known of the text so far.
 pub struct Model<'a> {
     counts: &'a mut Counts,
-    /// Where the counts are for the contexts of the bit that comes.
+    /// Where the counts are for the contexts of the bit that came last.
     slots: [usize; ORDERS],
-    /// The last bits, the newest lowest.
-    history: u64,
-    /// The place of the bit that comes in its byte.
-    place: u32,
+    /// The bits so far, the newest lowest.
+    pub history: u64,
 }
 
 impl<'a> Model<'a> {
-    /// Knows nothing yet, and waits for a 0 before the first bit.
+    /// Knows nothing yet.
     pub fn new(counts: &'a mut Counts) -> Self {
         Model {
             counts,
             slots: [0; _],
             history: 0,
-            place: 7,
         }
     }
 
-    /// Goes on behind `bit`, and tells where a range from 0 to `width` parts then: a 1
-    /// gets what lies below.
-    #[allow(clippy::indexing_slicing)] // Each index has SLOTS_LOG2 bits.
+    /// Learns the last bit, and tells where a range from 0 to `width` parts for the next,
+    /// behind which are `left` others of its byte: a 1 gets what lies below.
+    #[allow(clippy::indexing_slicing)] // Each index has SLOTS_LOG2 bits, or one.
     #[inline]
-    pub fn part(&mut self, bit: bool, width: u64) -> u64 {
-        self.history = self.history << 1 | u64::from(bit);
-        self.place = (self.place + 1) % 8;
+    pub fn part(&mut self, left: u32, width: u64) -> u64 {
         let (mut ones, mut all) = (2, 4);
-        let mut others = 63 - self.place;
+        let bit = (self.history & 1) as usize;
+        // Of which only the context will be left, and a 1 that tells how long it is.
+        let marked = self.history << 1 | 1;
+        let mut longer = u64::BITS - 8 + left;
         for (order, slot) in self.slots.iter_mut().enumerate() {
-            let [zeros, one] = &mut self.counts[*slot % (1 << SLOTS_LOG2)];
-            let (seen, other) = if bit { (one, zeros) } else { (zeros, one) };
-            *seen = seen.saturating_add(1);
-            *other = other.div_ceil(4); // What came long ago counts less.
+            let counts = &mut self.counts[*slot % (1 << SLOTS_LOG2)];
+            counts[bit] = counts[bit].saturating_add(1);
+            // What came long ago counts less.
+            counts[bit ^ 1] = counts[bit ^ 1].div_ceil(4);
 
-            // Only the context is left, and a 1 that tells how long it is.
-            let key = (self.history << 1 | 1) << others;
-            others = others.wrapping_sub(8);
             // After Fibonacci hashing (D. Knuth, The Art of Computer Programming 3, 6.4), with
             // a number that takes two instructions.
-            *slot = (key.wrapping_mul(0x9e37_79b1) >> (u64::BITS - SLOTS_LOG2)) as usize;
+            let key = (marked << longer).wrapping_mul(0x9e37_79b1);
+            longer = longer.wrapping_sub(8);
+            *slot = (key >> (u64::BITS - SLOTS_LOG2)) as usize;
             let [zeros, one] = self.counts[*slot];
             // The longer the context, the better it knows; best of all if
             // nothing else has ever come.
@@ -72,7 +69,7 @@ impl<'a> Model<'a> {
             ones += u64::from(one) << weight;
             all += (u64::from(zeros) + u64::from(one)) << weight;
         }
-        (width * ones).checked_div(all).unwrap_or_default() // It is no 0.
+        width * ones / (all | 1) // Which is no 0.
     }
 }
 
@@ -81,22 +78,24 @@ pub fn unpack(packed: &[u8], counts: &mut Counts, text: &mut [u8]) {
     let mut model = Model::new(counts);
     let mut packed = packed.iter();
     let (mut width, mut number) = (1, 0);
-    let mut bit = false;
     for byte in text {
-        for _ in 0..8 {
-            while width < NARROW {
+        for left in (0..8).rev() {
+            while width < NARROW
+                && let Some(digit) = packed.next()
+            {
                 width <<= 8;
-                number = number << 8 | u64::from(*packed.next().unwrap_or(&0));
+                number = number << 8 | u64::from(*digit);
             }
-            let part = model.part(bit, width);
-            bit = number < part;
+            let part = model.part(left, width);
+            let bit = number < part;
             if bit {
                 width = part;
             } else {
                 width -= part;
                 number -= part;
             }
-            *byte = *byte << 1 | u8::from(bit);
+            model.history = model.history << 1 | u64::from(bit);
         }
+        *byte = model.history as u8;
     }
 }
