@@ -48,6 +48,9 @@ pub(crate) fn pack(text: &[u8]) -> Vec<u8> {
 fn add(digits: &mut [u8], number: u64) {
     let mut carried = number;
     for digit in digits.iter_mut().rev() {
+        if carried == 0 {
+            return;
+        }
         carried += u64::from(*digit);
         *digit = carried as u8;
         carried >>= 8;
