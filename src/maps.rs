@@ -141,13 +141,13 @@ impl<'a> Vma<'a> {
 fn hex<'a>(text: &'a [u8], forms: &[(u8, u8)], numbers: &mut [u64]) -> Option<&'a [u8]> {
     let mut rest = text;
     for ((width, after), number) in forms.iter().zip(numbers) {
+        let whole = rest.len();
         let mut value = 0;
-        let mut some = false;
         if *width == 8
             && let Some((head, others)) = rest.split_first_chunk()
             && let Some(eight) = eight_digits(*head)
         {
-            (value, some, rest) = (eight, true, others);
+            (value, rest) = (eight, others);
         }
         loop {
             let (first, others) = rest.split_first()?;
@@ -155,14 +155,16 @@ fn hex<'a>(text: &'a [u8], forms: &[(u8, u8)], numbers: &mut [u64]) -> Option<&'
             let digit = match first {
                 b'0'..=b'9' => first - b'0',
                 b'a'..=b'f' => first - b'a' + 10,
-                _ if some && first == after => break,
+                _ if first == after => break,
                 _ => return None,
             };
             if value >> 60 != 0 {
                 return None;
             }
             value = (value << 4) | u64::from(digit);
-            some = true;
+        }
+        if whole - rest.len() == 1 {
+            return None; // There is no digit.
         }
         *number = value;
     }

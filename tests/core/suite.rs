@@ -30,7 +30,6 @@ mod trust;
 mod written;
 
 /// Sources that say how much room there is, and what there is.
-const CHECK: &str = include_str!("../../src/program/full/check.rs");
 const ACT: &str = include_str!("../../src/program/full/check/act.rs");
 const ASSEMBLER: &str = include_str!("../../src/suite/assembler.rs");
 const CODE: &str = include_str!("../../src/suite/code.rs");
@@ -387,20 +386,6 @@ fn every_row_of_the_conformance_table_is_cited_or_excused() {
     let excused = NOT_CITED.map(|(row, _)| row);
     let accounted: BTreeSet<u32> = cited.into_iter().chain(excused).collect();
     assert_eq!(accounted, ROWS.collect());
-}
-
-#[test]
-fn the_program_has_room_for_the_suite() {
-    let room = number_in(CHECK, r"type Assembled = Vec<u8, ([\d_]+)>;");
-    let length = ASSEMBLED.len();
-    assert!(
-        length + room / 50 <= room,
-        "{length} of {room} bytes: too tight"
-    );
-    assert!(
-        length <= usize::from(u16::MAX),
-        "what a packed text may have"
-    );
 }
 
 #[test]

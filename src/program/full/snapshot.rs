@@ -4,7 +4,7 @@ use crate::sys::{self, Errno, Result, files};
 use core::ffi::CStr;
 use heapless::VecView;
 use linux_raw_sys::general::O_RDONLY;
-use vm_anon_name::maps::{self, Vma};
+use vm_anon_name::maps::Vma;
 
 /// Room for one copy. The maps of the stages are about ten lines; the longest line
 /// is that of the executable, whose path may have 4096 bytes.
@@ -47,5 +47,11 @@ fn read(copies: &mut VecView<u8>) -> Result {
 
 /// The VMA at `address` in a copy, if it is before the first line that is none.
 pub(crate) fn find(copy: &[u8], address: u64) -> Option<Vma<'_>> {
-    maps::vmas(copy).find(|vma| vma.start <= address && address < vma.end)
+    let mut rest = copy;
+    loop {
+        let vma = Vma::take(&mut rest);
+        if vma.is_none_or(|vma| vma.start <= address && address < vma.end) {
+            return vma;
+        }
+    }
 }
