@@ -91,7 +91,7 @@ pub(crate) fn read(from: Descriptor, buffer: &mut VecView<u8>) -> Result<usize> 
     let room = buffer.capacity() - buffer.len();
     let start = buffer.as_mut_ptr().wrapping_add(buffer.len());
     // SAFETY: The kernel writes at most the `room` bytes behind what is there.
-    let read = unsafe { transfer(Sysno::read, from, start, room) }?;
+    let read = unsafe { transfer(from, start, room, Sysno::read) }?;
     let length = buffer.len() + read.min(room);
     // SAFETY: The kernel has written so many bytes of the room behind the rest.
     unsafe { buffer.set_len(length) };

@@ -30,7 +30,7 @@ pub(crate) const PATIENCE: u32 = 100;
 pub(crate) fn write_all(to: Descriptor, mut bytes: &[u8]) -> Result {
     while !bytes.is_empty() {
         // SAFETY: The kernel reads `bytes`.
-        let written = unsafe { transfer(Sysno::write, to, bytes.as_ptr(), bytes.len()) }?;
+        let written = unsafe { transfer(to, bytes.as_ptr(), bytes.len(), Sysno::write) }?;
         let (done, rest) = bytes.split_at_checked(written).ok_or(Errno::EIO)?;
         if done.is_empty() {
             return Err(Errno::EIO);
@@ -43,21 +43,21 @@ pub(crate) fn write_all(to: Descriptor, mut bytes: &[u8]) -> Result {
 /// `read(2)`: how many bytes of `buffer` have come; 0 at the end.
 pub(crate) fn read(from: Descriptor, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: The kernel writes to `buffer`.
-    unsafe { transfer(Sysno::read, from, buffer.as_mut_ptr(), buffer.len()) }
+    unsafe { transfer(from, buffer.as_mut_ptr(), buffer.len(), Sysno::read) }
 }
 
-/// `read(2)` or `write(2)`, again while it is interrupted and, when it is not ready,
-/// after waiting until it is; not for ever.
+/// `read(2)` or `write(2)`; if it is interrupted or not ready, again after waiting until
+/// it is ready; not for ever.
 ///
 /// # Safety
 ///
 /// The kernel may read, or write if `call` is `read`, `length` bytes at `start`.
 #[inline(never)] // A copy costs more than a call.
 pub(super) unsafe fn transfer(
-    call: Sysno,
     descriptor: Descriptor,
     start: *const u8,
     length: usize,
+    call: Sysno,
 ) -> Result<usize> {
     let mut patience = PATIENCE;
     loop {
@@ -67,13 +67,11 @@ pub(super) unsafe fn transfer(
             return result;
         }
         patience -= 1;
-        if result == Err(Errno::EAGAIN) {
-            poll(&mut [pollfd {
-                fd: descriptor.0 as i32,
-                events: (POLLIN | POLLOUT) as i16,
-                revents: 0,
-            }]);
-        }
+        poll(&mut [pollfd {
+            fd: descriptor.0 as i32,
+            events: (POLLIN | POLLOUT) as i16,
+            revents: 0,
+        }]);
     }
 }
 
