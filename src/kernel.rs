@@ -7,6 +7,7 @@
 //! empty range). Here this is called the probe.
 
 use crate::{
+    messages::Message,
     name::{self, Fault},
     text::{Sink, Value::*, number},
 };
@@ -60,12 +61,12 @@ impl Absence {
 
     /// Writes the reason as a clause.
     pub fn explain(self, release: &[u8], out: &mut dyn Sink) {
-        let text: &[u8] = match self {
-            Absence::TooOld => b"Linux % is older than 5.17, the first to name anonymous memory",
-            Absence::BuiltWithout => b"Linux % was built without CONFIG_ANON_VMA_NAME",
-            Absence::Blocked => b"blocked before Linux % saw it, as by a seccomp filter",
+        let message = match self {
+            Absence::TooOld => Message::IS_OLD,
+            Absence::BuiltWithout => Message::LACKS,
+            Absence::Blocked => Message::FILTERED,
         };
-        out.print(text, &[Foreign(release)]);
+        out.print(message, &[Foreign(release)]);
     }
 }
 
@@ -90,24 +91,23 @@ impl Attempt<'_> {
     /// than a step that failed.
     pub fn explain(self, out: &mut dyn Sink) -> bool {
         if let Some(absence) = Absence::of(self.probe, self.release) {
-            out.put(b": ");
+            out.print(Message::COLON, &[]);
             absence.explain(self.release, out);
             return absence != Absence::Blocked;
         }
         match (self.errno as u32, name::fault(self.name)) {
             (EINVAL, Some(Fault::Long)) => {
-                out.put(b": a name has 79 bytes at most");
+                out.print(Message::LONG_NAME, &[]);
             }
             (EINVAL, Some(Fault::Byte(byte))) => {
-                let text = b": no name may have a '%'";
-                out.print(text, &[Foreign(&[byte])]);
+                out.print(Message::BAD_BYTE, &[Foreign(&[byte])]);
             }
             (EBADF, _) if self.shared => {
-                out.put(b": shared mappings can be named since 6.2");
+                out.print(Message::NO_SHARED, &[]);
                 return true;
             }
             (EAGAIN | ENOMEM, _) => {
-                out.put(b": too many mappings (vm.max_map_count)");
+                out.print(Message::TOO_MANY, &[]);
             }
             _ => {}
         }

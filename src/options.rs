@@ -1,6 +1,7 @@
 //! The words of the command line, read into what to do.
 
 use crate::{
+    messages::Message,
     text::{number, split},
     words,
     words::position,
@@ -92,15 +93,6 @@ pub struct Options<'a> {
 /// The most cases that can be named at once.
 pub const MOST_CASES: usize = 64;
 
-/// Why a word could not be used, and what would be right.
-pub type Reason = &'static [u8];
-
-const UNKNOWN: Reason = b"unknown word, try --help";
-const NO_VALUE: Reason = b"it needs a value";
-const VALUE: Reason = b"it takes no value";
-const BAD_SIZE: Reason = b"give a size above 0, as 4096, 64K, 2M or 1G";
-const CASES: Reason = b"64 cases at most";
-
 impl<'a> Options<'a> {
     /// What no words at all say.
     #[allow(clippy::new_without_default)]
@@ -119,7 +111,7 @@ impl<'a> Options<'a> {
     pub fn read(
         &mut self,
         words: &mut impl Iterator<Item = &'a CStr>,
-        refuse: &mut impl FnMut(&'a CStr, Reason),
+        refuse: &mut impl FnMut(&'a CStr, Message),
     ) {
         while let Some(mut word) = words.next() {
             let done = match word.to_bytes() {
@@ -174,7 +166,7 @@ impl<'a> Options<'a> {
         &mut self,
         word: &mut &'a CStr,
         words: &mut impl Iterator<Item = &'a CStr>,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Message> {
         let whole = *word;
         let bytes = whole.to_bytes();
         let is_long = bytes.starts_with(b"--");
@@ -186,15 +178,15 @@ impl<'a> Options<'a> {
             let short = [b'-', letter];
             let place = position(OPTIONS, if is_long { long } else { &short }) / 2;
             if place >= FLAGS + VALUES {
-                return Err(UNKNOWN);
+                return Err(Message::UNKNOWN_WORD);
             }
             self.given |= 1 << place;
             let attached = suffix(whole, length).filter(|value| is_long || !value.is_empty());
             let value = place.wrapping_sub(FLAGS);
             if let Some(slot) = self.values.get_mut(value) {
-                *word = attached.or_else(|| words.next()).ok_or(NO_VALUE)?;
+                *word = attached.or_else(|| words.next()).ok_or(Message::NO_VALUE)?;
                 if value == SIZE {
-                    self.size = Some(size(word.to_bytes()).ok_or(BAD_SIZE)?);
+                    self.size = Some(size(word.to_bytes()).ok_or(Message::SIZE)?);
                 }
                 *slot = Some(word);
                 return Ok(());
@@ -203,17 +195,17 @@ impl<'a> Options<'a> {
                 return Ok(());
             }
             if is_long {
-                return Err(VALUE);
+                return Err(Message::VALUE);
             }
         }
     }
 
     /// A word that is no option: a command, or a case of `check`.
-    fn plain(&mut self, word: &'a CStr) -> Result<(), Reason> {
+    fn plain(&mut self, word: &'a CStr) -> Result<(), Message> {
         if self.command == Command::Check {
-            return self.cases.push(word).map_err(|_| CASES);
+            return self.cases.push(word).map_err(|_| Message::CASES);
         }
-        self.command = Command::of(word.to_bytes()).ok_or(UNKNOWN)?;
+        self.command = Command::of(word.to_bytes()).ok_or(Message::UNKNOWN_WORD)?;
         Ok(())
     }
 }

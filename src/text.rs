@@ -3,6 +3,7 @@
 //! `core::fmt` would cost more than the rest of the minimal build together, so
 //! the few forms that the program prints are made here.
 
+use crate::{messages::Message, pairs};
 use core::slice;
 
 /// A value in a text.
@@ -12,8 +13,8 @@ pub enum Value<'a> {
     Number(u64),
     /// In hexadecimal, after `0x`.
     Address(u64),
-    /// As it is.
-    Text(&'a [u8]),
+    /// In words.
+    Said(Message),
     /// What somebody else wrote: see [`shown`](#method.shown).
     Foreign(&'a [u8]),
 }
@@ -36,27 +37,30 @@ impl dyn Sink + '_ {
         self.put(digits(value, 16, width, &mut [0; 32]));
     }
 
-    /// Appends `text`, with the next of `values` for each `%` in it. Values for which
+    /// Appends `message`, with the next of `values` for each `%` in it. Values for which
     /// there is no `%` are left out.
-    pub fn print(&mut self, text: &[u8], values: &[Value]) {
-        let mut values = values.iter();
-        let mut rest = text;
-        loop {
-            let (before, behind) = split(rest, b'%');
-            self.put(before);
-            if before.len() == rest.len() {
-                return;
-            }
-            rest = behind;
-            match values.next() {
-                Some(Value::Number(number)) => self.decimal(*number),
-                Some(Value::Address(address)) => {
-                    self.put(b"0x");
-                    self.hex(*address, 1);
+    pub fn print(&mut self, message: Message, values: &[Value]) {
+        self.unpack(pairs::find(message), &mut values.iter());
+    }
+
+    /// Appends what `packed` comes to.
+    fn unpack(&mut self, packed: &[u8], values: &mut slice::Iter<Value>) {
+        for byte in packed {
+            if let Some(pair) = pairs::pair(*byte) {
+                self.unpack(pair, values);
+            } else if *byte != b'%' {
+                self.put(slice::from_ref(byte));
+            } else {
+                match values.next() {
+                    Some(Value::Number(number)) => self.decimal(*number),
+                    Some(Value::Address(address)) => {
+                        self.put(b"0x");
+                        self.hex(*address, 1);
+                    }
+                    Some(Value::Said(message)) => self.print(*message, &[]),
+                    Some(Value::Foreign(text)) => self.shown(text),
+                    None => {}
                 }
-                Some(Value::Text(text)) => self.put(text),
-                Some(Value::Foreign(text)) => self.shown(text),
-                None => {}
             }
         }
     }

@@ -23,6 +23,7 @@ use console::Console;
 use core::ffi::CStr;
 use heapless::Vec;
 use vm_anon_name::{
+    messages::Message,
     options::{Command, Ending, Flag, Options},
     text::{Sink, Value::*, split},
 };
@@ -55,15 +56,15 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
         files::block_signals_of_writing();
     }
     let mut usable = true;
-    let mut refuse = |word: &CStr, reason: &[u8]| {
+    let mut refuse = |word: &CStr, reason: Message| {
         usable = false;
         let word = Foreign(word.to_bytes());
-        console.complain(b"'%': %", &[word, Text(reason)]);
+        console.complain(Message::REFUSED, &[word, Said(reason)]);
     };
     let mut options = Options::new();
     options.read(&mut process.words().map(Into::into), &mut refuse);
     if options.then().is_some() && !is_init {
-        refuse(c"--then", b"this is for PID 1 alone");
+        refuse(c"--then", Message::NO_INIT);
     }
     let mut exit = if !usable && !is_init {
         status::USAGE
@@ -99,7 +100,7 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
         Command::Check => check::run(process, pid, options, console),
         #[cfg(not(feature = "check"))]
         Command::Probe | Command::Check => {
-            console.complain(b"this build has no probe and no check", &[]);
+            console.complain(Message::NO_SUITE, &[]);
             status::USAGE
         }
     }
@@ -122,7 +123,7 @@ fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut C
     let then = then.unwrap_or(c"poweroff");
     let word = Foreign(then.to_bytes());
     let values = [Number(exit.into()), word];
-    console.print(b"\nvm_anon_name: status %, then %\n", &values);
+    console.print(Message::END, &values);
     if let Some(errno) = console.close() {
         report::failure(console, errno, b"standard output");
     }
@@ -151,8 +152,8 @@ fn end(pid: u32, exit: u8, how: Reboot, console: &mut Console) -> ! {
 /// Says where the defect is, and ends the program.
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
     let mut console = Console::new();
-    let place = [Text(file.as_bytes()), Number(line.into())];
-    console.complain(b"panic at %:%", &place);
+    let place = [Foreign(file.as_bytes()), Number(line.into())];
+    console.complain(Message::PANIC, &place);
     end(
         sys::getpid(),
         status::PANICKED,

@@ -19,9 +19,10 @@ use heapless::Vec;
 use linux_raw_sys::errno::EPERM;
 use vm_anon_name::{
     kernel::{Absence, Version},
+    messages::Message,
     options::{Flag, Options},
     suite::{Case, Suite},
-    text::{Sink, Value::*},
+    text::Value::*,
 };
 
 /// Room for the suite, unpacked.
@@ -82,7 +83,7 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     for name in &options.cases {
         if next(&mut { suite.cases }, slice::from_ref(name)).is_none() {
             let name = [Foreign(name.to_bytes())];
-            console.complain(b"'%': no such case, see check --list", &name);
+            console.complain(Message::NO_CASE, &name);
             status = status::USAGE;
         }
     }
@@ -94,7 +95,7 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     while let Some(case) = next(&mut cases, &options.cases) {
         count += 1;
         if options.has(Flag::List) {
-            console.print(b"%\n", &[Text(case.name)]);
+            console.print(Message::LINE, &[Foreign(case.name)]);
         }
     }
     if options.has(Flag::List) {
@@ -108,8 +109,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
             return status::FAILED;
         }
     };
-    let values = [Number(count), Text(VERSION.as_bytes())];
-    console.print(b"KTAP version 1\n1..%\n# %#", &values);
+    let values = [Number(count), Foreign(VERSION.as_bytes())];
+    console.print(Message::HEAD, &values);
     let names = files::uname();
     for field in [
         &names.sysname,
@@ -117,9 +118,9 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         &names.version,
         &names.machine,
     ] {
-        console.print(b" %", &[Foreign(up_to_nul(field))]);
+        console.print(Message::FIELD, &[Foreign(up_to_nul(field))]);
     }
-    console.print(b"\n# page size %\n", &[Number(page)]);
+    console.print(Message::PAGE_SIZE, &[Number(page)]);
     let release = up_to_nul(&names.release);
     let Version(major, minor) = Version::of(release);
     let here = Surroundings {
@@ -139,8 +140,7 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     }
     let [passed, failed, skipped] = totals;
     let values = [Number(passed), Number(failed), Number(skipped)];
-    let text = b"# Totals: pass:% fail:% xfail:0 xpass:0 skip:% error:0\n";
-    actor.console.print(text, &values);
+    actor.console.print(Message::TOTALS, &values);
     match (passed, failed) {
         (_, 1..) => status::FAILED,
         (0, _) => status::LACKING,
@@ -169,40 +169,40 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
     let outcome = match here.absence {
         Some(absence) if here.require => {
             let console = &mut *actor.console;
-            console.put(b"# ");
+            console.say(Message::COMMENT);
             absence.explain(here.release, console);
-            console.put(b"\n");
+            console.say(Message::NEWLINE);
             Outcome::Failed
         }
         None if fits => actor.run_in_child(case.statements),
         _ => Outcome::Skipped,
     };
     let console = &mut *actor.console;
-    let (word, line): (&[u8], &[u8]) = match outcome {
-        Outcome::Passed => (b"pass", b"ok"),
-        Outcome::Failed => (b"fail", b"not ok"),
-        Outcome::Skipped => (b"skip", b"ok"),
+    let (word, line) = match outcome {
+        Outcome::Passed => (Message::PASS, Message::OK),
+        Outcome::Failed => (Message::FAIL, Message::NOT_OK),
+        Outcome::Skipped => (Message::SKIP, Message::OK),
     };
-    let name = Text(case.name);
-    let text = b"# vm_anon_name: %: %\n% % %";
-    console.print(text, &[name, Text(word), Text(line), Number(number), name]);
+    let name = Foreign(case.name);
+    let values = [name, Said(word), Said(line), Number(number), name];
+    console.print(Message::CASE, &values);
     if outcome == Outcome::Skipped {
-        console.put(b" # SKIP ");
+        console.say(Message::SKIPPED);
         match here.absence {
             Some(absence) => absence.explain(here.release, console),
-            None if fits => console.put(b"what it needs is not in this kernel"),
+            None if fits => console.say(Message::NEEDS),
             None => {
-                let (word, version): (&[u8], _) = if here.version < case.since {
-                    (b"since", case.since)
+                let (message, version) = if here.version < case.since {
+                    (Message::SINCE, case.since)
                 } else {
-                    (b"before", case.before)
+                    (Message::BEFORE, case.before)
                 };
-                let [major, minor] = version.to_be_bytes().map(|part| Number(part.into()));
-                console.print(b"% Linux %.%", &[Text(word), major, minor]);
+                let values = version.to_be_bytes().map(|part| Number(part.into()));
+                console.print(message, &values);
             }
         }
     }
-    console.put(b"\n");
+    console.say(Message::NEWLINE);
     outcome
 }
 

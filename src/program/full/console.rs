@@ -1,7 +1,10 @@
 //! Standard output, a buffer of it at a time, and complaints on standard error.
 
 use crate::sys::{self, Buffer, Descriptor, Errno, STDERR, STDOUT};
-use vm_anon_name::text::{Sink, Value};
+use vm_anon_name::{
+    messages::Message,
+    text::{Sink, Value},
+};
 
 /// Collects what is printed until [`Console::flush`], in one write if it fits.
 pub(crate) struct Console {
@@ -20,9 +23,15 @@ impl Console {
         }
     }
 
-    /// Prints `text`, with `values` in it: see [`print`](Sink#method.print).
-    pub(crate) fn print(&mut self, text: &[u8], values: &[Value]) {
-        (self as &mut dyn Sink).print(text, values);
+    /// Prints `message`, with `values` in it: see [`print`](Sink#method.print).
+    pub(crate) fn print(&mut self, message: Message, values: &[Value]) {
+        (self as &mut dyn Sink).print(message, values);
+    }
+
+    /// Prints `message`, which has no values in it.
+    #[inline(never)] // A call takes 8 bytes, with the values that are not there 16.
+    pub(crate) fn say(&mut self, message: Message) {
+        self.print(message, &[]);
     }
 
     /// Prints `bytes`, and then whatever is called of what it gives: the console again,
@@ -61,9 +70,9 @@ impl Console {
     }
 
     /// Prints a line on standard error, in its place among the output.
-    pub(crate) fn complain(&mut self, text: &[u8], values: &[Value]) {
+    pub(crate) fn complain(&mut self, message: Message, values: &[Value]) {
         self.begin_complaint();
-        self.print(text, values);
+        self.print(message, values);
         self.end_complaint();
     }
 
@@ -71,12 +80,12 @@ impl Console {
     pub(crate) fn begin_complaint(&mut self) {
         self.flush();
         self.to = STDERR;
-        self.put(b"vm_anon_name: ");
+        self.say(Message::PROGRAM);
     }
 
     /// Ends the line, and what is printed goes to standard output again.
     pub(crate) fn end_complaint(&mut self) {
-        self.put(b"\n");
+        self.say(Message::NEWLINE);
         self.flush();
         self.to = STDOUT;
     }

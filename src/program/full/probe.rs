@@ -9,6 +9,7 @@ use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
 use vm_anon_name::{
     kernel::Absence,
+    messages::Message,
     text::{
         Sink,
         Value::{self, *},
@@ -67,12 +68,12 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
     if let Err(errno) = sys::probe()
         && let Some(absence) = Absence::of(Err(errno.number()), release)
     {
-        let (status, word): (_, &[u8]) = match absence {
-            Absence::BuiltWithout => (status::LACKING, b"built-without: "),
-            Absence::TooOld => (TOO_OLD, b"too-old: "),
-            Absence::Blocked => (BLOCKED, b"blocked: "),
+        let (status, word) = match absence {
+            Absence::BuiltWithout => (status::LACKING, Message::BUILT_WITHOUT),
+            Absence::TooOld => (TOO_OLD, Message::TOO_OLD),
+            Absence::Blocked => (BLOCKED, Message::BLOCKED),
         };
-        out.put(word);
+        out.print(word, &[]);
         absence.explain(release, out);
         if absence == Absence::Blocked {
             report::number(out, errno);
@@ -82,7 +83,7 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
     let address = match name(page, false) {
         Ok(address) => address,
         Err(errno) => {
-            out.put(b"failed: no memory to try it on");
+            out.print(Message::NO_MEMORY, &[]);
             report::number(out, errno);
             return status::FAILED;
         }
@@ -90,31 +91,30 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
     match is_shown(address) {
         Ok(true) => {}
         Ok(false) => {
-            out.put(b"not-shown: the call succeeds, but /proc/self/maps has no name");
+            out.print(Message::NOT_SHOWN, &[]);
             return NOT_SHOWN;
         }
         Err(errno) => {
-            out.put(b"no-proc: the call succeeds, but /proc/self/maps cannot be read");
+            out.print(Message::NO_PROC, &[]);
             report::number(out, errno);
             return NO_PROC;
         }
     }
     let shared = answer(name(page, true), EBADF);
     let query = answer(query(address), ENOTTY);
-    let text = b"supported: Linux % names private memory, shared memory: %, PROCMAP_QUERY: %";
-    out.print(text, &[Foreign(release), shared, query]);
+    out.print(Message::SUPPORTED, &[Foreign(release), shared, query]);
     status::FINE
 }
 
 /// The same, of how whoever made the call ended.
 fn explain_end(end: usize, release: &[u8], out: &mut dyn Sink) -> u8 {
-    out.put(b"blocked: ");
+    out.print(Message::BLOCKED, &[]);
     if end == memory::HUNG {
-        out.put(b"the call does not return");
+        out.print(Message::NO_RETURN, &[]);
     } else {
         Absence::Blocked.explain(release, out);
         let signal = Number((end & 0x7f) as u64);
-        out.print(b": killed by signal %", &[signal]);
+        out.print(Message::SIGNAL, &[signal]);
     }
     BLOCKED
 }
@@ -142,9 +142,9 @@ fn query(address: usize) -> Result<usize> {
 
 /// What `result` answers, `lack` being the error of a kernel that cannot do it.
 fn answer(result: Result<usize>, lack: Errno) -> Value<'static> {
-    Text(match result {
-        Ok(_) => b"yes",
-        Err(errno) if errno == lack => b"no",
-        Err(_) => b"unknown",
+    Said(match result {
+        Ok(_) => Message::YES,
+        Err(errno) if errno == lack => Message::NO,
+        Err(_) => Message::UNKNOWN,
     })
 }

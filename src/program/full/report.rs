@@ -4,9 +4,10 @@ use super::console::Console;
 use crate::sys::Errno;
 use vm_anon_name::{
     errno,
+    messages::Message,
     text::{
         Sink,
-        Value::{Number, Text},
+        Value::{Number, Said},
     },
 };
 
@@ -15,18 +16,13 @@ pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8]) {
     console.begin_complaint();
     (console as &mut dyn Sink).shown(what);
     number(console, errno);
-    let meaning = errno::meaning(errno.number());
-    if !meaning.is_empty() {
-        console.then(b": ").then(meaning);
-    }
+    console.say(errno::meaning(errno.number()));
     console.end_complaint();
 }
 
 /// Appends `: EINVAL (22)`.
 pub(crate) fn number(out: &mut dyn Sink, errno: Errno) {
     let number = errno.number();
-    out.print(
-        b": % (%)",
-        &[Text(errno::name(number)), Number(number as u64)],
-    );
+    let values = [Said(errno::name(number)), Number(number as u64)];
+    out.print(Message::ERRNO, &values);
 }
