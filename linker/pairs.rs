@@ -28,7 +28,9 @@ fn best_pair(texts: &[Vec<u8>]) -> Option<[u8; 2]> {
     for text in texts {
         let mut rest = text.as_slice();
         while let Some(pair @ [first, second]) = rest.first_chunk() {
-            *counts.entry(*pair).or_insert(0) += 1;
+            if !pair.contains(&b'%') {
+                *counts.entry(*pair).or_insert(0) += 1;
+            }
             // Of three that are alike, two are a pair.
             let is_triple = rest.starts_with(&[*first, *second, *first]);
             rest = &rest[if first == second && is_triple { 2 } else { 1 }..];

@@ -9,7 +9,7 @@
 use crate::{
     messages::Message,
     name::{self, Fault},
-    text::{Sink, Value::*, number},
+    text::{Say, number},
 };
 use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
 
@@ -60,13 +60,13 @@ impl Absence {
     }
 
     /// Writes the reason as a clause.
-    pub fn explain(self, release: &[u8], out: &mut dyn Sink) {
+    pub fn explain(self, release: &[u8], out: &mut impl Say) {
         let message = match self {
             Absence::TooOld => Message::IS_OLD,
             Absence::BuiltWithout => Message::LACKS,
             Absence::Blocked => Message::FILTERED,
         };
-        out.print(message, &[Foreign(release)]);
+        out.say(message).foreign(release);
     }
 }
 
@@ -89,25 +89,25 @@ impl Attempt<'_> {
     /// Writes why it failed, a clause after a colon; nothing if the errno is all
     /// that is known. Tells whether it is the kernel that lacks something, rather
     /// than a step that failed.
-    pub fn explain(self, out: &mut dyn Sink) -> bool {
+    pub fn explain(self, out: &mut impl Say) -> bool {
         if let Some(absence) = Absence::of(self.probe, self.release) {
-            out.print(Message::COLON, &[]);
+            out.say(Message::COLON);
             absence.explain(self.release, out);
             return absence != Absence::Blocked;
         }
         match (self.errno as u32, name::fault(self.name)) {
             (EINVAL, Some(Fault::Long)) => {
-                out.print(Message::LONG_NAME, &[]);
+                out.say(Message::LONG_NAME);
             }
             (EINVAL, Some(Fault::Byte(byte))) => {
-                out.print(Message::BAD_BYTE, &[Foreign(&[byte])]);
+                out.say(Message::BAD_BYTE).foreign(&[byte]);
             }
             (EBADF, _) if self.shared => {
-                out.print(Message::NO_SHARED, &[]);
+                out.say(Message::NO_SHARED);
                 return true;
             }
             (EAGAIN | ENOMEM, _) => {
-                out.print(Message::TOO_MANY, &[]);
+                out.say(Message::TOO_MANY);
             }
             _ => {}
         }

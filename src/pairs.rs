@@ -4,14 +4,17 @@
 //! lets one new byte stand for both, and goes on so with what that makes, until a pair
 //! would save nothing (P. Gage, A New Algorithm for Data Compression, 1994). Unlike
 //! what [`packing`](crate::packing) makes, each message can be read by itself, without
-//! memory. In bytes:
+//! memory. A `%`, where a value comes, is in no pair. In bytes:
 //!
 //! ```text
 //! PAIR... NUL MESSAGE...      a pair for 255, one for 254 and so on
 //! MESSAGE     byte... NUL
 //! ```
 
-use crate::{messages::Message, text::split};
+use crate::{
+    messages::Message,
+    text::{Sink, split},
+};
 
 /// As the build script left them.
 const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/messages"));
@@ -25,12 +28,14 @@ pub(crate) fn find(message: Message) -> &'static [u8] {
     split(rest, 0).0
 }
 
-/// What `byte` stands for; `None` if for itself.
-pub(crate) fn pair(byte: u8) -> Option<&'static [u8; 2]> {
+/// Writes what `byte` stands for to `out`.
+pub(crate) fn unpack(byte: u8, out: &mut dyn Sink) {
     let (pairs, _) = PACKED.as_chunks();
-    if byte.is_ascii() {
-        None
-    } else {
-        pairs.get(usize::from(!byte))
+    match pairs.get(usize::from(!byte)) {
+        Some([first, second]) if !byte.is_ascii() => {
+            unpack(*first, out);
+            unpack(*second, out);
+        }
+        _ => out.put(&[byte]),
     }
 }

@@ -25,7 +25,7 @@ use heapless::Vec;
 use vm_anon_name::{
     messages::Message,
     options::{Command, Ending, Flag, Options},
-    text::{Sink, Value::*, split},
+    text::{Say, Sink, split},
 };
 
 /// What the program says of itself.
@@ -58,8 +58,8 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     let mut usable = true;
     let mut refuse = |word: &CStr, reason: Message| {
         usable = false;
-        let word = Foreign(word.to_bytes());
-        console.complain(Message::REFUSED, &[word, Said(reason)]);
+        let complaint = console.complain(Message::REFUSED);
+        complaint.foreign(word.to_bytes()).word(reason).end();
     };
     let mut options = Options::new();
     options.read(&mut process.words().map(Into::into), &mut refuse);
@@ -100,7 +100,7 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
         Command::Check => check::run(process, pid, options, console),
         #[cfg(not(feature = "check"))]
         Command::Probe | Command::Check => {
-            console.complain(Message::NO_SUITE, &[]);
+            console.complain(Message::NO_SUITE).end();
             status::USAGE
         }
     }
@@ -121,9 +121,8 @@ fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Con
 #[inline(always)] // It is called once.
 fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut Console) -> ! {
     let then = then.unwrap_or(c"poweroff");
-    let word = Foreign(then.to_bytes());
-    let values = [Number(exit.into()), word];
-    console.print(Message::END, &values);
+    let message = console.say(Message::END);
+    message.number(exit.into()).foreign(then.to_bytes());
     if let Some(errno) = console.close() {
         report::failure(console, errno, b"standard output");
     }
@@ -152,8 +151,8 @@ fn end(pid: u32, exit: u8, how: Reboot, console: &mut Console) -> ! {
 /// Says where the defect is, and ends the program.
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
     let mut console = Console::new();
-    let place = [Foreign(file.as_bytes()), Number(line.into())];
-    console.complain(Message::PANIC, &place);
+    let complaint = console.complain(Message::PANIC);
+    complaint.foreign(file.as_bytes()).number(line.into()).end();
     end(
         sys::getpid(),
         status::PANICKED,

@@ -22,7 +22,7 @@ use vm_anon_name::{
     messages::Message,
     options::{Flag, Options},
     suite::{Case, Suite},
-    text::Value::*,
+    text::Say,
 };
 
 /// Room for the suite, unpacked.
@@ -82,8 +82,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     let mut status = status::FINE;
     for name in &options.cases {
         if next(&mut { suite.cases }, slice::from_ref(name)).is_none() {
-            let name = [Foreign(name.to_bytes())];
-            console.complain(Message::NO_CASE, &name);
+            let complaint = console.complain(Message::NO_CASE);
+            complaint.foreign(name.to_bytes()).end();
             status = status::USAGE;
         }
     }
@@ -95,7 +95,7 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     while let Some(case) = next(&mut cases, &options.cases) {
         count += 1;
         if options.has(Flag::List) {
-            console.print(Message::LINE, &[Foreign(case.name)]);
+            console.say(Message::LINE).foreign(case.name);
         }
     }
     if options.has(Flag::List) {
@@ -109,8 +109,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
             return status::FAILED;
         }
     };
-    let values = [Number(count), Foreign(VERSION.as_bytes())];
-    console.print(Message::HEAD, &values);
+    let head = console.say(Message::HEAD);
+    head.number(count).foreign(VERSION.as_bytes());
     let names = files::uname();
     for field in [
         &names.sysname,
@@ -118,9 +118,9 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         &names.version,
         &names.machine,
     ] {
-        console.print(Message::FIELD, &[Foreign(up_to_nul(field))]);
+        console.say(Message::FIELD).foreign(up_to_nul(field));
     }
-    console.print(Message::PAGE_SIZE, &[Number(page)]);
+    console.say(Message::PAGE_SIZE).number(page);
     let release = up_to_nul(&names.release);
     let Version(major, minor) = Version::of(release);
     let here = Surroundings {
@@ -139,8 +139,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         }
     }
     let [passed, failed, skipped] = totals;
-    let values = [Number(passed), Number(failed), Number(skipped)];
-    actor.console.print(Message::TOTALS, &values);
+    let message = actor.console.say(Message::TOTALS);
+    message.number(passed).number(failed).number(skipped);
     match (passed, failed) {
         (_, 1..) => status::FAILED,
         (0, _) => status::LACKING,
@@ -183,22 +183,26 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
         Outcome::Failed => (Message::FAIL, Message::NOT_OK),
         Outcome::Skipped => (Message::SKIP, Message::OK),
     };
-    let name = Foreign(case.name);
-    let values = [name, Said(word), Said(line), Number(number), name];
-    console.print(Message::CASE, &values);
+    let message = console.say(Message::CASE).foreign(case.name).word(word);
+    message.word(line).number(number).foreign(case.name);
     if outcome == Outcome::Skipped {
         console.say(Message::SKIPPED);
         match here.absence {
             Some(absence) => absence.explain(here.release, console),
-            None if fits => console.say(Message::NEEDS),
+            None if fits => {
+                console.say(Message::NEEDS);
+            }
             None => {
                 let (message, version) = if here.version < case.since {
                     (Message::SINCE, case.since)
                 } else {
                     (Message::BEFORE, case.before)
                 };
-                let values = version.to_be_bytes().map(|part| Number(part.into()));
-                console.print(message, &values);
+                let (major, minor) = (version >> 8, version & 0xff);
+                console
+                    .say(message)
+                    .number(major.into())
+                    .number(minor.into());
             }
         }
     }

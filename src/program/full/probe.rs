@@ -7,14 +7,7 @@ use crate::{
 };
 use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
-use vm_anon_name::{
-    kernel::Absence,
-    messages::Message,
-    text::{
-        Sink,
-        Value::{self, *},
-    },
-};
+use vm_anon_name::{kernel::Absence, messages::Message, text::Say};
 
 const EBADF: Errno = Errno::new(errno::EBADF);
 const ENOTTY: Errno = Errno::new(errno::ENOTTY);
@@ -35,13 +28,14 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
     let release = up_to_nul(&names.release);
     let page = process.page_size();
     let mut tell = |end: Option<usize>| {
-        let mut nowhere = Vec::<u8, 0>::new();
-        let out: &mut dyn Sink = if quiet { &mut nowhere } else { console };
         let status = match end {
-            None => find(release, page, out),
-            Some(end) => explain_end(end, release, out),
+            None => find(release, page, console),
+            Some(end) => explain_end(end, release, console),
         };
-        out.put(b"\n");
+        console.say(Message::NEWLINE);
+        if quiet {
+            console.forget();
+        }
         match console.close() {
             None => status,
             Some(errno) => {
@@ -64,7 +58,7 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
 
 /// Makes the call, then looks whether it did what it said. Writes the line to `out`, and
 /// gives the exit status.
-fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
+fn find(release: &[u8], page: usize, out: &mut Console) -> u8 {
     if let Err(errno) = sys::probe()
         && let Some(absence) = Absence::of(Err(errno.number()), release)
     {
@@ -73,7 +67,7 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
             Absence::TooOld => (TOO_OLD, Message::TOO_OLD),
             Absence::Blocked => (BLOCKED, Message::BLOCKED),
         };
-        out.print(word, &[]);
+        out.say(word);
         absence.explain(release, out);
         if absence == Absence::Blocked {
             report::number(out, errno);
@@ -83,7 +77,7 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
     let address = match name(page, false) {
         Ok(address) => address,
         Err(errno) => {
-            out.print(Message::NO_MEMORY, &[]);
+            out.say(Message::NO_MEMORY);
             report::number(out, errno);
             return status::FAILED;
         }
@@ -91,30 +85,32 @@ fn find(release: &[u8], page: usize, out: &mut dyn Sink) -> u8 {
     match is_shown(address) {
         Ok(true) => {}
         Ok(false) => {
-            out.print(Message::NOT_SHOWN, &[]);
+            out.say(Message::NOT_SHOWN);
             return NOT_SHOWN;
         }
         Err(errno) => {
-            out.print(Message::NO_PROC, &[]);
+            out.say(Message::NO_PROC);
             report::number(out, errno);
             return NO_PROC;
         }
     }
     let shared = answer(name(page, true), EBADF);
     let query = answer(query(address), ENOTTY);
-    out.print(Message::SUPPORTED, &[Foreign(release), shared, query]);
+    out.say(Message::SUPPORTED)
+        .foreign(release)
+        .word(shared)
+        .word(query);
     status::FINE
 }
 
 /// The same, of how whoever made the call ended.
-fn explain_end(end: usize, release: &[u8], out: &mut dyn Sink) -> u8 {
-    out.print(Message::BLOCKED, &[]);
+fn explain_end(end: usize, release: &[u8], out: &mut Console) -> u8 {
+    out.say(Message::BLOCKED);
     if end == memory::HUNG {
-        out.print(Message::NO_RETURN, &[]);
+        out.say(Message::NO_RETURN);
     } else {
         Absence::Blocked.explain(release, out);
-        let signal = Number((end & 0x7f) as u64);
-        out.print(Message::SIGNAL, &[signal]);
+        out.say(Message::SIGNAL).number((end & 0x7f) as u64);
     }
     BLOCKED
 }
@@ -141,10 +137,10 @@ fn query(address: usize) -> Result<usize> {
 }
 
 /// What `result` answers, `lack` being the error of a kernel that cannot do it.
-fn answer(result: Result<usize>, lack: Errno) -> Value<'static> {
-    Said(match result {
+fn answer(result: Result<usize>, lack: Errno) -> Message {
+    match result {
         Ok(_) => Message::YES,
         Err(errno) if errno == lack => Message::NO,
         Err(_) => Message::UNKNOWN,
-    })
+    }
 }

@@ -54,7 +54,7 @@ const STACK: u64 = 256 << 10;
 pub(crate) fn stack_suffices(console: &mut Console) -> bool {
     let suffices = files::stack_limit() >= STACK;
     if !suffices {
-        console.complain(Message::STACK, &[]);
+        console.complain(Message::STACK).end();
     }
     suffices
 }

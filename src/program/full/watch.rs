@@ -16,7 +16,7 @@ use vm_anon_name::{
     maps::Vma,
     messages::Message,
     options::Flag,
-    text::{Shown, Value::*},
+    text::{Say, Shown},
 };
 
 /// How far a line of a diff stands in from the transcript.
@@ -55,7 +55,9 @@ impl Walk<'_> {
                 let before = earlier.get(before..).unwrap_or_default();
                 match diff::normal(before, now, INDENT, &mut Shown(self.console)) {
                     Ok(true) => {}
-                    Ok(false) => self.console.say(Message::UNCHANGED),
+                    Ok(false) => {
+                        self.console.say(Message::UNCHANGED);
+                    }
                     Err(_) => return self.fail(Errno::EIO, snapshot::FILE.to_bytes()),
                 }
             }
@@ -66,7 +68,7 @@ impl Walk<'_> {
         let shows = |vma: Vma| vma.end >= named.end() as u64 && vma.name() == Some(name);
         if named != Memory::NONE && !find(now, named.start as u64).is_some_and(shows) {
             self.exit = status::FAILED;
-            self.console.complain(Message::UNSEEN, &[Foreign(name)]);
+            self.console.complain(Message::UNSEEN).foreign(name).end();
         }
         if let Err(errno) = written {
             self.fail(errno, file.to_bytes());
@@ -98,13 +100,12 @@ impl Walk<'_> {
             name: self.name.to_bytes(),
             shared: self.options.has(Flag::Shared),
         };
-        let (start, length) = (Address(memory.start as u64), Number(memory.length as u64));
-        self.console.begin_complaint();
-        self.console
-            .print(Message::NAMING, &[start, length, Foreign(attempt.name)]);
-        report::number(self.console, errno);
+        let complaint = self.console.complain(Message::NAMING);
+        let complaint = complaint.address(memory.start as u64);
+        let complaint = complaint.number(memory.length as u64);
+        report::number(complaint.foreign(attempt.name), errno);
         let is_lack = attempt.explain(self.console);
-        self.console.end_complaint();
+        self.console.end();
         if self.exit == status::FINE {
             self.exit = if is_lack {
                 status::LACKING

@@ -26,11 +26,7 @@ use vm_anon_name::{
         Step, Suite, Units, Verdict,
         code::{part, verb},
     },
-    text::{
-        Sink,
-        Value::{self, *},
-        split,
-    },
+    text::{Say, Sink, split},
 };
 
 const EBADMSG: Errno = Errno::new(number::EBADMSG);
@@ -99,15 +95,15 @@ impl<'a> Actor<'a> {
             Ok(SKIPPED) => return Outcome::Skipped,
             Ok(status) => match status & 0x7f {
                 0 => {}
-                memory::HUNG => self.console.say(Message::HUNG),
+                memory::HUNG => {
+                    self.console.say(Message::HUNG);
+                }
                 signal => {
-                    let signal = Number(signal as u64);
-                    self.console.print(Message::KILLED, &[signal]);
+                    self.console.say(Message::KILLED).number(signal as u64);
                 }
             },
             Err(errno) => {
-                self.console.say(Message::NO_CHILD);
-                report::number(self.console, errno);
+                report::number(self.console.say(Message::NO_CHILD), errno);
                 self.console.say(Message::NEWLINE);
             }
         }
@@ -250,8 +246,8 @@ impl<'a> Actor<'a> {
 
     /// Reports a name that has `byte` at `place`; behind the last, what is shown is wrong.
     fn fail_at(&mut self, byte: u8, place: u64) -> Result {
-        let values = [Address(byte.into()), Number(place)];
-        self.console.print(Message::BYTE, &values);
+        let message = self.console.say(Message::BYTE);
+        message.address(byte.into()).number(place);
         Err(NOT_AS_STATED)
     }
 
@@ -298,8 +294,8 @@ impl<'a> Actor<'a> {
         if seen == stated {
             return Ok(());
         }
-        let values = [Foreign(stated), Foreign(seen)];
-        self.console.print(Message::COMPARED, &values);
+        let message = self.console.say(Message::COMPARED);
+        message.foreign(stated).foreign(seen);
         Err(NOT_AS_STATED)
     }
 
@@ -307,28 +303,30 @@ impl<'a> Actor<'a> {
     fn report(&mut self, name: &[u8], step: &Step, expected: u8, error: i32) {
         let mut before = Message::CALL;
         for operand in step.operands.iter().take(step.count) {
-            self.console.print(before, &[Foreign(name)]);
+            self.console.say(before).foreign(name);
             before = Message::COMMA;
             if !step.text.is_empty() && *operand == step.text.as_ptr().addr() as u64 {
                 let text = split(step.text, 0).0;
-                self.console.print(Message::TEXT, &[Foreign(text)]);
+                self.console.say(Message::TEXT).foreign(text);
             } else {
-                self.console.print(Message::ARGUMENT, &[Address(*operand)]);
+                self.console.say(Message::ARGUMENT).address(*operand);
             }
         }
         self.console.say(Message::CLOSED);
         if error != NOT_AS_STATED.number() {
-            let (expected, seen) = (outcome(expected.into()), outcome(error));
-            let values = [expected, seen, Number(error as u64)];
-            self.console.print(Message::OUTCOME, &values);
+            let message = self.console.say(Message::OUTCOME);
+            let message = message.word(outcome(expected.into()));
+            message.word(outcome(error)).number(error as u64);
         }
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
-        let values = [Address(window), Number(page)];
-        self.console.print(Message::WINDOW, &values);
+        self.console
+            .say(Message::WINDOW)
+            .address(window)
+            .number(page);
         let _ = look(self.unit(part::MAPS), &mut |vma, line| {
             let is_behind = vma.start >= window + SHOWN * page;
             if vma.end > window && !is_behind {
-                self.console.print(Message::MAPS, &[Foreign(line)]);
+                self.console.say(Message::MAPS).foreign(line);
             }
             is_behind
         });
@@ -369,10 +367,10 @@ fn holds(vma: &Vma, address: u64) -> bool {
 }
 
 /// How a call ended, by name.
-fn outcome(error: i32) -> Value<'static> {
-    Said(if error == 0 {
+fn outcome(error: i32) -> Message {
+    if error == 0 {
         Message::SUCCESS
     } else {
         errno::name(error)
-    })
+    }
 }
