@@ -89,7 +89,10 @@ fn pack_texts() {
 /// Leaves the messages for `src/pairs.rs`.
 fn pack_messages() {
     println!("cargo::rerun-if-changed=src/messages.rs");
-    leave("messages", &pairs::pack(messages::texts()));
+    leave(
+        "messages",
+        &pairs::pack(messages::all().map(|(_, text)| text)),
+    );
 }
 
 /// Leaves the file `name` where the sources include it from.

@@ -155,13 +155,19 @@ impl Message {
         Message(Place::COUNT as u8 + 2 * number)
     }
 
+    /// Its text, as it is written here.
+    pub fn text(self) -> &'static str {
+        all().nth(self.0.into()).map_or("", |(_, text)| text)
+    }
+
     /// The message behind this one.
     pub(crate) const fn next(self) -> Self {
         Message(self.0 + 1)
     }
 }
 
-/// All messages, each at its place.
-pub fn texts() -> impl Iterator<Item = &'static str> {
-    MESSAGES.iter().chain(ERRORS.as_flattened()).copied()
+/// All messages, each at its place, with their texts.
+pub fn all() -> impl Iterator<Item = (Message, &'static str)> {
+    let texts = MESSAGES.iter().chain(ERRORS.as_flattened());
+    (0..).map(Message).zip(texts.copied())
 }

@@ -2,7 +2,7 @@
 
 use vm_anon_name::kernel::{Absence, Attempt, NAMES, Version};
 
-use crate::written_text;
+use crate::said;
 
 const EPERM: i32 = 1;
 const EBADF: i32 = 9;
@@ -79,7 +79,7 @@ fn versions_compare_as_numbers() {
 #[track_caller]
 fn check_absence(probe: Result<(), i32>, release: &str, expected: &str) {
     let explained = Absence::of(probe, release.as_bytes()).map_or(String::new(), |absence| {
-        written_text(|out| absence.explain(release.as_bytes(), out))
+        said(|out| absence.explain(release.as_bytes(), out))
     });
     assert_eq!(explained, expected);
 }
@@ -143,7 +143,7 @@ const ATTEMPT: Attempt = Attempt {
 #[track_caller]
 fn check_attempt(attempt: Attempt, is_lack: bool, expected: &str) {
     let mut found = None;
-    let explained = written_text(|out| found = Some(attempt.explain(out)));
+    let explained = said(|out| found = Some(attempt.explain(out)));
     assert_eq!(explained, expected);
     assert_eq!(found, Some(is_lack));
 }

@@ -5,6 +5,8 @@ use std::ffi::{CStr, CString};
 use proptest::prelude::*;
 use vm_anon_name::options::{Command, Ending, Flag, HELP, MOST_CASES, Options};
 
+use crate::message;
+
 /// An option as the help has it.
 struct Known {
     letter: char,
@@ -72,7 +74,7 @@ fn read(words: &[CString]) -> Said {
     let mut words = words.iter().map(CString::as_c_str);
     let mut options = Options::new();
     options.read(&mut words, &mut |word, reason| {
-        let reason = std::str::from_utf8(reason).unwrap();
+        let reason = message(reason);
         faults.push(format!("'{}': {reason}", lossy(word)));
     });
     assert!(words.next().is_none(), "a word was not read");
