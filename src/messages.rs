@@ -24,13 +24,9 @@ macro_rules! messages {
 
 // Those of `check` come first, because they are found soonest there.
 messages! {
-    CASE = "# vm_anon_name: %: %\n% % %";
-    PASS = "pass";
-    FAIL = "fail";
-    SKIP = "skip";
-    OK = "ok";
-    NOT_OK = "not ok";
-    SKIPPED = " # SKIP ";
+    PASSED = "# vm_anon_name: %: pass\nok % %";
+    FAILED = "# vm_anon_name: %: fail\nnot ok % %";
+    SKIPPED = "# vm_anon_name: %: skip\nok % % # SKIP ";
     SINCE = "since Linux %.%";
     BEFORE = "before Linux %.%";
     NEEDS = "what it needs is not in this kernel";

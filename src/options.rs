@@ -221,12 +221,8 @@ fn suffix(word: &CStr, length: usize) -> Option<&CStr> {
 fn size(text: &[u8]) -> Option<u64> {
     let mut unit = text;
     let number = number(&mut unit)?;
-    let thousands = match unit {
-        [] => 0,
-        [unit] => 1 + b"kmg".iter().position(|known| *known == unit | 0x20)?,
-        _ => return None,
-    };
-    let shift = 10 * thousands as u32;
+    let place = position(b" k K m M g G", unit) as u32;
+    let shift = place.div_ceil(2).saturating_mul(10);
     // From 1 on, and below 2^63.
     (number > 0 && number.leading_zeros() > shift).then_some(number << shift)
 }

@@ -73,8 +73,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     } else {
         command(process, pid, &mut options, &mut console)
     };
-    if let Some(errno) = console.close() {
-        report::failure(&mut console, errno, b"standard output");
+    if !report::close(&mut console) {
         exit = status::FAILED;
     }
     if is_init {
@@ -123,9 +122,7 @@ fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut C
     let then = then.unwrap_or(c"poweroff");
     let message = console.say(Message::END);
     message.number(exit.into()).foreign(then.to_bytes());
-    if let Some(errno) = console.close() {
-        report::failure(console, errno, b"standard output");
-    }
+    report::close(console);
     let how = match Ending::of(then.to_bytes()) {
         Some(Ending::PowerOff) => Reboot::PowerOff,
         Some(Ending::Reboot) => Reboot::Restart,

@@ -66,12 +66,12 @@ fn values_stand_in_their_places() {
     // Behind the last place, they come as they are.
     check(
         |out| {
-            out.say(Message::OK)
+            out.say(Message::YES)
                 .number(1)
                 .word(Message::COLON)
                 .number(2)
         },
-        "ok1: 2",
+        "yes1: 2",
     );
 }
 

@@ -31,8 +31,7 @@ type Assembled = Vec<u8, 21504>;
 /// What is known before the first case.
 struct Surroundings<'a> {
     release: &'a [u8],
-    /// Major and minor number, a byte each.
-    version: u16,
+    version: Version,
     absence: Option<Absence>,
     require: bool,
 }
@@ -102,8 +101,7 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         return status;
     }
     let probe = match probe() {
-        Ok(0) => Ok(()),
-        Ok(error) => Err(error),
+        Ok(probe) => probe,
         Err(errno) => {
             report::failure(console, errno, b"child process");
             return status::FAILED;
@@ -122,10 +120,9 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     }
     console.say(Message::PAGE_SIZE).number(page);
     let release = up_to_nul(&names.release);
-    let Version(major, minor) = Version::of(release);
     let here = Surroundings {
         release,
-        version: (major.min(255) << 8 | minor.min(255)) as u16,
+        version: Version::of(release),
         absence: Absence::of(probe, release),
         require: options.has(Flag::Require),
     };
@@ -178,15 +175,14 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
         _ => Outcome::Skipped,
     };
     let console = &mut *actor.console;
-    let (word, line) = match outcome {
-        Outcome::Passed => (Message::PASS, Message::OK),
-        Outcome::Failed => (Message::FAIL, Message::NOT_OK),
-        Outcome::Skipped => (Message::SKIP, Message::OK),
+    let message = match outcome {
+        Outcome::Passed => Message::PASSED,
+        Outcome::Failed => Message::FAILED,
+        Outcome::Skipped => Message::SKIPPED,
     };
-    let message = console.say(Message::CASE).foreign(case.name).word(word);
-    message.word(line).number(number).foreign(case.name);
+    let message = console.say(message).foreign(case.name);
+    message.number(number).foreign(case.name);
     if outcome == Outcome::Skipped {
-        console.say(Message::SKIPPED);
         match here.absence {
             Some(absence) => absence.explain(here.release, console),
             None if fits => {
@@ -198,7 +194,7 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
                 } else {
                     (Message::BEFORE, case.before)
                 };
-                let (major, minor) = (version >> 8, version & 0xff);
+                let [major, minor] = version.0.to_be_bytes();
                 console
                     .say(message)
                     .number(major.into())

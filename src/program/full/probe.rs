@@ -36,12 +36,10 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
         if quiet {
             console.forget();
         }
-        match console.close() {
-            None => status,
-            Some(errno) => {
-                report::failure(console, errno, b"standard output");
-                status::FAILED
-            }
+        if report::close(console) {
+            status
+        } else {
+            status::FAILED
         }
     };
     // In a child, because a seccomp filter may kill whoever makes the call.
@@ -60,7 +58,7 @@ pub(crate) fn run(process: &Process, quiet: bool, console: &mut Console) -> u8 {
 /// gives the exit status.
 fn find(release: &[u8], page: usize, out: &mut Console) -> u8 {
     if let Err(errno) = sys::probe()
-        && let Some(absence) = Absence::of(Err(errno.number()), release)
+        && let Some(absence) = Absence::of(errno.number(), release)
     {
         let (status, word) = match absence {
             Absence::BuiltWithout => (status::LACKING, Message::BUILT_WITHOUT),

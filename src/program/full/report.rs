@@ -10,6 +10,17 @@ pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8]) {
     console.say(errno::meaning(errno.number())).end();
 }
 
+/// Writes out what `console` has collected, and tells whether it could be written, all
+/// of it since the last time; complains if not.
+#[inline(never)] // It is called three times.
+pub(crate) fn close(console: &mut Console) -> bool {
+    let failed = console.close();
+    if let Some(errno) = failed {
+        failure(console, errno, b"standard output");
+    }
+    failed.is_none()
+}
+
 /// Appends `: EINVAL (22)`.
 pub(crate) fn number(out: &mut impl Say, errno: Errno) {
     let number = errno.number();

@@ -95,7 +95,7 @@ impl Walk<'_> {
         let names = files::uname();
         let attempt = Attempt {
             errno: errno.number(),
-            probe: sys::probe().map_err(Errno::number),
+            probe: sys::probe().err().map_or(0, Errno::number),
             release: up_to_nul(&names.release),
             name: self.name.to_bytes(),
             shared: self.options.has(Flag::Shared),
