@@ -29,19 +29,6 @@ words! {
     }
 }
 
-words! {
-    /// How PID 1 ends by itself.
-    #[cfg_attr(debug_assertions, derive(Debug))]
-    pub enum Ending {
-        /// Switch the machine off.
-        "poweroff" => PowerOff,
-        /// Start it again.
-        "reboot" => Reboot,
-        /// Stop it without switching it off.
-        "halt" => Halt,
-    }
-}
-
 /// The options, letter and word of each; last those that take a value.
 const OPTIONS: &[u8] = b"-q --quiet -y --yes -S --shared -r --require -l --list -h --help \
     -V --version -- -- -n --name -s --size -o --output -t --then";
@@ -146,7 +133,7 @@ impl<'a> Options<'a> {
         self.values[OUTPUT]
     }
 
-    /// How PID 1 ends, an [`Ending`] or the path of the real init; `None` if not said.
+    /// How PID 1 ends: `poweroff`, `reboot`, `halt` or the path of the real init; `None` if not said.
     pub fn then(&self) -> Option<&'a CStr> {
         self.values[THEN]
     }
@@ -224,5 +211,5 @@ fn size(text: &[u8]) -> Option<u64> {
     let place = position(b" k K m M g G", unit) as u32;
     let shift = place.div_ceil(2).saturating_mul(10);
     // From 1 on, and below 2^63.
-    (number > 0 && number.leading_zeros() > shift).then_some(number << shift)
+    (number > 0 && number.leading_zeros() > shift).then(|| number << shift)
 }

@@ -24,8 +24,9 @@ use core::ffi::CStr;
 use heapless::Vec;
 use vm_anon_name::{
     messages::Message,
-    options::{Command, Ending, Flag, Options},
+    options::{Command, Flag, Options},
     text::{Say, Sink, split},
+    words,
 };
 
 /// What the program says of itself.
@@ -36,6 +37,15 @@ const VERSION: &str = concat!(
     env!("VM_ANON_NAME_REVISION"),
     ")\n"
 );
+
+words! {
+    /// How PID 1 leaves the machine by itself.
+    fn way() -> Reboot {
+        "poweroff" => Reboot::PowerOff,
+        "reboot" => Reboot::Restart,
+        "halt" => Reboot::Halt,
+    }
+}
 
 /// The exit statuses. `probe` has more of them, in its own file.
 pub(crate) mod status {
@@ -123,16 +133,11 @@ fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut C
     let message = console.say(Message::END);
     message.number(exit.into()).foreign(then.to_bytes());
     report::close(console);
-    let how = match Ending::of(then.to_bytes()) {
-        Some(Ending::PowerOff) => Reboot::PowerOff,
-        Some(Ending::Reboot) => Reboot::Restart,
-        Some(Ending::Halt) => Reboot::Halt,
-        None => {
-            let errno = files::exec(then, process.environment);
-            report::failure(console, errno, then.to_bytes());
-            Reboot::PowerOff
-        }
-    };
+    let how = way(then.to_bytes()).unwrap_or_else(|| {
+        let errno = files::exec(then, process.environment);
+        report::failure(console, errno, then.to_bytes());
+        Reboot::PowerOff
+    });
     end(init::PID, exit, how, console)
 }
 
