@@ -14,7 +14,11 @@ mod assembler;
 #[path = "../src/suite/code.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod code;
+#[path = "../src/messages.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod messages;
 mod pack;
+mod pairs;
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -22,6 +26,7 @@ fn main() {
     println!("cargo::rerun-if-changed=linker");
     println!("cargo::rerun-if-changed=src/packing.rs");
     pack_texts();
+    pack_messages();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
     let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     // The file is the segment and nothing else, unless it is to be debugged, or linked
@@ -78,11 +83,24 @@ fn pack_texts() {
         Some(_) => assembler::assemble().unwrap_or_else(|fault| panic!("cases.txt: {fault}")),
         None => Vec::new(),
     };
-    let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
-    let out = Path::new(&out);
     let texts = [&help, &b"\0"[..], &suite].concat();
-    fs::write(out.join("texts"), pack::pack(&texts)).expect("OUT_DIR can be written");
-    fs::write(out.join("length"), texts.len().to_string()).expect("OUT_DIR can be written");
+    leave("texts", &pack::pack(&texts));
+    leave("length", texts.len().to_string().as_bytes());
+}
+
+/// Leaves the messages for `src/pairs.rs`.
+fn pack_messages() {
+    println!("cargo::rerun-if-changed=src/messages.rs");
+    leave(
+        "messages",
+        &pairs::pack(messages::all().map(|(_, text)| text)),
+    );
+}
+
+/// Leaves the file `name` where the sources include it from.
+fn leave(name: &str, bytes: &[u8]) {
+    let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
+    fs::write(Path::new(&out).join(name), bytes).expect("OUT_DIR can be written");
 }
 
 /// Whether the linker is a compiler that calls one, as `aarch64-linux-gnu-gcc`.

@@ -7,30 +7,43 @@
 //! empty range). Here this is called the probe.
 
 use crate::{
+    messages::Message,
     name::{self, Fault},
-    text::{Sink, Value::*, number},
+    text::{Say, number},
 };
 use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
 
 /// The first Linux that names private anonymous memory.
-pub const NAMES: Version = Version(5, 17);
+pub const NAMES: Version = Version::new(5, 17);
 
-/// A kernel's major and minor version.
+/// A kernel's version: the major number in the upper byte, the minor one in the lower.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(debug_assertions, derive(Debug))]
-pub struct Version(pub u64, pub u64);
+pub struct Version(pub u16);
 
 impl Version {
-    /// Reads the head of a release such as `6.1.0-50-cloud-arm64`. What has
-    /// no version at its head is taken for the newest kernel: nothing is called
-    /// too old on no evidence.
+    /// What stands for a kernel that does not tell its version: nothing is called too
+    /// old on no evidence.
+    pub const NEWEST: Version = Version(u16::MAX);
+
+    /// Of these numbers, each taken for 255 if it is higher.
+    pub const fn new(major: u64, minor: u64) -> Self {
+        let major = if major > 255 { 255 } else { major };
+        let minor = if minor > 255 { 255 } else { minor };
+        Version((major << 8 | minor) as u16)
+    }
+
+    /// Reads the head of a release such as `6.1.0-50-cloud-arm64`; [`NEWEST`] without
+    /// a version there.
+    ///
+    /// [`NEWEST`]: Version::NEWEST
     pub fn of(release: &[u8]) -> Self {
         let mut rest = release;
         let major = number(&mut rest);
         rest = rest.split_first().map_or(b"", |(_, behind)| behind);
         match (major, number(&mut rest)) {
-            (Some(major @ 1..), Some(minor)) => Version(major, minor),
-            _ => Version(u64::MAX, 0),
+            (Some(major @ 1..), Some(minor)) => Version::new(major, minor),
+            _ => Version::NEWEST,
         }
     }
 }
@@ -48,24 +61,29 @@ pub enum Absence {
 }
 
 impl Absence {
-    /// What the probe's answer means on a kernel of this `release`.
-    pub fn of(probe: Result<(), i32>, release: &[u8]) -> Option<Self> {
-        match probe {
-            Ok(()) => None,
-            Err(errno) if errno != EINVAL as i32 => Some(Absence::Blocked),
-            Err(_) if Version::of(release) < NAMES => Some(Absence::TooOld),
-            Err(_) => Some(Absence::BuiltWithout),
+    /// What it means on a kernel of this `release` that the probe ends with this error
+    /// number; 0 stands for success.
+    pub fn of(probe: i32, release: &[u8]) -> Option<Self> {
+        if probe == 0 {
+            return None;
         }
+        Some(if probe != EINVAL as i32 {
+            Absence::Blocked
+        } else if Version::of(release) < NAMES {
+            Absence::TooOld
+        } else {
+            Absence::BuiltWithout
+        })
     }
 
     /// Writes the reason as a clause.
-    pub fn explain(self, release: &[u8], out: &mut dyn Sink) {
-        let text: &[u8] = match self {
-            Absence::TooOld => b"Linux % is older than 5.17, the first to name anonymous memory",
-            Absence::BuiltWithout => b"Linux % was built without CONFIG_ANON_VMA_NAME",
-            Absence::Blocked => b"blocked before Linux % saw it, as by a seccomp filter",
+    pub fn explain(self, release: &[u8], out: &mut impl Say) {
+        let message = match self {
+            Absence::TooOld => Message::IS_OLD,
+            Absence::BuiltWithout => Message::LACKS,
+            Absence::Blocked => Message::FILTERED,
         };
-        out.print(text, &[Foreign(release)]);
+        out.say(message).foreign(release);
     }
 }
 
@@ -74,8 +92,8 @@ impl Absence {
 pub struct Attempt<'a> {
     /// What the kernel answered.
     pub errno: i32,
-    /// What it answers to the probe.
-    pub probe: Result<(), i32>,
+    /// What it answers to the probe; 0 for success.
+    pub probe: i32,
     /// The kernel's release.
     pub release: &'a [u8],
     /// The name that was to be given.
@@ -88,26 +106,25 @@ impl Attempt<'_> {
     /// Writes why it failed, a clause after a colon; nothing if the errno is all
     /// that is known. Tells whether it is the kernel that lacks something, rather
     /// than a step that failed.
-    pub fn explain(self, out: &mut dyn Sink) -> bool {
+    pub fn explain(self, out: &mut impl Say) -> bool {
         if let Some(absence) = Absence::of(self.probe, self.release) {
-            out.put(b": ");
+            out.say(Message::COLON);
             absence.explain(self.release, out);
             return absence != Absence::Blocked;
         }
         match (self.errno as u32, name::fault(self.name)) {
             (EINVAL, Some(Fault::Long)) => {
-                out.put(b": a name has 79 bytes at most");
+                out.say(Message::LONG_NAME);
             }
             (EINVAL, Some(Fault::Byte(byte))) => {
-                let text = b": no name may have a '%'";
-                out.print(text, &[Foreign(&[byte])]);
+                out.say(Message::BAD_BYTE).foreign(&[byte]);
             }
             (EBADF, _) if self.shared => {
-                out.put(b": shared mappings can be named since 6.2");
+                out.say(Message::NO_SHARED);
                 return true;
             }
             (EAGAIN | ENOMEM, _) => {
-                out.put(b": too many mappings (vm.max_map_count)");
+                out.say(Message::TOO_MANY);
             }
             _ => {}
         }

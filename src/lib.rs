@@ -12,6 +12,8 @@
 //! | [`name`] | a name | why the kernel refuses it |
 //! | [`kernel`] | release, probe and errno | why naming is not to be had |
 //! | [`errno`] | an error number | its name |
+//! | [`messages`] | what there is to say | its words |
+//! | [`pairs`] | packed messages | the messages |
 //! | [`suite`] | the assembled conformance suite | cases, steps, operands |
 //! | [`packing`] | packed texts | the texts |
 //! | [`picture`] | VMAs | a line that shows pages, names and splits |
@@ -24,9 +26,11 @@ pub mod diff;
 pub mod errno;
 pub mod kernel;
 pub mod maps;
+pub mod messages;
 pub mod name;
 pub mod options;
 pub mod packing;
+pub mod pairs;
 pub mod picture;
 pub mod suite;
 pub mod text;

@@ -1,6 +1,7 @@
 //! The words of the command line, read into what to do.
 
 use crate::{
+    messages::Message,
     text::{number, split},
     words,
     words::position,
@@ -25,19 +26,6 @@ words! {
         "help" => Help,
         /// Print the version.
         "version" => Version,
-    }
-}
-
-words! {
-    /// How PID 1 ends by itself.
-    #[cfg_attr(debug_assertions, derive(Debug))]
-    pub enum Ending {
-        /// Switch the machine off.
-        "poweroff" => PowerOff,
-        /// Start it again.
-        "reboot" => Reboot,
-        /// Stop it without switching it off.
-        "halt" => Halt,
     }
 }
 
@@ -92,15 +80,6 @@ pub struct Options<'a> {
 /// The most cases that can be named at once.
 pub const MOST_CASES: usize = 64;
 
-/// Why a word could not be used, and what would be right.
-pub type Reason = &'static [u8];
-
-const UNKNOWN: Reason = b"unknown word, try --help";
-const NO_VALUE: Reason = b"it needs a value";
-const VALUE: Reason = b"it takes no value";
-const BAD_SIZE: Reason = b"give a size above 0, as 4096, 64K, 2M or 1G";
-const CASES: Reason = b"64 cases at most";
-
 impl<'a> Options<'a> {
     /// What no words at all say.
     #[allow(clippy::new_without_default)]
@@ -119,7 +98,7 @@ impl<'a> Options<'a> {
     pub fn read(
         &mut self,
         words: &mut impl Iterator<Item = &'a CStr>,
-        refuse: &mut impl FnMut(&'a CStr, Reason),
+        refuse: &mut impl FnMut(&'a CStr, Message),
     ) {
         while let Some(mut word) = words.next() {
             let done = match word.to_bytes() {
@@ -154,7 +133,7 @@ impl<'a> Options<'a> {
         self.values[OUTPUT]
     }
 
-    /// How PID 1 ends, an [`Ending`] or the path of the real init; `None` if not said.
+    /// How PID 1 ends: `poweroff`, `reboot`, `halt` or the path of the real init; `None` if not said.
     pub fn then(&self) -> Option<&'a CStr> {
         self.values[THEN]
     }
@@ -174,7 +153,7 @@ impl<'a> Options<'a> {
         &mut self,
         word: &mut &'a CStr,
         words: &mut impl Iterator<Item = &'a CStr>,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Message> {
         let whole = *word;
         let bytes = whole.to_bytes();
         let is_long = bytes.starts_with(b"--");
@@ -186,15 +165,15 @@ impl<'a> Options<'a> {
             let short = [b'-', letter];
             let place = position(OPTIONS, if is_long { long } else { &short }) / 2;
             if place >= FLAGS + VALUES {
-                return Err(UNKNOWN);
+                return Err(Message::UNKNOWN_WORD);
             }
             self.given |= 1 << place;
             let attached = suffix(whole, length).filter(|value| is_long || !value.is_empty());
             let value = place.wrapping_sub(FLAGS);
             if let Some(slot) = self.values.get_mut(value) {
-                *word = attached.or_else(|| words.next()).ok_or(NO_VALUE)?;
+                *word = attached.or_else(|| words.next()).ok_or(Message::NO_VALUE)?;
                 if value == SIZE {
-                    self.size = Some(size(word.to_bytes()).ok_or(BAD_SIZE)?);
+                    self.size = Some(size(word.to_bytes()).ok_or(Message::SIZE)?);
                 }
                 *slot = Some(word);
                 return Ok(());
@@ -203,17 +182,17 @@ impl<'a> Options<'a> {
                 return Ok(());
             }
             if is_long {
-                return Err(VALUE);
+                return Err(Message::VALUE);
             }
         }
     }
 
     /// A word that is no option: a command, or a case of `check`.
-    fn plain(&mut self, word: &'a CStr) -> Result<(), Reason> {
+    fn plain(&mut self, word: &'a CStr) -> Result<(), Message> {
         if self.command == Command::Check {
-            return self.cases.push(word).map_err(|_| CASES);
+            return self.cases.push(word).map_err(|_| Message::CASES);
         }
-        self.command = Command::of(word.to_bytes()).ok_or(UNKNOWN)?;
+        self.command = Command::of(word.to_bytes()).ok_or(Message::UNKNOWN_WORD)?;
         Ok(())
     }
 }
@@ -229,12 +208,8 @@ fn suffix(word: &CStr, length: usize) -> Option<&CStr> {
 fn size(text: &[u8]) -> Option<u64> {
     let mut unit = text;
     let number = number(&mut unit)?;
-    let thousands = match unit {
-        [] => 0,
-        [unit] => 1 + b"kmg".iter().position(|known| *known == unit | 0x20)?,
-        _ => return None,
-    };
-    let shift = 10 * thousands as u32;
+    let place = position(b" k K m M g G", unit) as u32;
+    let shift = place.div_ceil(2).saturating_mul(10);
     // From 1 on, and below 2^63.
-    (number > 0 && number.leading_zeros() > shift).then_some(number << shift)
+    (number > 0 && number.leading_zeros() > shift).then(|| number << shift)
 }

@@ -19,7 +19,7 @@
 
 pub mod code;
 
-use crate::text::split;
+use crate::{kernel::Version, text::split};
 use code::{end, part};
 
 /// What the parts of operands stand for, in bytes.
@@ -99,10 +99,10 @@ fn number(rest: &mut &[u8]) -> u16 {
 pub struct Case<'a> {
     /// What it promises, in words joined by hyphens.
     pub name: &'a [u8],
-    /// The first Linux that it holds for: major and minor number, a byte each.
-    pub since: u16,
+    /// The first Linux that it holds for.
+    pub since: Version,
     /// The first Linux that it does not hold for any more.
-    pub before: u16,
+    pub before: Version,
     /// What to do.
     pub statements: &'a [u8],
 }
@@ -114,7 +114,7 @@ impl<'a> Case<'a> {
             return None;
         }
         let (name, mut rest) = split(cases, 0);
-        let (since, before) = (number(&mut rest), number(&mut rest));
+        let (since, before) = (Version(number(&mut rest)), Version(number(&mut rest)));
         let statements = body(&mut rest);
         *cases = rest;
         Some(Case {

@@ -3,20 +3,8 @@
 //! `core::fmt` would cost more than the rest of the minimal build together, so
 //! the few forms that the program prints are made here.
 
+use crate::{messages::Message, pairs};
 use core::slice;
-
-/// A value in a text.
-#[derive(Clone, Copy)]
-pub enum Value<'a> {
-    /// In decimal.
-    Number(u64),
-    /// In hexadecimal, after `0x`.
-    Address(u64),
-    /// As it is.
-    Text(&'a [u8]),
-    /// What somebody else wrote: see [`shown`](#method.shown).
-    Foreign(&'a [u8]),
-}
 
 /// Takes bytes, in order: a buffer before a descriptor, or a test's `Vec`.
 pub trait Sink {
@@ -36,31 +24,6 @@ impl dyn Sink + '_ {
         self.put(digits(value, 16, width, &mut [0; 32]));
     }
 
-    /// Appends `text`, with the next of `values` for each `%` in it. Values for which
-    /// there is no `%` are left out.
-    pub fn print(&mut self, text: &[u8], values: &[Value]) {
-        let mut values = values.iter();
-        let mut rest = text;
-        loop {
-            let (before, behind) = split(rest, b'%');
-            self.put(before);
-            if before.len() == rest.len() {
-                return;
-            }
-            rest = behind;
-            match values.next() {
-                Some(Value::Number(number)) => self.decimal(*number),
-                Some(Value::Address(address)) => {
-                    self.put(b"0x");
-                    self.hex(*address, 1);
-                }
-                Some(Value::Text(text)) => self.put(text),
-                Some(Value::Foreign(text)) => self.shown(text),
-                None => {}
-            }
-        }
-    }
-
     /// Appends `bytes` as they are while they are printable ASCII or newlines,
     /// and any other byte as `\xNN`: no text drives the terminal it is shown on.
     pub fn shown(&mut self, bytes: &[u8]) {
@@ -72,6 +35,63 @@ impl dyn Sink + '_ {
                 self.hex(u64::from(*byte), 2);
             }
         }
+    }
+}
+
+/// Says messages, up to the first `%` in them, where a value is said in its place, and what
+/// is behind that.
+pub trait Say: Sink + Sized {
+    /// What is left to say of a message.
+    fn rest(&mut self) -> &mut &'static [u8];
+
+    /// Says `message`.
+    #[inline(never)]
+    fn say(&mut self, message: Message) -> &mut Self {
+        *self.rest() = pairs::find(message);
+        self.go_on()
+    }
+
+    /// Says what is left, up to the next value.
+    #[inline(never)]
+    fn go_on(&mut self) -> &mut Self {
+        while let [first, behind @ ..] = *self.rest() {
+            *self.rest() = behind;
+            if *first == b'%' {
+                break;
+            }
+            pairs::unpack(*first, self);
+        }
+        self
+    }
+
+    /// A value: `number` in decimal.
+    #[inline(never)]
+    fn number(&mut self, number: u64) -> &mut Self {
+        (self as &mut dyn Sink).decimal(number);
+        self.go_on()
+    }
+
+    /// A value: `address` in hexadecimal, after `0x`.
+    #[inline(never)]
+    fn address(&mut self, address: u64) -> &mut Self {
+        self.put(b"0x");
+        (self as &mut dyn Sink).hex(address, 1);
+        self.go_on()
+    }
+
+    /// A value: another message, which has none.
+    #[inline(never)]
+    fn word(&mut self, message: Message) -> &mut Self {
+        let rest = *self.rest();
+        *self.say(message).rest() = rest;
+        self.go_on()
+    }
+
+    /// A value: what somebody else wrote, see [`shown`](#method.shown).
+    #[inline(never)]
+    fn foreign(&mut self, text: &[u8]) -> &mut Self {
+        (self as &mut dyn Sink).shown(text);
+        self.go_on()
     }
 }
 

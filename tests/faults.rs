@@ -500,8 +500,8 @@ fn sees(report: &str, fault: Fault) -> bool {
     let (Fault::Errno(errno) | Fault::Forever(errno)) = fault else {
         return false;
     };
-    let name = String::from_utf8_lossy(errno::name(errno)).into_owned();
-    name.starts_with('E') && report.contains(&format!("seen {name}\n"))
+    let name = errno::name(errno).text();
+    name.starts_with('E') && report.contains(&format!("seen {name} ({errno})\n"))
 }
 
 /// Fails unless each maps file is whole: the new one, or the one of an earlier run.

@@ -23,8 +23,10 @@ use console::Console;
 use core::ffi::CStr;
 use heapless::Vec;
 use vm_anon_name::{
-    options::{Command, Ending, Flag, Options},
-    text::{Sink, Value::*, split},
+    messages::Message,
+    options::{Command, Flag, Options},
+    text::{Say, Sink, split},
+    words,
 };
 
 /// What the program says of itself.
@@ -35,6 +37,15 @@ const VERSION: &str = concat!(
     env!("VM_ANON_NAME_REVISION"),
     ")\n"
 );
+
+words! {
+    /// How PID 1 leaves the machine by itself.
+    fn way() -> Reboot {
+        "poweroff" => Reboot::PowerOff,
+        "reboot" => Reboot::Restart,
+        "halt" => Reboot::Halt,
+    }
+}
 
 /// The exit statuses. `probe` has more of them, in its own file.
 pub(crate) mod status {
@@ -55,15 +66,15 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
         files::block_signals_of_writing();
     }
     let mut usable = true;
-    let mut refuse = |word: &CStr, reason: &[u8]| {
+    let mut refuse = |word: &CStr, reason: Message| {
         usable = false;
-        let word = Foreign(word.to_bytes());
-        console.complain(b"'%': %", &[word, Text(reason)]);
+        let complaint = console.complain(Message::REFUSED);
+        complaint.foreign(word.to_bytes()).word(reason).end();
     };
     let mut options = Options::new();
     options.read(&mut process.words().map(Into::into), &mut refuse);
     if options.then().is_some() && !is_init {
-        refuse(c"--then", b"this is for PID 1 alone");
+        refuse(c"--then", Message::NO_INIT);
     }
     let mut exit = if !usable && !is_init {
         status::USAGE
@@ -72,8 +83,7 @@ pub(crate) fn run(process: &Process, pid: u32) -> ! {
     } else {
         command(process, pid, &mut options, &mut console)
     };
-    if let Some(errno) = console.close() {
-        report::failure(&mut console, errno, b"standard output");
+    if !report::close(&mut console) {
         exit = status::FAILED;
     }
     if is_init {
@@ -99,7 +109,7 @@ fn command(process: &Process, pid: u32, options: &mut Options, console: &mut Con
         Command::Check => check::run(process, pid, options, console),
         #[cfg(not(feature = "check"))]
         Command::Probe | Command::Check => {
-            console.complain(b"this build has no probe and no check", &[]);
+            console.complain(Message::NO_SUITE).end();
             status::USAGE
         }
     }
@@ -120,22 +130,14 @@ fn walk_stages(process: &Process, pid: u32, options: &Options, console: &mut Con
 #[inline(always)] // It is called once.
 fn become_next(process: &Process, then: Option<&CStr>, exit: u8, console: &mut Console) -> ! {
     let then = then.unwrap_or(c"poweroff");
-    let word = Foreign(then.to_bytes());
-    let values = [Number(exit.into()), word];
-    console.print(b"\nvm_anon_name: status %, then %\n", &values);
-    if let Some(errno) = console.close() {
-        report::failure(console, errno, b"standard output");
-    }
-    let how = match Ending::of(then.to_bytes()) {
-        Some(Ending::PowerOff) => Reboot::PowerOff,
-        Some(Ending::Reboot) => Reboot::Restart,
-        Some(Ending::Halt) => Reboot::Halt,
-        None => {
-            let errno = files::exec(then, process.environment);
-            report::failure(console, errno, then.to_bytes());
-            Reboot::PowerOff
-        }
-    };
+    let message = console.say(Message::END);
+    message.number(exit.into()).foreign(then.to_bytes());
+    report::close(console);
+    let how = way(then.to_bytes()).unwrap_or_else(|| {
+        let errno = files::exec(then, process.environment);
+        report::failure(console, errno, then.to_bytes());
+        Reboot::PowerOff
+    });
     end(init::PID, exit, how, console)
 }
 
@@ -151,8 +153,8 @@ fn end(pid: u32, exit: u8, how: Reboot, console: &mut Console) -> ! {
 /// Says where the defect is, and ends the program.
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
     let mut console = Console::new();
-    let place = [Text(file.as_bytes()), Number(line.into())];
-    console.complain(b"panic at %:%", &place);
+    let complaint = console.complain(Message::PANIC);
+    complaint.foreign(file.as_bytes()).number(line.into()).end();
     end(
         sys::getpid(),
         status::PANICKED,

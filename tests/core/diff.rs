@@ -21,7 +21,7 @@ const PAGE: u64 = 0x1000;
 fn ours(old: &[u8], new: &[u8], indent: &[u8]) -> (Result<bool, u64>, Vec<u8>) {
     let mut out = Collected::default();
     let differs = diff::normal(old, new, indent, &mut out);
-    (differs.map_err(|malformed| malformed.line), out.0)
+    (differs.map_err(|malformed| malformed.line), out.bytes)
 }
 
 /// The same from GNU diff.

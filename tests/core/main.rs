@@ -12,6 +12,7 @@ mod fixtures;
 mod fuzz;
 mod kernel;
 mod maps;
+mod messages;
 mod name;
 mod options;
 mod packing;
@@ -20,15 +21,27 @@ mod suite;
 mod text;
 mod words;
 
-use vm_anon_name::text::Sink;
+use vm_anon_name::{
+    messages::Message,
+    text::{Say, Sink},
+};
 
 /// Collects what is written to it.
 #[derive(Default)]
-struct Collected(Vec<u8>);
+struct Collected {
+    bytes: Vec<u8>,
+    rest: &'static [u8],
+}
 
 impl Sink for Collected {
     fn put(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl Say for Collected {
+    fn rest(&mut self) -> &mut &'static [u8] {
+        &mut self.rest
     }
 }
 
@@ -36,7 +49,22 @@ impl Sink for Collected {
 fn written(write: impl FnOnce(&mut dyn Sink)) -> Vec<u8> {
     let mut collected = Collected::default();
     write(&mut collected);
-    collected.0
+    collected.bytes
+}
+
+/// What is said.
+#[track_caller]
+fn said(say: impl FnOnce(&mut Collected)) -> String {
+    let mut collected = Collected::default();
+    say(&mut collected);
+    String::from_utf8(collected.bytes).expect("text")
+}
+
+/// What `message` says.
+fn message(message: Message) -> String {
+    said(|out| {
+        out.say(message);
+    })
 }
 
 /// What `write` writes, which is text.

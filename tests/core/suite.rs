@@ -121,7 +121,7 @@ fn every_case_is_read_as_it_is_written() {
         let name = written.name;
         assert_eq!(shown(case.name), name);
         assert_eq!(
-            (case.since, case.before),
+            (case.since.0, case.before.0),
             (written.since, written.before),
             "{name}"
         );

@@ -1,7 +1,7 @@
 //! Numbers and bytes as text.
 
 use proptest::prelude::*;
-use vm_anon_name::text::{Shown, Sink, Value};
+use vm_anon_name::text::{Shown, Sink};
 
 use crate::{written, written_text};
 
@@ -31,32 +31,6 @@ fn numbers_in_hexadecimal() {
     check(0xffff_adaf_5000, 16, "0000ffffadaf5000");
     check(u64::MAX, 1, "ffffffffffffffff");
     check(u64::MAX, 16, "ffffffffffffffff");
-}
-
-#[test]
-fn templates_take_values_in_turn() {
-    let check = |text: &str, values: &[Value], expected: &str| {
-        assert_eq!(
-            written_text(|out| out.print(text.as_bytes(), values)),
-            expected
-        );
-    };
-    let number = Value::Number(7);
-    let address = Value::Address(0xffff_adaf_5000);
-    check("", &[], "");
-    check("plain", &[], "plain");
-    check("%", &[number], "7");
-    check("%%", &[number, address], "70xffffadaf5000");
-    check(
-        "a % b % c",
-        &[Value::Text(b"x"), Value::Foreign(b"y")],
-        "a x b y c",
-    );
-    check("%", &[Value::Address(0)], "0x0");
-    // A value is no template.
-    check("%-%", &[Value::Text(b"%"), number], "%-7");
-    check("%", &[Value::Text(b"\x1b[m")], "\x1b[m");
-    check("%", &[Value::Foreign(b"\x1b[m")], "\\x1b[m");
 }
 
 #[test]

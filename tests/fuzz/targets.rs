@@ -166,6 +166,6 @@ pub fn options(input: &[u8]) {
     assert!(options.then().is_none_or(is_given));
     assert!(faults.len() <= words.len());
     for (word, reason) in faults {
-        assert!(is_given(word) && !reason.is_empty());
+        assert!(is_given(word) && !reason.text().is_empty());
     }
 }

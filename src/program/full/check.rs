@@ -17,16 +17,16 @@ use act::{Actor, Outcome};
 use core::{ffi::CStr, mem::MaybeUninit, slice};
 use vm_anon_name::{
     kernel::{Absence, Version},
+    messages::Message,
     options::{Flag, Options},
     suite::{Case, Suite},
-    text::{Sink, Value::*, split},
+    text::{Say, split},
 };
 
 /// What is known before the first case.
 struct Surroundings<'a> {
     release: &'a [u8],
-    /// Major and minor number, a byte each.
-    version: u16,
+    version: Version,
     absence: Option<Absence>,
     require: bool,
 }
@@ -76,8 +76,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     let mut status = status::FINE;
     for name in &options.cases {
         if next(&mut { suite.cases }, slice::from_ref(name)).is_none() {
-            let name = [Foreign(name.to_bytes())];
-            console.complain(b"'%': no such case, see check --list", &name);
+            let complaint = console.complain(Message::NO_CASE);
+            complaint.foreign(name.to_bytes()).end();
             status = status::USAGE;
         }
     }
@@ -89,14 +89,14 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
     while let Some(case) = next(&mut cases, &options.cases) {
         count += 1;
         if options.has(Flag::List) {
-            console.print(b"%\n", &[Text(case.name)]);
+            console.say(Message::LINE).foreign(case.name);
         }
     }
     if options.has(Flag::List) {
         return status;
     }
-    let values = [Number(count), Text(VERSION.as_bytes())];
-    console.print(b"KTAP version 1\n1..%\n# %#", &values);
+    let head = console.say(Message::HEAD);
+    head.number(count).foreign(VERSION.as_bytes());
     let mut names = MaybeUninit::uninit();
     let names = files::uname(&mut names);
     for field in [
@@ -105,16 +105,15 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         &names.version,
         &names.machine,
     ] {
-        console.print(b" %", &[Foreign(up_to_nul(field))]);
+        console.say(Message::FIELD).foreign(up_to_nul(field));
     }
-    console.print(b"\n# page size %\n", &[Number(page)]);
+    console.say(Message::PAGE_SIZE).number(page);
     let release = up_to_nul(&names.release);
     let killed = probe::rehearse(&mut || u8::from(sys::probe().is_err()));
-    let probe = probe::ask(killed).map_err(Errno::number);
-    let Version(major, minor) = Version::of(release);
+    let probe = probe::ask(killed).err().map_or(0, Errno::number);
     let here = Surroundings {
         release,
-        version: (major.min(255) << 8 | minor.min(255)) as u16,
+        version: Version::of(release),
         absence: Absence::of(probe, release),
         require: options.has(Flag::Require),
     };
@@ -128,9 +127,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         }
     }
     let [passed, failed, skipped] = totals;
-    let values = [Number(passed), Number(failed), Number(skipped)];
-    let text = b"# Totals: pass:% fail:% xfail:0 xpass:0 skip:% error:0\n";
-    actor.console.print(text, &values);
+    let message = actor.console.say(Message::TOTALS);
+    message.number(passed).number(failed).number(skipped);
     match (passed, failed) {
         (_, 1..) => status::FAILED,
         (0, _) => status::LACKING,
@@ -159,39 +157,42 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
     let outcome = match here.absence {
         Some(absence) if here.require => {
             let console = &mut *actor.console;
-            console.put(b"# ");
+            console.say(Message::COMMENT);
             absence.explain(here.release, console);
-            console.put(b"\n");
+            console.say(Message::NEWLINE);
             Outcome::Failed
         }
         None if fits => actor.run_in_child(case.statements),
         _ => Outcome::Skipped,
     };
     let console = &mut *actor.console;
-    let (word, line): (&[u8], &[u8]) = match outcome {
-        Outcome::Passed => (b"pass", b"ok"),
-        Outcome::Failed => (b"fail", b"not ok"),
-        Outcome::Skipped => (b"skip", b"ok"),
+    let message = match outcome {
+        Outcome::Passed => Message::PASSED,
+        Outcome::Failed => Message::FAILED,
+        Outcome::Skipped => Message::SKIPPED,
     };
-    let name = Text(case.name);
-    let text = b"# vm_anon_name: %: %\n% % %";
-    console.print(text, &[name, Text(word), Text(line), Number(number), name]);
+    let message = console.say(message).foreign(case.name);
+    message.number(number).foreign(case.name);
     if outcome == Outcome::Skipped {
-        console.put(b" # SKIP ");
         match here.absence {
             Some(absence) => absence.explain(here.release, console),
-            None if fits => console.put(b"what it needs is not in this kernel"),
+            None if fits => {
+                console.say(Message::NEEDS);
+            }
             None => {
-                let (word, version): (&[u8], _) = if here.version < case.since {
-                    (b"since", case.since)
+                let (message, version) = if here.version < case.since {
+                    (Message::SINCE, case.since)
                 } else {
-                    (b"before", case.before)
+                    (Message::BEFORE, case.before)
                 };
-                let [major, minor] = version.to_be_bytes().map(|part| Number(part.into()));
-                console.print(b"% Linux %.%", &[Text(word), major, minor]);
+                let [major, minor] = version.0.to_be_bytes();
+                console
+                    .say(message)
+                    .number(major.into())
+                    .number(minor.into());
             }
         }
     }
-    console.put(b"\n");
+    console.say(Message::NEWLINE);
     outcome
 }

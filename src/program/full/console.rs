@@ -1,7 +1,10 @@
 //! Standard output, a buffer of it at a time, and complaints on standard error.
 
 use crate::sys::{self, Buffer, Descriptor, Errno, STDERR, STDOUT};
-use vm_anon_name::text::{Sink, Value};
+use vm_anon_name::{
+    messages::Message,
+    text::{Say, Sink},
+};
 
 /// Collects what is printed until [`Console::flush`], in one write if it fits.
 pub(crate) struct Console {
@@ -9,6 +12,8 @@ pub(crate) struct Console {
     to: Descriptor,
     /// The first failure to write standard output; nothing is written after it.
     failure: Option<Errno>,
+    /// What is left to say of a message.
+    rest: &'static [u8],
 }
 
 impl Console {
@@ -17,12 +22,8 @@ impl Console {
             waiting: Buffer::new(),
             to: STDOUT,
             failure: None,
+            rest: b"",
         }
-    }
-
-    /// Prints `text`, with `values` in it: see [`print`](Sink#method.print).
-    pub(crate) fn print(&mut self, text: &[u8], values: &[Value]) {
-        (self as &mut dyn Sink).print(text, values);
     }
 
     /// Prints `bytes`, and then whatever is called of what it gives: the console again,
@@ -35,25 +36,12 @@ impl Console {
         self
     }
 
-    /// Prints `number` in decimal.
-    pub(crate) fn decimal(&mut self, number: usize) -> &mut Self {
-        (self as &mut dyn Sink).decimal(number as u64);
-        self
-    }
-
-    /// Prints `address` in hexadecimal.
-    #[inline(never)] // It is called three times.
-    pub(crate) fn address(&mut self, address: usize) -> &mut Self {
-        (self.then(b"0x") as &mut dyn Sink).hex(address as u64, 1);
-        self
-    }
-
     /// Writes out what has been collected.
     pub(crate) fn flush(&mut self) {
         write(self.to, self.waiting.take(), &mut self.failure);
     }
 
-    /// Forgets what has been collected.
+    /// Gives up what has been collected.
     pub(crate) fn forget(&mut self) {
         self.waiting.take();
     }
@@ -65,24 +53,18 @@ impl Console {
         write(self.to, bytes, &mut self.failure);
     }
 
-    /// Prints a line on standard error, in its place among the output.
-    pub(crate) fn complain(&mut self, text: &[u8], values: &[Value]) {
-        self.begin_complaint();
-        self.print(text, values);
-        self.end_complaint();
-    }
-
-    /// From now on, what is printed goes to standard error.
-    pub(crate) fn begin_complaint(&mut self) {
+    /// From now on, what is printed goes to standard error, in its place among the output:
+    /// first `message`.
+    #[inline(never)]
+    pub(crate) fn complain(&mut self, message: Message) -> &mut Self {
         self.flush();
         self.to = STDERR;
-        self.put(b"vm_anon_name: ");
+        self.say(Message::PROGRAM).say(message)
     }
 
-    /// Ends the line, and what is printed goes to standard output again.
-    pub(crate) fn end_complaint(&mut self) {
-        self.put(b"\n");
-        self.flush();
+    /// Ends the complaint's line, and what is printed goes to standard output again.
+    pub(crate) fn end(&mut self) {
+        self.say(Message::NEWLINE).flush();
         self.to = STDOUT;
     }
 
@@ -96,6 +78,12 @@ impl Console {
 impl Sink for Console {
     fn put(&mut self, bytes: &[u8]) {
         self.then(bytes);
+    }
+}
+
+impl Say for Console {
+    fn rest(&mut self) -> &mut &'static [u8] {
+        &mut self.rest
     }
 }
 

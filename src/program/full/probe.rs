@@ -5,10 +5,7 @@ use crate::sys::{self, Errno, Result, files, memory};
 use core::mem::MaybeUninit;
 use heapless::Vec;
 use linux_raw_sys::{errno, general::O_RDONLY};
-use vm_anon_name::{
-    kernel::Absence,
-    text::{Sink, Value::*},
-};
+use vm_anon_name::{kernel::Absence, messages::Message, text::Say};
 
 const EBADF: Errno = Errno::new(errno::EBADF);
 const EPERM: Errno = Errno::new(errno::EPERM);
@@ -27,12 +24,11 @@ const NO_PROC: u8 = 8;
 /// with the word by which scripts know it.
 pub(crate) fn run(quiet: bool, console: &mut Console) -> u8 {
     let mut names = MaybeUninit::uninit();
-    let names = files::uname(&mut names);
-    let release = up_to_nul(&names.release);
+    let release = up_to_nul(&files::uname(&mut names).release);
     // What the child would print ends with it.
     let killed = rehearse(&mut || find(0, release, console));
     let status = find(killed, release, console);
-    console.put(b"\n");
+    console.say(Message::NEWLINE);
     if quiet {
         console.forget();
     }
@@ -58,47 +54,44 @@ pub(super) fn ask(killed: usize) -> Result {
 /// exit status.
 fn find(killed: usize, release: &[u8], console: &mut Console) -> u8 {
     if let Err(errno) = ask(killed)
-        && let Some(absence) = Absence::of(Err(errno.number()), release)
+        && let Some(absence) = Absence::of(errno.number(), release)
     {
-        let (status, word): (_, &[u8]) = match absence {
-            Absence::BuiltWithout => (status::LACKING, b"built-without: "),
-            Absence::TooOld => (TOO_OLD, b"too-old: "),
-            Absence::Blocked => (BLOCKED, b"blocked: "),
+        let (status, word) = match absence {
+            Absence::BuiltWithout => (status::LACKING, Message::BUILT_WITHOUT),
+            Absence::TooOld => (TOO_OLD, Message::TOO_OLD),
+            Absence::Blocked => (BLOCKED, Message::BLOCKED),
         };
-        console.put(word);
+        console.say(word);
         if killed == memory::HUNG {
-            console.put(b"the call does not return");
+            console.say(Message::NO_RETURN);
             return status;
         }
         absence.explain(release, console);
         if killed != 0 {
-            console.print(b": killed by signal %", &[Number(killed as u64)]);
+            console.say(Message::SIGNAL).number(killed as u64);
         } else if absence == Absence::Blocked {
             report::number(console, errno);
         }
         return status;
     }
-    let (status, text, errno): (_, &[u8], _) = match sys::name_page(false) {
+    let (status, message, errno) = match sys::name_page(false) {
         Ok(address) => match is_shown(address) {
             Ok(0) => {
-                console.put(b"not-shown: the call succeeds, but /proc/self/maps has no name");
+                console.say(Message::NOT_SHOWN);
                 return NOT_SHOWN;
             }
             Ok(_) => {
-                let text = b"supported: Linux % names private memory";
-                console.print(text, &[Foreign(release)]);
-                answer(console, b", shared memory: ", sys::name_page(true), EBADF);
-                answer(console, b", PROCMAP_QUERY: ", query(address), ENOTTY);
+                let shared = answer(sys::name_page(true), EBADF);
+                let query = answer(query(address), ENOTTY);
+                let line = console.say(Message::SUPPORTED).foreign(release);
+                line.word(shared).word(query);
                 return status::FINE;
             }
-            Err(errno) => {
-                let text = b"no-proc: the call succeeds, but /proc/self/maps cannot be read";
-                (NO_PROC, text, errno)
-            }
+            Err(errno) => (NO_PROC, Message::NO_PROC, errno),
         },
-        Err(errno) => (status::FAILED, b"failed: no memory to try it on", errno),
+        Err(errno) => (status::FAILED, Message::NO_MEMORY, errno),
     };
-    console.put(text);
+    console.say(message);
     report::number(console, errno);
     status
 }
@@ -118,13 +111,11 @@ fn query(address: usize) -> Result<usize> {
     memory::query(maps, address)
 }
 
-/// Writes what `result` answers to `question`, `lack` being the error of a kernel that
-/// cannot do it.
-#[inline(never)] // A copy costs more than a call.
-fn answer(console: &mut Console, question: &[u8], result: Result<usize>, lack: Errno) {
-    console.then(question).then(match result {
-        Ok(_) => b"yes",
-        Err(errno) if errno == lack => b"no",
-        Err(_) => b"unknown",
-    });
+/// What `result` answers, `lack` being the error of a kernel that cannot do it.
+fn answer(result: Result<usize>, lack: Errno) -> Message {
+    match result {
+        Ok(_) => Message::YES,
+        Err(errno) if errno == lack => Message::NO,
+        Err(_) => Message::UNKNOWN,
+    }
 }

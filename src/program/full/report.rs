@@ -2,31 +2,28 @@
 
 use super::console::Console;
 use crate::sys::Errno;
-use vm_anon_name::{
-    errno,
-    text::{
-        Sink,
-        Value::{Number, Text},
-    },
-};
+use vm_anon_name::{errno, messages::Message, text::Say};
 
 /// Complains that `what`, a call or what it was to be done to, failed with `errno`.
 pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8]) {
-    console.begin_complaint();
-    (console as &mut dyn Sink).shown(what);
-    number(console, errno);
-    let meaning = errno::meaning(errno.number());
-    if !meaning.is_empty() {
-        console.then(b": ").then(meaning);
+    number(console.complain(Message::ARGUMENT).foreign(what), errno);
+    console.say(errno::meaning(errno.number())).end();
+}
+
+/// Writes out what `console` has collected, and tells whether it could be written, all
+/// of it since the last time; complains if not.
+#[inline(never)] // It is called three times.
+pub(crate) fn close(console: &mut Console) -> bool {
+    let failed = console.close();
+    if let Some(errno) = failed {
+        failure(console, errno, b"standard output");
     }
-    console.end_complaint();
+    failed.is_none()
 }
 
 /// Appends `: EINVAL (22)`.
-pub(crate) fn number(out: &mut dyn Sink, errno: Errno) {
+pub(crate) fn number(out: &mut impl Say, errno: Errno) {
     let number = errno.number();
-    out.print(
-        b": % (%)",
-        &[Text(errno::name(number)), Number(number as u64)],
-    );
+    let message = out.say(Message::ERRNO);
+    message.word(errno::name(number)).number(number as u64);
 }

@@ -12,7 +12,7 @@ use core::ffi::CStr;
 use heapless::VecView;
 use vm_anon_name::{
     options::{Flag, Options},
-    text::{Sink, digits},
+    text::{Say, Sink, digits},
 };
 
 /// How many stages there are.
@@ -65,9 +65,9 @@ pub(crate) fn walk(
     if memory != Memory::NONE {
         walk.console
             .then(b"\nmmap addr: ")
-            .address(memory.start)
+            .address(memory.start as u64)
             .then(b" size: ")
-            .decimal(memory.length)
+            .number(memory.length as u64)
             .then(b"\n");
     }
     walk.end(
@@ -127,9 +127,9 @@ impl Walk<'_> {
         }
         self.console
             .then(b"\nSet [")
-            .address(memory.start)
+            .address(memory.start as u64)
             .then(b", ")
-            .address(memory.end())
+            .address(memory.end() as u64)
             .then(b"] = ")
             // As it is: the kernel has taken it, so it is printable.
             .then(self.name.to_bytes())

@@ -3,6 +3,7 @@
 use super::{console::Console, report};
 use crate::sys::{Descriptor, STDERR, STDIN, STDOUT, files};
 use core::ffi::CStr;
+use vm_anon_name::messages::Message;
 
 /// Where a console may be, best first: the kernel's own choice, arm64's first
 /// serial lines, and the kernel log, which takes what is written at least.
@@ -53,7 +54,7 @@ const STACK: u64 = 256 << 10;
 pub(crate) fn stack_suffices(console: &mut Console) -> bool {
     let suffices = files::stack_limit() >= STACK;
     if !suffices {
-        console.complain(b"the stack limit is below 256 KiB, see ulimit -s", &[]);
+        console.complain(Message::STACK).end();
     }
     suffices
 }

@@ -14,8 +14,9 @@ use vm_anon_name::{
     diff,
     kernel::Attempt,
     maps::Vma,
+    messages::Message,
     options::Flag,
-    text::{Shown, Sink, Value::*},
+    text::{Say, Shown},
 };
 
 /// How far a line of a diff stands in from the transcript.
@@ -54,7 +55,9 @@ impl Walk<'_> {
                 let before = earlier.get(before..).unwrap_or_default();
                 match diff::normal(before, now, INDENT, &mut Shown(self.console)) {
                     Ok(true) => {}
-                    Ok(false) => self.console.put(b"The maps did not change.\n"),
+                    Ok(false) => {
+                        self.console.say(Message::UNCHANGED);
+                    }
                     Err(_) => return self.fail(Errno::EIO, snapshot::FILE.to_bytes()),
                 }
             }
@@ -65,8 +68,7 @@ impl Walk<'_> {
         let shows = |vma: Vma| vma.end >= named.end() as u64 && vma.name() == Some(name);
         if named != Memory::NONE && !find(now, named.start as u64).is_some_and(shows) {
             self.exit = status::FAILED;
-            let text = b"'%' was accepted, but the maps do not show it";
-            self.console.complain(text, &[Foreign(name)]);
+            self.console.complain(Message::UNSEEN).foreign(name).end();
         }
         if let Err(errno) = written {
             self.fail(errno, file.to_bytes());
@@ -79,16 +81,12 @@ impl Walk<'_> {
         let (first, _) = self.copies.split_at_checked(self.first).unwrap_or_default();
         let (_, last) = self.copies.split_at_checked(last).unwrap_or_default();
         if self.shows && !first.is_empty() && !last.is_empty() {
-            let verdict: &[u8] = if first == last {
-                b"are the same"
+            self.console.say(if first == last {
+                Message::SAME
             } else {
                 self.exit = status::FAILED;
-                b"differ"
-            };
-            self.console
-                .then(b"\nThe first and the last maps ")
-                .then(verdict)
-                .then(b".\n");
+                Message::DIFFERENT
+            });
         }
     }
 
@@ -98,19 +96,17 @@ impl Walk<'_> {
         let names = files::uname(&mut names);
         let attempt = Attempt {
             errno: errno.number(),
-            probe: sys::probe().map_err(Errno::number),
+            probe: sys::probe().err().map_or(0, Errno::number),
             release: up_to_nul(&names.release),
             name: self.name.to_bytes(),
             shared: self.options.has(Flag::Shared),
         };
-        let (start, length) = (Address(memory.start as u64), Number(memory.length as u64));
-        let text = b"prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, %, %, \"%\")";
-        self.console.begin_complaint();
-        self.console
-            .print(text, &[start, length, Foreign(attempt.name)]);
-        report::number(self.console, errno);
+        let complaint = self.console.complain(Message::NAMING);
+        let complaint = complaint.address(memory.start as u64);
+        let complaint = complaint.number(memory.length as u64);
+        report::number(complaint.foreign(attempt.name), errno);
         let is_lack = attempt.explain(self.console);
-        self.console.end_complaint();
+        self.console.end();
         if self.exit == status::FINE {
             self.exit = if is_lack {
                 status::LACKING

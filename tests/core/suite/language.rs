@@ -76,7 +76,7 @@ fn a_case_has_a_name_conditions_and_statements() {
         let assembled = assemble_text(&format!("# C1\n\n{head}\n  user\n")).expect(head);
         let case = cases(Suite::new(&assembled)).next().expect("a case");
         assert_eq!(shown(case.name), name);
-        assert_eq!((case.since, case.before), (since, before));
+        assert_eq!((case.since.0, case.before.0), (since, before));
         assert_eq!(steps(case.statements, &UNITS).count(), 2);
     };
     check("a", "a", 0, 0xffff);

@@ -165,7 +165,7 @@ pub fn outcome(text: &str) -> (Vec<&str>, i32, Vec<i32>) {
 
 /// The number of an error.
 pub fn error(name: &str) -> i32 {
-    let found = (1..=40).find(|number| errno::name(*number) == name.as_bytes());
+    let found = (1..=40).find(|number| errno::name(*number).text() == name);
     found.unwrap_or_else(|| panic!("no error: {name}"))
 }
 

@@ -19,17 +19,14 @@ use syscalls::Sysno;
 use vm_anon_name::{
     errno,
     maps::Vma,
+    messages::Message,
     name,
     picture::{self, Picture},
     suite::{
         Step, Suite, Units, Verdict,
         code::{part, verb},
     },
-    text::{
-        Sink,
-        Value::{self, *},
-        split,
-    },
+    text::{Say, Sink, split},
 };
 
 const EBADMSG: Errno = Errno::new(number::EBADMSG);
@@ -98,16 +95,16 @@ impl<'a> Actor<'a> {
             Ok(SKIPPED) => return Outcome::Skipped,
             Ok(status) => match status & 0x7f {
                 0 => {}
-                memory::HUNG => self.console.put(b"#   it hung and was killed\n"),
+                memory::HUNG => {
+                    self.console.say(Message::HUNG);
+                }
                 signal => {
-                    let signal = Number(signal as u64);
-                    self.console.print(b"#   killed by signal %\n", &[signal]);
+                    self.console.say(Message::KILLED).number(signal as u64);
                 }
             },
             Err(errno) => {
-                self.console.put(b"#   no child process");
-                report::number(self.console, errno);
-                self.console.put(b"\n");
+                report::number(self.console.say(Message::NO_CHILD), errno);
+                self.console.say(Message::NEWLINE);
             }
         }
         Outcome::Failed
@@ -249,8 +246,8 @@ impl<'a> Actor<'a> {
 
     /// Reports a name that has `byte` at `place`; behind the last, what is shown is wrong.
     fn fail_at(&mut self, byte: u8, place: u64) -> Result {
-        let values = [Address(byte.into()), Number(place)];
-        self.console.print(b"#   byte % at %\n", &values);
+        let message = self.console.say(Message::BYTE);
+        message.address(byte.into()).number(place);
         Err(NOT_AS_STATED)
     }
 
@@ -297,37 +294,39 @@ impl<'a> Actor<'a> {
         if seen == stated {
             return Ok(());
         }
-        let text = b"#   expected %\n#   seen %\n";
-        self.console.print(text, &[Foreign(stated), Foreign(seen)]);
+        let message = self.console.say(Message::COMPARED);
+        message.foreign(stated).foreign(seen);
         Err(NOT_AS_STATED)
     }
 
     /// Prints which step failed, how, and what the maps are there.
     fn report(&mut self, name: &[u8], step: &Step, expected: u8, error: i32) {
-        let mut before: &[u8] = b"# %(";
+        let mut before = Message::CALL;
         for operand in step.operands.iter().take(step.count) {
-            self.console.print(before, &[Text(name)]);
-            before = b", ";
+            self.console.say(before).foreign(name);
+            before = Message::COMMA;
             if !step.text.is_empty() && *operand == step.text.as_ptr().addr() as u64 {
                 let text = split(step.text, 0).0;
-                self.console.print(b"\"%\"", &[Foreign(text)]);
+                self.console.say(Message::TEXT).foreign(text);
             } else {
-                self.console.print(b"%", &[Address(*operand)]);
+                self.console.say(Message::ARGUMENT).address(*operand);
             }
         }
-        self.console.put(b")");
+        self.console.say(Message::CLOSED);
         if error != NOT_AS_STATED.number() {
-            let (expected, seen) = (outcome(expected.into()), outcome(error));
-            let values = [expected, seen, Number(error as u64)];
-            self.console.print(b": expected %, seen % (%)", &values);
+            let message = self.console.say(Message::OUTCOME);
+            let message = message.word(outcome(expected.into()));
+            message.word(outcome(error)).number(error as u64);
         }
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
-        let text = b"\n#   the window is at %, a page has % bytes\n";
-        self.console.print(text, &[Address(window), Number(page)]);
+        self.console
+            .say(Message::WINDOW)
+            .address(window)
+            .number(page);
         let _ = look(self.unit(part::MAPS), &mut |vma, line| {
             let is_behind = vma.start >= window + SHOWN * page;
             if vma.end > window && !is_behind {
-                self.console.print(b"#   %\n", &[Foreign(line)]);
+                self.console.say(Message::MAPS).foreign(line);
             }
             is_behind
         });
@@ -368,10 +367,10 @@ fn holds(vma: &Vma, address: u64) -> bool {
 }
 
 /// How a call ended, by name.
-fn outcome(error: i32) -> Value<'static> {
-    Text(if error == 0 {
-        b"success"
+fn outcome(error: i32) -> Message {
+    if error == 0 {
+        Message::SUCCESS
     } else {
         errno::name(error)
-    })
+    }
 }
