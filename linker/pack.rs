@@ -23,14 +23,14 @@ pub(crate) fn pack(text: &[u8]) -> Vec<u8> {
     let mut counts = no_counts();
     let mut model = packing::Model::new(&mut counts);
     // The range begins at the number whose digits these are, and is so wide.
-    let (mut packed, mut width) = (Vec::new(), 1);
+    let (mut packed, mut width, mut history) = (Vec::new(), 1, 0);
     for byte in text {
         for left in (0..8).rev() {
             while width < packing::NARROW {
                 width <<= 8;
                 packed.push(0);
             }
-            let part = model.part(left, width);
+            let part = model.part(history, left, width);
             let bit = u64::from(byte >> left & 1);
             if bit == 1 {
                 width = part;
@@ -38,7 +38,7 @@ pub(crate) fn pack(text: &[u8]) -> Vec<u8> {
                 width -= part;
                 add(&mut packed, part);
             }
-            model.history = model.history << 1 | bit;
+            history = history << 1 | bit;
         }
     }
     packed

@@ -27,8 +27,6 @@ pub struct Model<'a> {
     counts: &'a mut Counts,
     /// Where the counts are for the contexts of the bit that came last.
     slots: [usize; ORDERS],
-    /// The bits so far, the newest lowest.
-    pub history: u64,
 }
 
 impl<'a> Model<'a> {
@@ -37,30 +35,29 @@ impl<'a> Model<'a> {
         Model {
             counts,
             slots: [0; _],
-            history: 0,
         }
     }
 
-    /// Learns the last bit, and tells where a range from 0 to `width` parts for the next,
-    /// behind which are `left` others of its byte: a 1 gets what lies below.
+    /// Learns the last bit of `history`, the newest lowest, and tells where a range from 0
+    /// to `width` parts for the next, behind which are `left` others of its byte: a 1 gets
+    /// what lies below.
     #[allow(clippy::indexing_slicing)] // Each index has SLOTS_LOG2 bits, or one.
     #[inline]
-    pub fn part(&mut self, left: u32, width: u64) -> u64 {
+    pub fn part(&mut self, history: u64, left: u32, width: u64) -> u64 {
         let (mut ones, mut all) = (2, 4);
-        let bit = (self.history & 1) as usize;
+        let bit = (history & 1) as usize;
         // Of which only the context will be left, and a 1 that tells how long it is.
-        let marked = self.history << 1 | 1;
-        let mut longer = u64::BITS - 8 + left;
+        let marked = history << 1 | 1;
         for (order, slot) in self.slots.iter_mut().enumerate() {
             let counts = &mut self.counts[*slot % (1 << SLOTS_LOG2)];
-            counts[bit] = counts[bit].saturating_add(1);
+            counts[bit] += u8::from(counts[bit] < u8::MAX);
             // What came long ago counts less.
             counts[bit ^ 1] = ((u32::from(counts[bit ^ 1]) + 3) / 4) as u8;
 
             // After Fibonacci hashing (D. Knuth, The Art of Computer Programming 3, 6.4), with
             // a number that takes two instructions.
+            let longer = u64::BITS - 8 + left - 8 * order as u32;
             let key = (marked << longer).wrapping_mul(0x9e37_79b1);
-            longer = longer.wrapping_sub(8);
             *slot = (key >> (u64::BITS - SLOTS_LOG2)) as usize;
             let [zeros, one] = self.counts[*slot];
             // The longer the context, the better it knows; best of all if
@@ -77,7 +74,7 @@ impl<'a> Model<'a> {
 pub fn unpack(packed: &[u8], counts: &mut Counts, text: &mut [u8]) {
     let mut model = Model::new(counts);
     let mut packed = packed.iter();
-    let (mut width, mut number) = (1, 0);
+    let (mut width, mut number, mut history) = (1, 0, 0);
     for byte in text {
         for left in (0..8).rev() {
             while width < NARROW
@@ -86,7 +83,7 @@ pub fn unpack(packed: &[u8], counts: &mut Counts, text: &mut [u8]) {
                 width <<= 8;
                 number = number << 8 | u64::from(*digit);
             }
-            let part = model.part(left, width);
+            let part = model.part(history, left, width);
             let bit = number < part;
             if bit {
                 width = part;
@@ -94,8 +91,8 @@ pub fn unpack(packed: &[u8], counts: &mut Counts, text: &mut [u8]) {
                 width -= part;
                 number -= part;
             }
-            model.history = model.history << 1 | u64::from(bit);
+            history = history << 1 | u64::from(bit);
         }
-        *byte = model.history as u8;
+        *byte = history as u8;
     }
 }

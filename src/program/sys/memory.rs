@@ -12,7 +12,8 @@ use heapless::VecView;
 use linux_raw_sys::{general::*, prctl::PR_SET_PDEATHSIG};
 use syscalls::{Sysno, raw_syscall};
 
-/// What [`in_child`] gives for a child that did not end in time, and was killed. The
+/// What [`in_child`] gives for a child that did not end in time, and was killed; what is
+/// left of it ends with this process. The
 /// kernel has this for one that has been stopped, of which nobody asks to be told.
 pub(crate) const HUNG: usize = 0x7f;
 
@@ -35,16 +36,15 @@ pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<usi
         let _ = unsafe { call!(Sysno::prctl, PR_SET_PDEATHSIG, SIGKILL) };
         super::exit(work());
     }
-    let ended = ends_within(child, seconds);
-    if !ended {
+    if !ends_within(child, seconds) {
         // SAFETY: No memory of this process is involved.
         let _ = unsafe { call!(Sysno::kill, pid, SIGKILL) };
         // Not for ever: there may be no end to what it does in the kernel.
         ends_within(child, 1);
+        return Ok(HUNG);
     }
-    let end = wait4(pid, if ended { 0 } else { WNOHANG });
     let _ = super::files::close(Descriptor(child as isize)); // Nothing was written to it.
-    if ended { end } else { Ok(HUNG) }
+    wait4(pid)
 }
 
 /// `ppoll(2)`: whether the `child` ends within so many `seconds`. A kernel that knows
@@ -62,13 +62,13 @@ fn ends_within(child: i32, seconds: i64) -> bool {
 }
 
 /// `wait4(2)`: how child `pid` ended.
-fn wait4(pid: usize, options: u32) -> Result<usize> {
+fn wait4(pid: usize) -> Result<usize> {
     let mut status = 0u32;
     let mut patience = super::PATIENCE;
     loop {
         let no_usage = ptr::null::<u8>();
         // SAFETY: The kernel writes `status`.
-        let ended = unsafe { call!(Sysno::wait4, pid, &raw mut status, options, no_usage) };
+        let ended = unsafe { call!(Sysno::wait4, pid, &raw mut status, 0, no_usage) };
         match ended {
             Err(Errno::EINTR) if patience > 0 => patience -= 1,
             _ => return ended.map(|_| status as usize),
@@ -84,7 +84,7 @@ fn wait4(pid: usize, options: u32) -> Result<usize> {
 /// As for [`call`].
 pub(crate) unsafe fn prctl_in_sharing_child(arguments: &[u64; 6]) -> Result<u64> {
     let pid = Errno::check(crate::arch::prctl_in_sharing_child(arguments))?;
-    let status = wait4(pid, 0)?;
+    let status = wait4(pid)?;
     if status & 0x7f != 0 {
         return Err(Errno::EIO);
     }
