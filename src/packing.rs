@@ -52,7 +52,7 @@ impl<'a> Model<'a> {
             let counts = &mut self.counts[*slot % (1 << SLOTS_LOG2)];
             counts[bit] += u8::from(counts[bit] < u8::MAX);
             // What came long ago counts less.
-            counts[bit ^ 1] = ((u32::from(counts[bit ^ 1]) + 3) / 4) as u8;
+            counts[bit ^ 1] = ((u32::from(counts[bit ^ 1]) + 3) >> 2) as u8;
 
             // After Fibonacci hashing (D. Knuth, The Art of Computer Programming 3, 6.4), with
             // a number that takes two instructions.
