@@ -7,7 +7,13 @@
 mod act;
 mod limit;
 
-use super::{VERSION, console::Console, probe, report, status, texts, up_to_nul};
+use super::{
+    VERSION,
+    console::Console,
+    probe, report, status,
+    texts::{self, Texts},
+    up_to_nul,
+};
 use crate::{
     init,
     start::Process,
@@ -35,7 +41,7 @@ struct Surroundings<'a> {
 /// a case, in the process that `execve` has left for it.
 #[inline(never)] // So that the suite lies on the stack for no other command.
 pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
-    let mut texts = texts::NOTHING;
+    let mut texts: Texts = [0; _];
     let status = texts::unpack(&mut texts, console);
     if status != status::FINE {
         return status;

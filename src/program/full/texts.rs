@@ -13,13 +13,10 @@ const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/texts"));
 /// The help, a NUL, and the suite.
 pub(super) type Texts = [u8; include!(concat!(env!("OUT_DIR"), "/length"))];
 
-/// Before they are unpacked.
-pub(super) const NOTHING: Texts = [0; _];
-
 /// Writes what `--help` prints to `console`, and gives the exit status.
 #[inline(never)] // So that the texts lie on the stack for no other command.
 pub(super) fn help(console: &mut Console) -> u8 {
-    let mut texts = NOTHING;
+    let mut texts: Texts = [0; _];
     let status = unpack(&mut texts, console);
     console.put(split(&texts, b'\0').0);
     status
