@@ -11,7 +11,7 @@ pub mod part {
     pub const PAGES: u8 = 2;
     /// The address of the window, times the digits.
     pub const WINDOW: u8 = 3;
-    /// The length of the VMA last looked up.
+    /// The length of the VMA last looked up, or the byte that is tried; 0 until then.
     pub const LENGTH: u8 = 4;
     /// Huge pages.
     pub const HUGE: u8 = 5;
@@ -21,6 +21,8 @@ pub mod part {
     pub const MAPS: u8 = 7;
     /// The first of the statement's own operands, in its definition.
     pub const OPERANDS: u8 = 8;
+    /// The fourth of them: 0 in the beginning where a statement has three.
+    pub const COUNT: u8 = OPERANDS + 3;
     /// What has been added so far changes its sign.
     pub const NEGATE: u8 = 13;
     /// The operand is the address of the text that follows, up to its NUL.
@@ -51,18 +53,14 @@ pub mod verb {
     pub const AT: u16 = 0x8002;
     /// Compares the text at an address with a text.
     pub const COMPARE: u16 = 0x8003;
-    /// Makes the call with each byte at each place of the name.
-    pub const EACH: u16 = 0x8004;
     /// Runs what follows in a child with a copy of the memory.
-    pub const FORK: u16 = 0x8005;
+    pub const FORK: u16 = 0x8004;
     /// Makes the call in a child with the same memory.
-    pub const SHARE: u16 = 0x8006;
+    pub const SHARE: u16 = 0x8005;
     /// Writes a text to memory.
-    pub const WRITE: u16 = 0x8007;
-    /// Writes a number to memory, in eight bytes.
-    pub const STORE: u16 = 0x8008;
-    /// Gives what it is given.
-    pub const LET: u16 = 0x8009;
-    /// Takes the first step next.
-    pub const AGAIN: u16 = 0x800a;
+    pub const WRITE: u16 = 0x8006;
+    /// Writes a number to memory, in as many bytes as it has.
+    pub const STORE: u16 = 0x8007;
+    /// Gives a number, and takes the first step next if that is not above a second one.
+    pub const AGAIN: u16 = 0x8008;
 }
