@@ -139,7 +139,7 @@ pub struct Case<'a> {
 impl Case<'_> {
     /// Whether it is no case by itself, but what another one executes.
     pub fn is_part(&self) -> bool {
-        self.name.starts_with(b".")
+        self.name.first() == Some(&b'.')
     }
 }
 

@@ -43,24 +43,25 @@ pub mod end {
     pub const ANY: u8 = 8;
 }
 
-/// Operations that are no system call, in place of a call's number.
+/// Operations that are no system call, in place of a call's number: beyond all of them,
+/// and so small that an instruction holds them.
 pub mod verb {
     /// Compares the window's picture with a text.
-    pub const SEE: u16 = 0x8000;
+    pub const SEE: u16 = 0x400;
     /// Compares the label of the VMA at an address with a text.
-    pub const LABEL: u16 = 0x8001;
+    pub const LABEL: u16 = 0x401;
     /// Finds the first VMA whose label begins with a text.
-    pub const AT: u16 = 0x8002;
+    pub const AT: u16 = 0x402;
     /// Compares the text at an address with a text.
-    pub const COMPARE: u16 = 0x8003;
+    pub const COMPARE: u16 = 0x403;
     /// Runs what follows in a child with a copy of the memory.
-    pub const FORK: u16 = 0x8004;
+    pub const FORK: u16 = 0x404;
     /// Makes the call in a child with the same memory.
-    pub const SHARE: u16 = 0x8005;
+    pub const SHARE: u16 = 0x405;
     /// Writes a text to memory.
-    pub const WRITE: u16 = 0x8006;
+    pub const WRITE: u16 = 0x406;
     /// Writes a number to memory, in as many bytes as it has.
-    pub const STORE: u16 = 0x8007;
+    pub const STORE: u16 = 0x407;
     /// Gives a number, and takes the first step next if that is not above a second one.
-    pub const AGAIN: u16 = 0x8008;
+    pub const AGAIN: u16 = 0x408;
 }

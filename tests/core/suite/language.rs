@@ -295,9 +295,9 @@ fn statements_become_system_calls() {
         "allow 95b",
         &[
             "store(0x70004000, 0x3000)",
-            "store(0x70004086, 0x3000)",
+            "store(0x70005006, 0x3000)",
             "prctl(0x53564d41, 0x0, 0x70000000, 0x1000, 0x70004000, 0x3000)",
-            "label(0x70004080, 0x70000000)",
+            "label(0x70005000, 0x70000000)",
             "again(0x3001, 0x5f)",
         ],
     );
@@ -308,7 +308,7 @@ fn statements_become_system_calls() {
             "prctl(0x53564d41, 0x0, 0x70000000, 0x1000, 0x70004000, 0x3000)",
             "store(0x70004000, 0x61)",
             "again(0x1, 0x4e)",
-            "label(0x70004080, 0x70000000)",
+            "label(0x70005000, 0x70000000)",
             "again(0x3001, 0x60)",
         ],
     );
