@@ -40,7 +40,6 @@ messages! {
     HUNG = "#   it hung and was killed\n";
     KILLED = "#   killed by signal %\n";
     NO_CHILD = "#   no child process";
-    BYTE = "#   byte % at %\n";
     COMPARED = "#   expected %\n#   seen %\n";
     CALL = "# %(";
     ARGUMENT = "%";

@@ -96,8 +96,3 @@ fn character(vma: &Vma) -> u8 {
         }
     }
 }
-
-/// How many pages `picture` shows.
-pub fn pages(picture: &[u8]) -> u64 {
-    picture.iter().filter(|b| **b != b'|').count() as u64
-}

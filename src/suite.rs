@@ -4,10 +4,12 @@
 //! when the program is built (which are packed, see [`packing`](crate::packing)):
 //!
 //! ```text
-//! suite       OPERATION... 0 0 DEFINITION... 0 CASE...
-//! OPERATION   number (2 bytes), name NUL
+//! suite       OPERATION... NONE CASE... NONE DEFINITION... 0 BODY...
+//! OPERATION   0 (2 bytes), number (2), name NUL
+//! CASE        since (2), before (2), name NUL
+//! NONE        0 (2), 0 (2), NUL
 //! DEFINITION  STEP... 0                   what a statement comes to
-//! CASE        name NUL, since (2), before (2), STATEMENT... 0
+//! BODY        STATEMENT... 0              of each case
 //! STATEMENT   its definition, OPERAND..., what is expected
 //! STEP        its operation, OPERAND..., where the result is kept
 //! OPERAND     bytes whose upper half is a [`part`] of it, whose lower half a digit
@@ -30,31 +32,44 @@ pub type Units = [u64; 16];
 pub struct Suite<'a> {
     operations: &'a [u8],
     definitions: &'a [u8],
-    /// The cases, for [`Case::next`].
-    pub cases: &'a [u8],
+    /// All cases.
+    pub cases: Cases<'a>,
 }
 
 impl<'a> Suite<'a> {
     /// Takes `assembled` apart.
     pub fn new(assembled: &'a [u8]) -> Self {
         let mut rest = assembled;
-        while operation(&mut rest).0 != 0 {}
+        while !head(&mut rest).1.is_empty() {}
+        let heads = rest;
+        while !head(&mut rest).1.is_empty() {}
         let definitions = rest;
         while !body(&mut rest).is_empty() {}
         Suite {
             operations: assembled,
             definitions,
-            cases: rest,
+            cases: Cases {
+                heads,
+                bodies: rest,
+            },
         }
+    }
+
+    /// The text at `address`, if an operand is the address of one.
+    pub fn text(&self, address: u64) -> Option<&'a [u8]> {
+        let start = self.operations.as_ptr().addr() as u64;
+        let place = address.wrapping_sub(start) as usize;
+        self.operations.get(place..).map(|text| split(text, 0).0)
     }
 
     /// Number and name of the operation at `place`.
     pub fn operation(&self, place: u8) -> (u16, &'a [u8]) {
         let mut rest = self.operations;
         for _ in 1..place {
-            operation(&mut rest);
+            head(&mut rest);
         }
-        operation(&mut rest)
+        let (numbers, name) = head(&mut rest);
+        (numbers as u16, name)
     }
 
     /// The steps of the definition at `place`.
@@ -67,31 +82,45 @@ impl<'a> Suite<'a> {
     }
 }
 
+/// Takes two numbers and a name off `rest`; the name is empty at their end.
+fn head<'a>(rest: &mut &'a [u8]) -> (u32, &'a [u8]) {
+    let (numbers, behind) = rest.split_first_chunk().unwrap_or((&[0; 4], b""));
+    let (name, behind) = split(behind, 0);
+    *rest = behind;
+    (u32::from_be_bytes(*numbers), name)
+}
+
 /// Takes steps or statements off `rest`, and the 0 behind them.
 fn body<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let all = *rest;
-    while Step::next(rest, &Units::default()).is_some() {}
+    let mut step = Step::default();
+    while step.read(rest, &[]).is_some() {}
     let length = all.len() - rest.len();
     *rest = rest.split_first().map_or(b"", |(_, behind)| behind);
     all.split_at_checked(length).unwrap_or_default().0
 }
 
-fn operation<'a>(rest: &mut &'a [u8]) -> (u16, &'a [u8]) {
-    match number(rest) {
-        0 => (0, b""),
-        number => {
-            let (name, behind) = split(rest, 0);
-            *rest = behind;
-            (number, name)
-        }
-    }
+/// Cases, one after another.
+#[derive(Clone, Copy)]
+pub struct Cases<'a> {
+    heads: &'a [u8],
+    bodies: &'a [u8],
 }
 
-/// Takes a number of two bytes off `rest`; 0 at its end.
-fn number(rest: &mut &[u8]) -> u16 {
-    let (bytes, behind) = rest.split_first_chunk().unwrap_or((&[0; 2], b""));
-    *rest = behind;
-    u16::from_be_bytes(*bytes)
+impl<'a> Cases<'a> {
+    /// Takes the next one off.
+    pub fn take(&mut self) -> Option<Case<'a>> {
+        let (numbers, name) = head(&mut self.heads);
+        if name.is_empty() {
+            return None;
+        }
+        Some(Case {
+            name,
+            since: Version((numbers >> 16) as u16),
+            before: Version(numbers as u16),
+            statements: body(&mut self.bodies),
+        })
+    }
 }
 
 /// A case.
@@ -107,27 +136,10 @@ pub struct Case<'a> {
     pub statements: &'a [u8],
 }
 
-impl<'a> Case<'a> {
-    /// Takes the next case off `cases`.
-    pub fn next(cases: &mut &'a [u8]) -> Option<Self> {
-        if cases.is_empty() {
-            return None;
-        }
-        let (name, mut rest) = split(cases, 0);
-        let (since, before) = (Version(number(&mut rest)), Version(number(&mut rest)));
-        let statements = body(&mut rest);
-        *cases = rest;
-        Some(Case {
-            name,
-            since,
-            before,
-            statements,
-        })
-    }
-
+impl Case<'_> {
     /// Whether it is no case by itself, but what another one executes.
     pub fn is_part(&self) -> bool {
-        self.name.starts_with(b".")
+        self.name.first() == Some(&b'.')
     }
 }
 
@@ -138,10 +150,8 @@ pub struct Step<'a> {
     pub place: u8,
     /// Its operands; 0 for those that are not there.
     pub operands: [u64; 6],
-    /// How many operands are there.
+    /// How many operands are there: at least one, if only by its absence.
     pub count: usize,
-    /// The text that one of them is the address of, with its NUL; empty if none is.
-    pub text: &'a [u8],
     /// The unit that the result becomes.
     pub kept: u8,
     /// 0 for success, or the number of the error it must end with.
@@ -165,21 +175,15 @@ pub enum Verdict {
 }
 
 impl<'a> Step<'a> {
-    /// Takes a step off `steps`, its operands computed from `units`; `None` at their end.
-    pub fn next(steps: &mut &'a [u8], units: &Units) -> Option<Self> {
-        let mut step = Step::default();
-        step.read(steps, units)?;
-        Some(step)
-    }
-
-    /// Becomes the next of `steps`; `None` at their end.
-    pub fn read(&mut self, steps: &mut &'a [u8], units: &Units) -> Option<()> {
+    /// Becomes the next of `steps`, its operands computed from `units`, as far as they are
+    /// there; `None` at the end.
+    pub fn read(&mut self, steps: &mut &'a [u8], units: &[u64]) -> Option<()> {
         let mut rest = steps.iter();
         *self = Step {
             place: *rest.next().filter(|place| **place != 0)?,
             ..Step::default()
         };
-        let (mut digits, mut sum, mut begun) = (0u64, 0u64, false);
+        let (mut digits, mut sum, mut count) = (0u64, 0u64, 0);
         let flags = loop {
             let byte = *rest.next()?;
             let (part, digit) = (byte >> 4, byte & 0xf);
@@ -188,29 +192,23 @@ impl<'a> Step<'a> {
                 part::DIGIT => continue,
                 part::NEGATE => sum = sum.wrapping_neg(),
                 part::TEXT => {
-                    self.text = rest.as_slice();
-                    sum = self.text.as_ptr().expose_provenance() as u64;
+                    sum = rest.as_slice().as_ptr().expose_provenance() as u64;
                     while *rest.next()? != 0 {}
-                    let length = self.text.len() - rest.len();
-                    self.text = self.text.split_at_checked(length)?.0;
                 }
                 part::END => {
-                    if begun || digit == 0 {
-                        *self.operands.get_mut(self.count)? = sum;
-                        self.count += 1;
-                        sum = 0;
-                    }
+                    *self.operands.get_mut(count)? = sum;
+                    count += 1;
+                    sum = 0;
                     if digit != 0 {
                         break digit;
                     }
                 }
                 unit => {
-                    let unit = units.get(usize::from(unit))?;
-                    sum = sum.wrapping_add(digits.wrapping_mul(*unit));
+                    let unit = units.get(usize::from(unit)).copied().unwrap_or_default();
+                    sum = sum.wrapping_add(digits.wrapping_mul(unit));
                 }
             }
             digits = 0;
-            begun = part != part::END;
         };
         if flags & end::OUTCOME != 0 {
             self.expected = *rest.next()?;
@@ -220,6 +218,7 @@ impl<'a> Step<'a> {
         if flags & end::KEPT != 0 {
             self.kept = *rest.next()?;
         }
+        self.count = count;
         self.any = flags & end::ANY != 0;
         *steps = rest.as_slice();
         Some(())

@@ -16,17 +16,17 @@ const VERBS: &str = include_str!("verbs.txt");
 /// What a step does: its name in `verbs.txt` and in reports, and its number. Those of
 /// the calls are of `include/uapi/asm-generic/unistd.h`, which arm64 uses.
 const OPERATIONS: &[(&str, u16)] = &[
+    // What is done most often comes first, for they are counted.
+    ("prctl", 167),
+    ("store", verb::STORE),
+    ("again", verb::AGAIN),
     ("see", verb::SEE),
     ("label", verb::LABEL),
     ("at", verb::AT),
     ("compare", verb::COMPARE),
-    ("each", verb::EACH),
     ("fork", verb::FORK),
     ("share", verb::SHARE),
     ("write", verb::WRITE),
-    ("store", verb::STORE),
-    ("let", verb::LET),
-    ("again", verb::AGAIN),
     ("dup", 23),
     ("fcntl", 25),
     ("ioctl", 29),
@@ -35,8 +35,9 @@ const OPERATIONS: &[(&str, u16)] = &[
     ("chdir", 49),
     ("openat", 56),
     ("close", 57),
+    ("read", 63),
+    ("pwrite64", 68),
     ("setresuid", 147),
-    ("prctl", 167),
     ("shmget", 194),
     ("shmctl", 195),
     ("shmat", 196),
@@ -88,6 +89,8 @@ const REGISTERS: &[(&str, u8)] = &[
     ("place", part::FILE),
     ("file", part::FILE),
     ("maps", part::MAPS),
+    ("byte", part::LENGTH),
+    ("count", part::COUNT),
 ];
 
 const PROTECTIONS: &[(&str, &str)] = &[("none", "0b"), ("ro", "1b"), ("rw", "3b")];
@@ -123,10 +126,16 @@ pub fn assemble() -> Result<Vec<u8>> {
 pub fn assemble_text(cases: &str) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for (name, number) in OPERATIONS {
-        out.extend(number.to_be_bytes());
-        text(name, &mut out);
+        head(0, *number, name, &mut out);
     }
-    out.extend([0, 0]);
+    head(0, 0, "", &mut out);
+    let cases = split_cases(cases)?;
+    for (first_line, _) in &cases {
+        let (name, since, before) =
+            conditions(first_line).map_err(|fault| format!("{first_line}: {fault}"))?;
+        head(since, before, name, &mut out);
+    }
+    head(0, 0, "", &mut out);
     for (head, steps) in definitions() {
         let parameters = words(head);
         for each in steps.split(';') {
@@ -135,10 +144,17 @@ pub fn assemble_text(cases: &str) -> Result<Vec<u8>> {
         out.push(0);
     }
     out.push(0);
-    for (head, statements) in split_cases(cases)? {
-        case(head, &statements, &mut out).map_err(|fault| format!("{head}: {fault}"))?;
+    for (head, statements) in cases {
+        case(&statements, &mut out).map_err(|fault| format!("{head}: {fault}"))?;
     }
     Ok(out)
+}
+
+/// Two numbers and a name.
+fn head(first: u16, second: u16, name: &str, out: &mut Vec<u8>) {
+    out.extend(first.to_be_bytes());
+    out.extend(second.to_be_bytes());
+    text(name, out);
 }
 
 /// The definitions: the verb with its parameters, and its steps. A line without steps is
@@ -168,10 +184,10 @@ fn split_cases(text: &str) -> Result<Vec<(&str, Vec<&str>)>> {
     Ok(cases)
 }
 
-/// `NAME [>=X.Y] [<X.Y]`: name, first and first not, statements.
-fn case(head: &str, statements: &[&str], out: &mut Vec<u8>) -> Result<()> {
+/// `NAME [>=X.Y] [<X.Y]`: name, first and first not.
+fn conditions(head: &str) -> Result<(&str, u16, u16)> {
     let mut words = head.split(' ');
-    text(words.next().unwrap_or_default(), out);
+    let name = words.next().unwrap_or_default();
     let (mut since, mut before) = ([0, 0], [u8::MAX; 2]);
     for word in words {
         let (place, version) = match (word.strip_prefix(">="), word.strip_prefix('<')) {
@@ -182,8 +198,11 @@ fn case(head: &str, statements: &[&str], out: &mut Vec<u8>) -> Result<()> {
         let (major, minor) = version.split_once('.').ok_or("a version is X.Y")?;
         *place = [parse(major)?, parse(minor)?];
     }
-    out.extend(since);
-    out.extend(before);
+    Ok((name, u16::from_be_bytes(since), u16::from_be_bytes(before)))
+}
+
+/// The `statements` of a case.
+fn case(statements: &[&str], out: &mut Vec<u8>) -> Result<()> {
     statement("read self", out)?;
     out.extend(body(&mut statements.iter(), false)?);
     out.push(0);
@@ -226,7 +245,7 @@ fn statement(statement: &str, out: &mut Vec<u8>) -> Result<()> {
         && outcome.is_empty()
     {
         let mut pages = 0..parse::<u64>(length)?;
-        return pages.try_for_each(|page| self::statement(&format!("fill {at}+{page} t"), out));
+        return pages.try_for_each(|page| self::statement(&format!("poke {at}+{page} t"), out));
     }
     let (mut expected, mut unless) = (0, Vec::new());
     for pair in outcome.chunks(2) {
@@ -274,7 +293,7 @@ fn is_parameter(word: &str) -> bool {
     word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase())
 }
 
-/// `CALL ARGUMENT... [-> KEPT] [!]`
+/// `CALL ARGUMENT... [= ERROR] [-> KEPT] [!]`
 fn step(step: &str, parameters: &[String], out: &mut Vec<u8>) -> Result<()> {
     let mut words = words(step);
     let mut flags = 0;
@@ -282,11 +301,18 @@ fn step(step: &str, parameters: &[String], out: &mut Vec<u8>) -> Result<()> {
         words.pop();
         flags |= end::ANY;
     }
-    let mut kept = None;
+    let mut ending = Vec::new();
+    if let [.., mark, error] = &*words
+        && mark == "="
+    {
+        ending.extend([find(ERRORS, error)?, 0]);
+        flags |= end::OUTCOME;
+        words.truncate(words.len() - 2);
+    }
     if let [.., arrow, name] = &*words
         && arrow == "->"
     {
-        kept = Some(find(REGISTERS, name)?);
+        ending.push(find(REGISTERS, name)?);
         flags |= end::KEPT;
         words.truncate(words.len() - 2);
     }
@@ -298,7 +324,7 @@ fn step(step: &str, parameters: &[String], out: &mut Vec<u8>) -> Result<()> {
         out.push(part::END << 4);
     }
     finish(flags, out);
-    out.extend(kept);
+    out.extend(ending);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ pub mod part {
     pub const PAGES: u8 = 2;
     /// The address of the window, times the digits.
     pub const WINDOW: u8 = 3;
-    /// The length of the VMA last looked up.
+    /// The length of the VMA last looked up, or the byte that is tried; 0 until then.
     pub const LENGTH: u8 = 4;
     /// Huge pages.
     pub const HUGE: u8 = 5;
@@ -21,6 +21,8 @@ pub mod part {
     pub const MAPS: u8 = 7;
     /// The first of the statement's own operands, in its definition.
     pub const OPERANDS: u8 = 8;
+    /// The fourth of them: 0 in the beginning where a statement has three.
+    pub const COUNT: u8 = OPERANDS + 3;
     /// What has been added so far changes its sign.
     pub const NEGATE: u8 = 13;
     /// The operand is the address of the text that follows, up to its NUL.
@@ -41,28 +43,25 @@ pub mod end {
     pub const ANY: u8 = 8;
 }
 
-/// Operations that are no system call, in place of a call's number.
+/// Operations that are no system call, in place of a call's number: beyond all of them,
+/// and so small that an instruction holds them.
 pub mod verb {
     /// Compares the window's picture with a text.
-    pub const SEE: u16 = 0x8000;
+    pub const SEE: u16 = 0x400;
     /// Compares the label of the VMA at an address with a text.
-    pub const LABEL: u16 = 0x8001;
+    pub const LABEL: u16 = 0x401;
     /// Finds the first VMA whose label begins with a text.
-    pub const AT: u16 = 0x8002;
+    pub const AT: u16 = 0x402;
     /// Compares the text at an address with a text.
-    pub const COMPARE: u16 = 0x8003;
-    /// Makes the call with each byte at each place of the name.
-    pub const EACH: u16 = 0x8004;
+    pub const COMPARE: u16 = 0x403;
     /// Runs what follows in a child with a copy of the memory.
-    pub const FORK: u16 = 0x8005;
+    pub const FORK: u16 = 0x404;
     /// Makes the call in a child with the same memory.
-    pub const SHARE: u16 = 0x8006;
+    pub const SHARE: u16 = 0x405;
     /// Writes a text to memory.
-    pub const WRITE: u16 = 0x8007;
-    /// Writes a number to memory, in eight bytes.
-    pub const STORE: u16 = 0x8008;
-    /// Gives what it is given.
-    pub const LET: u16 = 0x8009;
-    /// Takes the first step next.
-    pub const AGAIN: u16 = 0x800a;
+    pub const WRITE: u16 = 0x406;
+    /// Writes a number to memory, in as many bytes as it has.
+    pub const STORE: u16 = 0x407;
+    /// Gives a number, and takes the first step next if that is not above a second one.
+    pub const AGAIN: u16 = 0x408;
 }

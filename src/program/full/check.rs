@@ -5,7 +5,6 @@
 //! a passed one in it find `# vm_anon_name: CASE: skip` before each line.
 
 mod act;
-mod limit;
 
 use super::{
     VERSION,
@@ -25,7 +24,7 @@ use vm_anon_name::{
     kernel::{Absence, Version},
     messages::Message,
     options::{Flag, Options},
-    suite::{Case, Suite},
+    suite::{Case, Cases, Suite},
     text::{Say, split},
 };
 
@@ -56,32 +55,33 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
         }
     };
     if options.is_part() {
-        return match next(&mut { suite.cases }, &options.cases) {
-            Some(part) => actor.run(part.statements) as u8,
-            None => status::USAGE,
-        };
-    }
-    if pid != init::PID || options.has(Flag::List) {
-        return run_cases(suite, page, options, &mut actor);
+        return run_part(&options.cases, &mut actor);
     }
     // Where it cannot be lowered, two cases take longer, and that is all.
-    let mut before = limit::Digits::new();
-    let lowered = limit::set(limit::LOWERED, &mut before);
-    let status = run_cases(suite, page, options, &mut actor);
-    if lowered.is_ok()
-        && let Err(errno) = limit::set(&before, &mut limit::Digits::new())
-    {
-        report::failure(actor.console, errno, b"vm.max_map_count stays lowered");
+    let is_init = pid == init::PID && !options.has(Flag::List);
+    let is_lowered = is_init && run_part(&[c".lower"], &mut actor) == 0;
+    let status = run_cases(page, options, &mut actor);
+    if is_lowered {
+        run_part(&[c".restore"], &mut actor);
     }
     status
 }
 
+/// Runs the part that is named, here, and gives the exit status.
+fn run_part(name: &[&CStr], actor: &mut Actor) -> u8 {
+    match next(&mut { actor.suite.cases }, name) {
+        Some(part) => actor.run(part.statements) as u8,
+        None => status::USAGE,
+    }
+}
+
 #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
-fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u8 {
+fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     let console = &mut *actor.console;
+    let all = actor.suite.cases;
     let mut status = status::FINE;
     for name in &options.cases {
-        if next(&mut { suite.cases }, slice::from_ref(name)).is_none() {
+        if next(&mut { all }, slice::from_ref(name)).is_none() {
             let complaint = console.complain(Message::NO_CASE);
             complaint.foreign(name.to_bytes()).end();
             status = status::USAGE;
@@ -91,7 +91,7 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         return status;
     }
     let mut count = 0;
-    let mut cases = suite.cases;
+    let mut cases = all;
     while let Some(case) = next(&mut cases, &options.cases) {
         count += 1;
         if options.has(Flag::List) {
@@ -124,7 +124,7 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
         require: options.has(Flag::Require),
     };
     let (mut number, mut totals) = (0, [0; 3]);
-    let mut cases = suite.cases;
+    let mut cases = all;
     while let Some(case) = next(&mut cases, &options.cases) {
         number += 1;
         let outcome = run_case(&here, number, &case, actor);
@@ -144,8 +144,8 @@ fn run_cases(suite: Suite, page: u64, options: &Options, actor: &mut Actor) -> u
 
 /// Takes the next case off `cases` that one of `names` names; of all that are no
 /// parts, if there are no names.
-fn next<'a>(cases: &mut &'a [u8], names: &[&CStr]) -> Option<Case<'a>> {
-    while let Some(case) = Case::next(cases) {
+fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr]) -> Option<Case<'a>> {
+    while let Some(case) = cases.take() {
         let mut wanted = names.is_empty() && !case.is_part();
         for name in names {
             wanted |= name.to_bytes() == case.name;

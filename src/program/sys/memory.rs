@@ -144,13 +144,6 @@ pub(crate) fn read_from_start(file: Descriptor, buffer: &mut VecView<u8>) -> Res
     Ok(())
 }
 
-/// `pwrite64(2)`: writes `bytes` to the beginning of `file`, in one piece.
-pub(crate) fn write_to_start(file: Descriptor, bytes: &[u8]) -> Result {
-    let (start, length) = (bytes.as_ptr(), bytes.len());
-    // SAFETY: The kernel reads `bytes`.
-    unsafe { call!(Sysno::pwrite64, file.0, start, length, 0) }.map(drop)
-}
-
 /// Reserves `length` bytes of addresses, leaves them unmapped, and gives the first.
 /// They lie below what the kernel chooses by itself, so that nothing else comes there,
 /// and whoever reads the maps up to here has little to read.

@@ -3,7 +3,7 @@
 use vm_anon_name::suite::{Step, Suite, Verdict, code::part};
 
 use super::assembler::assemble_text;
-use super::{UNITS, cases, operations, steps, value, written::Value};
+use super::{UNITS, cases, next_step, operations, steps, value, written::Value};
 use crate::shown;
 
 const PAGE: u64 = UNITS[part::PAGES as usize];
@@ -32,12 +32,7 @@ fn calls(text: &str) -> Vec<String> {
                 let mut units = UNITS;
                 units[part::OPERANDS.into()..][..6].copy_from_slice(&statement.operands);
                 steps(suite.definition(statement.place), &units)
-                    .map(|mut step| {
-                        if step.text.is_empty() {
-                            step.text = statement.text;
-                        }
-                        call(suite, &step)
-                    })
+                    .map(|step| call(suite, &step))
                     .collect::<Vec<String>>()
             })
             .collect()
@@ -48,7 +43,7 @@ fn call(suite: Suite, step: &Step) -> String {
     let name = operations(suite).nth(usize::from(step.place) - 1);
     let (_, name) = name.expect("it is there");
     let operands = step.operands.iter().take(step.count);
-    let operands = operands.map(|operand| match value(step, *operand) {
+    let operands = operands.map(|operand| match value(suite, *operand) {
         Value::Number(number) => format!("{number:#x}"),
         Value::Text(text) => format!("{text:?}"),
     });
@@ -179,11 +174,10 @@ fn addresses_are_counted_from_the_window() {
             expected,
             "{text}"
         );
-        let name = with_statements(&format!("name 0 0 &{text}"), |_, statements| {
-            assert_eq!(shown(statements[0].text), "");
-            statements[0].operands[2]
+        let name = with_statements(&format!("name 0 0 &{text}"), |suite, statements| {
+            value(suite, statements[0].operands[2])
         });
-        assert_eq!(name, expected, "&{text}");
+        assert_eq!(name, Value::Number(expected), "&{text}");
     };
     check("0", WINDOW);
     check("2", WINDOW + 2 * PAGE);
@@ -201,11 +195,11 @@ fn addresses_are_counted_from_the_window() {
 #[test]
 fn words_stand_for_texts() {
     let check = |word: &str, expected: &str| {
-        with_statements(&format!("see {word}"), |_, statements| {
+        with_statements(&format!("see {word}"), |suite, statements| {
             let [statement] = statements else {
                 panic!("{word} is more than a statement");
             };
-            let seen = value(statement, statement.operands[0]);
+            let seen = value(suite, statement.operands[0]);
             assert_eq!(seen, Value::Text(expected.to_owned()), "{word}");
         });
     };
@@ -236,8 +230,8 @@ fn words_stand_for_texts() {
 #[test]
 fn names_are_texts_addresses_or_nothing() {
     let name = |word: &str| {
-        with_statements(&format!("name 0 1 {word}"), |_, statements| {
-            value(&statements[0], statements[0].operands[2])
+        with_statements(&format!("name 0 1 {word}"), |suite, statements| {
+            value(suite, statements[0].operands[2])
         })
     };
     assert_eq!(name("a"), Value::Text("a".to_owned()));
@@ -268,7 +262,7 @@ fn statements_become_system_calls() {
     check(
         "map 0 1 memfd",
         &[
-            r#"memfd_create("m")"#,
+            r#"memfd_create("m", 0x0)"#,
             "ftruncate(0xf11e, 0x1000)",
             "mmap(0x70000000, 0x1000, 0x3, 0x11, 0xf11e)",
             "close(0xf11e)",
@@ -292,7 +286,39 @@ fn statements_become_system_calls() {
     );
     check(
         "crowd",
-        &["madvise(0xf11e, 0x1000, 0xa)", "let(0x1111e)", "again()"],
+        &[
+            "madvise(0xf11e, 0x1000, 0xa)",
+            "again(0x1111e, 0xffffffffffffffff)",
+        ],
+    );
+    check(
+        "allow 95b",
+        &[
+            "store(0x70004000, 0x3000)",
+            "store(0x70005006, 0x3000)",
+            "prctl(0x53564d41, 0x0, 0x70000000, 0x1000, 0x70004000, 0x3000)",
+            "label(0x70005000, 0x70000000)",
+            "again(0x3001, 0x5f)",
+        ],
+    );
+    check(
+        "refuse 96b 78b",
+        &[
+            "store(0x70004000, 0x3000)",
+            "prctl(0x53564d41, 0x0, 0x70000000, 0x1000, 0x70004000, 0x3000)",
+            "store(0x70004000, 0x61)",
+            "again(0x1, 0x4e)",
+            "label(0x70005000, 0x70000000)",
+            "again(0x3001, 0x60)",
+        ],
+    );
+    check(
+        "lower ` 1024`",
+        &[
+            "mmap(0x0, 0x1000, 0x3, 0x22)",
+            "read(0x3a95, 0xf11e, 0x18)",
+            r#"pwrite64(0x3a95, " 1024", 0x5)"#,
+        ],
     );
     check("away h huge", &["mmap(0x0, 0x200000, 0x3, 0x44022)"]);
     check("brk 2", &["brk(0x70002000)"]);
@@ -324,10 +350,16 @@ fn protections_are_words_or_numbers() {
 }
 
 #[test]
-fn what_is_written_ends_with_or_without_its_nul() {
-    assert_eq!(calls("poke 1 ab"), [r#"write(0x70001000, "ab", 0x1)"#]);
-    assert_eq!(calls("fill 1 ab"), [r#"write(0x70001000, "ab")"#]);
-    assert_eq!(calls("poke 1-1b ``"), [r#"write(0x70000fff, "", 0x1)"#]);
+fn what_is_written_is_a_text() {
+    assert_eq!(calls("poke 1 ab"), [r#"write(0x70001000, "ab")"#]);
+    assert_eq!(calls("poke 1-1b ``"), [r#"write(0x70000fff, "")"#]);
+}
+
+#[test]
+fn what_is_compared_is_a_text_or_lies_in_memory() {
+    assert_eq!(calls("label 1 ab"), [r#"label("ab", 0x70001000)"#]);
+    let query = calls("query 1 ab 9b");
+    assert_eq!(query.last().unwrap(), r#"compare("ab", 0xf19e)"#);
 }
 
 #[test]
@@ -355,6 +387,21 @@ fn results_may_be_kept_or_not_matter() {
     assert_eq!(step("create", 0), (0, true));
     assert_eq!(step("user", 0), (0, true));
     assert_eq!(step("tags", 0), (0, false));
+    assert_eq!(step("allow 0b", 4), (part::LENGTH, false));
+    assert_eq!(step("refuse 0b 0b", 3), (part::COUNT, false));
+}
+
+#[test]
+fn a_step_may_have_to_fail() {
+    let expected = |text: &str| {
+        with_statements(text, |suite, statements| {
+            let definition = suite.definition(statements[0].place);
+            let steps = steps(definition, &UNITS);
+            steps.map(|step| step.expected).collect::<Vec<u8>>()
+        })
+    };
+    assert_eq!(expected("refuse 0b 0b"), [0, 22, 0, 0, 0, 0]);
+    assert_eq!(expected("allow 0b"), [0; 5]);
 }
 
 #[test]
@@ -392,7 +439,7 @@ fn a_child_runs_what_lies_before_its_join() {
     // What `text` comes to: the verbs, those of a child in parentheses.
     fn outline(suite: Suite, body: &[u8]) -> String {
         let (mut rest, mut words) = (body, Vec::new());
-        while let Some(statement) = Step::next(&mut rest, &UNITS) {
+        while let Some(statement) = next_step(&mut rest, &UNITS) {
             let step = steps(suite.definition(statement.place), &UNITS).next();
             let name = operations(suite).nth(usize::from(step.unwrap().place) - 1);
             let (_, name) = name.unwrap();

@@ -23,7 +23,8 @@ use linux_raw_sys::prctl::{PR_SET_TAGGED_ADDR_CTRL, PR_SET_VMA};
 use vm_anon_name::suite::{Step, Suite, Units, code::part};
 
 use super::assembler::assemble_text;
-use super::{ACT, SUITE, cases, number_in};
+use super::written::{DEFINITIONS, Definition, WRITTEN, words};
+use super::{ACT, SUITE, cases, next_step, number_in};
 use crate::shown;
 
 /// The sizes that a page may have on arm64.
@@ -80,13 +81,11 @@ impl<'a> Ward<'a> {
 
     /// Carries `statements` out, or says which step changes what.
     fn run(&mut self, mut statements: &[u8]) -> Result<(), String> {
-        while let Some(statement) = Step::next(&mut statements, &self.units) {
+        while let Some(statement) = next_step(&mut statements, &self.units) {
             self.units[part::OPERANDS.into()..][..6].copy_from_slice(&statement.operands);
-            let mut definition = self.suite.definition(statement.place);
-            while let Some(mut step) = Step::next(&mut definition, &self.units) {
-                if step.text.is_empty() {
-                    step.text = statement.text;
-                }
+            let first = self.suite.definition(statement.place);
+            let mut definition = first;
+            while let Some(step) = next_step(&mut definition, &self.units) {
                 let (_, name) = self.suite.operation(step.place);
                 let result = self.act(&shown(name), &step, &mut statements);
                 let value = result.map_err(|fault| {
@@ -97,6 +96,12 @@ impl<'a> Ward<'a> {
                     )
                 })?;
                 self.units[usize::from(step.kept)] = value;
+                // What goes on until it fails is carried out once. Behind what `room`
+                // maps, which is far below anything else, nothing is mapped.
+                let [_, limit, ..] = step.operands;
+                if shown(name) == "again" && limit != u64::MAX && value <= limit {
+                    definition = first;
+                }
             }
         }
         Ok(())
@@ -107,17 +112,14 @@ impl<'a> Ward<'a> {
         let [first, second, third, fourth, fifth, _] = step.operands;
         let has = |flag: u32| fourth & u64::from(flag) != 0;
         match name {
-            // Whoever looks changes nothing. A name for the window is one for its own.
-            "see" | "label" => {}
-            "each" => self.expect_own(fifth, step.operands[5])?,
+            // Whoever looks changes nothing.
+            "see" => {}
+            "label" => self.expect_text(first)?,
             "at" => {
                 self.units[usize::from(part::LENGTH)] = 3 * self.page;
                 return Ok(LABELLED);
             }
-            "let" => return Ok(first),
-            // What goes on until it fails is carried out once. Behind what `room` maps,
-            // which is far below anything else, nothing is mapped.
-            "again" => {}
+            "again" => return Ok(first),
             "fork" => {
                 let (child, behind) = rest.split_at_checked(first as usize).ok_or("no child")?;
                 *rest = behind;
@@ -140,8 +142,8 @@ impl<'a> Ward<'a> {
             "prctl" => return Err("not the call under test".to_owned()),
 
             "write" => {
-                let length = step.text.len() as u64 - 1 + third;
-                self.expect_own(first, length)?;
+                let text = self.suite.text(second).ok_or("it writes no text")?;
+                self.expect_own(first, text.len() as u64)?;
             }
             "store" => self.expect_own(first, 8)?,
             // There is room for a name behind the struct.
@@ -149,7 +151,10 @@ impl<'a> Ward<'a> {
                 expect_among(&self.files, first)?;
                 self.expect_own(third, 256)?;
             }
-            "compare" => self.expect_own(first, 128)?,
+            "compare" => {
+                self.expect_text(first)?;
+                self.expect_own(second, 128)?;
+            }
             "mmap" if !has(MAP_ANONYMOUS) && !self.files.contains(&fifth) => {
                 return Err("of a file that is not its own".to_owned());
             }
@@ -205,10 +210,24 @@ impl<'a> Ward<'a> {
             "shmget" => return Ok(add(&mut self.segments, 10_000)),
             "shmctl" => expect_among(&self.segments, first)?,
             "fcntl" => expect_among(&self.files, first)?,
-            "unlinkat" if step.text == b".vm_anon_name\0" => {}
+            "unlinkat" if self.suite.text(second) == Some(b".vm_anon_name") => {}
+            "read" => {
+                expect_among(&self.files, first)?;
+                self.expect_own(second, third)?;
+            }
+            // Which file that is, is said below.
+            "pwrite64" => expect_among(&self.files, first)?,
             _ => return Err("who knows what that changes?".to_owned()),
         }
         Ok(0)
+    }
+
+    /// It is the address of one of the suite's texts, or of the case's memory.
+    fn expect_text(&self, address: u64) -> Result<(), String> {
+        match self.suite.text(address) {
+            Some(_) => Ok(()),
+            None => self.expect_own(address, 1),
+        }
     }
 
     /// The pages of which so many bytes are a part belong to the case.
@@ -267,6 +286,30 @@ fn no_case_changes_what_is_not_its_own() {
     }
 }
 
+/// What is everyone's is the limit, which two parts change that PID 1 runs.
+#[test]
+fn no_case_writes_to_a_file_but_those_of_pid_1() {
+    let is_writing = |definition: &Definition| {
+        let mut calls = definition.steps.iter().map(|step| step[0]);
+        calls.any(|call| call == "pwrite64")
+    };
+    let writers = DEFINITIONS.iter().filter(|each| is_writing(each));
+    let writers: Vec<&str> = writers.map(|each| each.head[0]).collect();
+    assert_eq!(writers, ["lower", "restore"]);
+    for case in WRITTEN.iter() {
+        let has = |verb: &str| case.statements.iter().any(|each| words(each)[0] == verb);
+        let statements = match case.name {
+            ".lower" => ["read limit ? ENOENT ? EACCES ? EROFS", "lower ` 1024`"],
+            ".restore" => ["read limit", "restore"],
+            _ => {
+                assert!(!has("lower") && !has("restore"), "{}", case.name);
+                continue;
+            }
+        };
+        assert_eq!(case.statements, statements);
+    }
+}
+
 /// Carries out a case that does nothing but `statements`.
 fn run(statements: &str) -> Result<(), String> {
     let assembled = assemble_text(&format!("case\n  {statements}\n")).expect(statements);
@@ -278,10 +321,11 @@ fn run(statements: &str) -> Result<(), String> {
 #[test]
 fn the_ward_lets_a_case_do_what_it_likes_with_its_own() {
     for statements in [
-        "map 0 1; unmap 0 1; unmap 0-1024 2048; protect 0 1 rw; poke 1024-2b a",
-        "unmap 0 0; fill 1024-1b a; lock 1023 1b",
+        "map 0 1; unmap 0 1; unmap 0-1024 2048; protect 0 1 rw; poke 1024-1b a",
+        "unmap 0 0; poke 1023 ``; lock 1023 1b; label 0 a",
+        "allow 255b; refuse 0b 3000b",
         "remap 0 1 1 0b @0; remap 0 1 1023 3b 1; remap 0 1 1 1b @0",
-        "away h huge; protect 0 h ro; seal h-1 1; poke h-1b ``",
+        "away h huge; protect 0 h ro; seal h-1 1; poke h-1b a",
         "heap; brk 2; poke 1 a; brk 1; poke 0 a",
         "name @0 ^47 a; name 0-1 1 NULL; prctl ^32 0 @0 1 a; prctl ^63 0 @0 1 a",
         "prctl 0 1b 0 1 a; tags; at [stack]; name 0 n a; see |?|; label 0 [stack]",
@@ -310,9 +354,11 @@ fn the_ward_objects_to_anything_else() {
         "unmap 1024 0",
         "unmap 1023 1+1b",
         "map 0-1024 2049",
-        "poke 1024-1b a",
-        "fill 1024 a",
-        "fill 0-1024-1b a",
+        "poke 1024-1b ab",
+        "poke 1024 a",
+        "poke 0-1024-1b a",
+        "at [stack]; allow 0b",
+        "at [stack]; refuse 0b 0b",
         "touch 1023 2",
         "protect 1024 1 rw",
         "advise 1024 1 4b",

@@ -52,11 +52,14 @@ pub const PROTECTIONS: [(&str, u32); 3] = [
 ];
 
 /// What results are kept as.
-pub const REGISTERS: [(&str, u8); 4] = [
+pub const REGISTERS: [(&str, u8); 6] = [
     ("window", part::WINDOW),
     ("file", part::FILE),
     ("place", part::FILE),
     ("maps", part::MAPS),
+    ("byte", part::LENGTH),
+    // A fourth operand, in what has three at most.
+    ("count", part::OPERANDS + 3),
 ];
 
 /// A case as it is written.

@@ -15,23 +15,20 @@ use crate::{
 };
 use heapless::Vec;
 use linux_raw_sys::errno as number;
-use syscalls::Sysno;
 use vm_anon_name::{
     errno,
     maps::Vma,
     messages::Message,
-    name,
-    picture::{self, Picture},
+    picture::Picture,
     suite::{
         Step, Suite, Units, Verdict,
         code::{part, verb},
     },
-    text::{Say, Sink, split},
+    text::{Say, split},
 };
 
 const EBADMSG: Errno = Errno::new(number::EBADMSG);
 const EDOM: Errno = Errno::new(number::EDOM);
-const EINVAL: Errno = Errno::new(number::EINVAL);
 const ENOENT: Errno = Errno::new(number::ENOENT);
 
 /// How a case ended. The numbers are the exit statuses of its process.
@@ -53,7 +50,7 @@ pub(super) const PATIENCE: i64 = 100;
 /// downwards wants 256 free pages below it.
 const RESERVED: u64 = 2048;
 
-/// Pages of the window that a report shows.
+/// Pages of the window that are drawn, and shown in a report.
 const SHOWN: u64 = 32;
 
 /// What a step ends with that saw something else than it states. No call under test
@@ -63,7 +60,7 @@ const NOT_AS_STATED: Errno = EBADMSG;
 /// Takes steps.
 pub(super) struct Actor<'a> {
     pub(super) console: &'a mut Console,
-    suite: Suite<'a>,
+    pub(super) suite: Suite<'a>,
     units: Units,
 }
 
@@ -118,15 +115,13 @@ impl<'a> Actor<'a> {
             if let Some(units) = self.units.get_mut(first..first + statement.operands.len()) {
                 units.copy_from_slice(&statement.operands);
             }
-            let mut steps = self.suite.definition(statement.place);
+            let first = self.suite.definition(statement.place);
+            let mut steps = first;
             while step.read(&mut steps, &self.units).is_some() {
-                if step.text.is_empty() {
-                    step.text = statement.text; // An operand of its own may be its address.
-                }
                 let (number, name) = self.suite.operation(step.place);
-                if number == verb::AGAIN {
-                    steps = self.suite.definition(statement.place);
-                    continue;
+                let [value, limit, ..] = step.operands;
+                if number == verb::AGAIN && value <= limit {
+                    steps = first;
                 }
                 let error = match self.act(number, &step, &mut statements) {
                     Ok(value) => {
@@ -135,13 +130,16 @@ impl<'a> Actor<'a> {
                     }
                     Err(errno) => errno.number(),
                 };
-                if step.any || error == 0 && !steps.is_empty() {
+                // The error that a step must end with is its success, and success an error.
+                let own = i32::from(step.expected);
+                if step.any || error == own && !steps.is_empty() {
                     continue;
                 }
-                match statement.judge(error) {
+                match statement.judge(error ^ own) {
                     Verdict::Right => break,
                     Verdict::Wrong => {
-                        self.report(name, &step, statement.expected, error);
+                        let expected = statement.expected ^ step.expected;
+                        self.report(name, &step, expected, error);
                         return Outcome::Failed;
                     }
                     Verdict::Unavailable => return Outcome::Skipped,
@@ -153,45 +151,37 @@ impl<'a> Actor<'a> {
 
     /// Does what the step says. `fork` takes what it runs off the `rest`.
     fn act(&mut self, number: u16, step: &Step, rest: &mut &[u8]) -> Result<u64> {
-        let [first, second, third, ..] = step.operands;
-        let text = step
-            .text
-            .split_last()
-            .map_or(b"" as &[u8], |(_, text)| text);
-        let done = match number {
-            verb::SEE => self.see(text),
-            verb::LABEL => self.expect_label(first, text),
-            verb::AT => return self.find(text),
-            // SAFETY: As at the head of this file.
-            verb::COMPARE => self.compare(unsafe { memory::text(first) }, text),
-            verb::EACH => self.name_with_each_byte(step.operands),
+        let [first, second, ..] = step.operands;
+        // SAFETY: As at the head of this file.
+        let text = |address| unsafe { memory::text(address) };
+        match number {
+            verb::SEE | verb::LABEL | verb::AT => self.look(number, text(first), second),
+            verb::COMPARE => self.compare(text(second), text(first)),
             verb::FORK => {
                 let (child, behind) = rest.split_at_checked(first as usize).ok_or(EDOM)?;
                 *rest = behind;
                 match self.run_in_child(child) {
-                    Outcome::Passed => Ok(()),
+                    Outcome::Passed => Ok(0),
                     _ => Err(NOT_AS_STATED),
                 }
             }
-            verb::WRITE => {
-                // Its NUL, too, if that is wanted.
-                let length = text.len() + third as usize;
+            verb::WRITE | verb::STORE => {
+                let number_bytes = second.to_le_bytes();
+                let length = 8 - second.leading_zeros() as usize / 8;
+                let bytes = match number {
+                    verb::WRITE => text(second),
+                    _ => number_bytes.get(..length).unwrap_or_default(),
+                };
                 // SAFETY: As at the head of this file.
-                unsafe { memory::write(first, step.text.get(..length).unwrap_or_default()) };
-                Ok(())
+                unsafe { memory::write(first, bytes) };
+                Ok(0)
             }
-            verb::STORE => {
-                // SAFETY: As at the head of this file.
-                unsafe { memory::write(first, &second.to_ne_bytes()) };
-                Ok(())
-            }
-            verb::LET => return Ok(first),
+            verb::AGAIN => Ok(first),
             // SAFETY: As at the head of this file.
-            verb::SHARE => return unsafe { memory::prctl_in_sharing_child(&step.operands) },
+            verb::SHARE => unsafe { memory::prctl_in_sharing_child(&step.operands) },
             // SAFETY: As at the head of this file.
-            number => return unsafe { memory::call(number, step.operands) },
-        };
-        done.map(|()| 0)
+            number => unsafe { memory::call(number, step.operands) },
+        }
     }
 
     fn unit(&self, part: u8) -> u64 {
@@ -207,92 +197,67 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Makes the call with names in which each byte but NUL is, in turn, at each place, and
-    /// looks each time. An allowed byte is tried at the first place alone. The name is
-    /// where the fifth argument says, and as long as the sixth, all `a`.
-    fn name_with_each_byte(&mut self, arguments: [u64; 6]) -> Result {
-        let [_, _, start, _, text, length] = arguments;
-        for byte in 1..256 {
-            let byte = byte as u8;
-            let is_allowed = name::is_allowed(byte);
-            let refusal = if is_allowed { None } else { Some(EINVAL) };
-            for place in 0..length {
-                // SAFETY: As at the head of this file.
-                unsafe { memory::write(text + place, &[byte]) };
-                // SAFETY: To name memory changes nothing of it.
-                let result = unsafe { memory::call(Sysno::prctl as u16, arguments) };
-                // SAFETY: As at the head of this file.
-                unsafe { memory::write(text + place, b"a") };
-                if result.err() != refusal {
-                    return self.fail_at(byte, place);
+    /// Reads the maps as they are now, all of them, to the stack at the end, or as much as
+    /// there is room for, which is more than what is looked at; and does what the verb
+    /// of this `number` says with what is `stated`, or shows the window's lines.
+    #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
+    fn look(&mut self, number: u16, stated: &[u8], address: u64) -> Result<u64> {
+        let mut maps = Vec::<u8, 8192>::new();
+        memory::read_from_start(memory::file(self.unit(part::MAPS)), &mut maps)?;
+        let here = maps.as_ptr().addr() as u64;
+        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
+        let end = window + SHOWN * page;
+        let mut seen = Vec::<u8, 256>::new();
+        let mut picture = Picture::new(&mut seen, page, window, end);
+        let (mut is_whole, mut found) = (maps.is_full(), None);
+        let mut rest = maps.as_slice();
+        while !rest.is_empty() {
+            let (line, behind) = split(rest, b'\n');
+            rest = behind;
+            // In smaps, most lines are no VMAs.
+            let Some(vma) = Vma::parse(line) else {
+                continue;
+            };
+            is_whole |= holds(&vma, here);
+            let is_it = match number {
+                verb::SEE => {
+                    picture.add(&vma);
+                    false
                 }
-                if is_allowed {
-                    break;
+                verb::LABEL => holds(&vma, address),
+                verb::AT => vma.label.starts_with(stated),
+                _ => {
+                    if vma.end > window && vma.start < end {
+                        self.console.say(Message::MAPS).foreign(line);
+                    }
+                    false
                 }
-            }
-            let shown = look(self.unit(part::MAPS), &mut |vma, _| {
-                let name = vma.name().unwrap_or_default();
-                vma.start == start && split(name, byte).0 != name
-            });
-            match shown {
-                Ok(()) if is_allowed => {}
-                Err(ENOENT) if !is_allowed => {}
-                Ok(()) | Err(ENOENT) => return self.fail_at(byte, length),
-                shown => return shown,
+            };
+            if is_it && found.is_none() {
+                found = Some((vma.start, vma.end, vma.label));
             }
         }
-        Ok(())
-    }
-
-    /// Reports a name that has `byte` at `place`; behind the last, what is shown is wrong.
-    fn fail_at(&mut self, byte: u8, place: u64) -> Result {
-        let message = self.console.say(Message::BYTE);
-        message.address(byte.into()).number(place);
-        Err(NOT_AS_STATED)
-    }
-
-    /// Finds the first VMA whose label begins with `label`, and gives its address.
-    fn find(&mut self, label: &[u8]) -> Result<u64> {
-        let (mut start, mut length) = (0, 0);
-        look(self.unit(part::MAPS), &mut |vma, _| {
-            (start, length) = (vma.start, vma.end - vma.start);
-            vma.label.starts_with(label)
-        })?;
-        self.set(part::LENGTH, length);
+        if !is_whole {
+            return Err(Errno::EIO);
+        }
+        picture.finish();
+        let (start, end, label) = match found {
+            Some(found) => found,
+            // As far as it is stated.
+            None if number == verb::SEE => (0, 0, seen.get(..stated.len()).unwrap_or(&seen)),
+            None => return Err(ENOENT),
+        };
+        if number != verb::AT {
+            return self.compare(label, stated);
+        }
+        self.set(part::LENGTH, end - start);
         Ok(start)
     }
 
-    /// Compares the label of the VMA at `address` with what is `stated`.
-    fn expect_label(&mut self, address: u64, stated: &[u8]) -> Result {
-        let mut label = Vec::<u8, 256>::new();
-        look(self.unit(part::MAPS), &mut |vma, _| {
-            let is_it = holds(vma, address);
-            if is_it {
-                label.put(vma.label);
-            }
-            is_it
-        })?;
-        self.compare(&label, stated)
-    }
-
-    /// Compares the picture of the window's first pages with what is `stated`.
-    fn see(&mut self, stated: &[u8]) -> Result {
-        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
-        let end = window + picture::pages(stated) * page;
-        let mut seen = Vec::<u8, 256>::new();
-        let mut picture = Picture::new(&mut seen, page, window, end);
-        look(self.unit(part::MAPS), &mut |vma, _| {
-            picture.add(vma);
-            vma.start >= end
-        })?;
-        picture.finish();
-        self.compare(&seen, stated)
-    }
-
     /// Compares what was seen with what is stated.
-    fn compare(&mut self, seen: &[u8], stated: &[u8]) -> Result {
+    fn compare(&mut self, seen: &[u8], stated: &[u8]) -> Result<u64> {
         if seen == stated {
-            return Ok(());
+            return Ok(0);
         }
         let message = self.console.say(Message::COMPARED);
         message.foreign(stated).foreign(seen);
@@ -305,8 +270,7 @@ impl<'a> Actor<'a> {
         for operand in step.operands.iter().take(step.count) {
             self.console.say(before).foreign(name);
             before = Message::COMMA;
-            if !step.text.is_empty() && *operand == step.text.as_ptr().addr() as u64 {
-                let text = split(step.text, 0).0;
+            if let Some(text) = self.suite.text(*operand) {
                 self.console.say(Message::TEXT).foreign(text);
             } else {
                 self.console.say(Message::ARGUMENT).address(*operand);
@@ -323,42 +287,7 @@ impl<'a> Actor<'a> {
             .say(Message::WINDOW)
             .address(window)
             .number(page);
-        let _ = look(self.unit(part::MAPS), &mut |vma, line| {
-            let is_behind = vma.start >= window + SHOWN * page;
-            if vma.end > window && !is_behind {
-                self.console.say(Message::MAPS).foreign(line);
-            }
-            is_behind
-        });
-    }
-}
-
-/// Whether a VMA, which has this line, is the one.
-type Wanted<'a> = dyn FnMut(&Vma, &[u8]) -> bool + 'a;
-
-/// Reads the maps in `file` as they are now, all of them, to the stack at the end, or as much as
-/// there is room for, which is more than what is looked at. `ENOENT` if no VMA is
-/// `wanted`; those behind the first one are not asked for.
-#[inline(never)] // What is far from the stack pointer takes an instruction more each time.
-fn look(file: u64, wanted: &mut Wanted) -> Result {
-    let mut maps = Vec::<u8, 8192>::new();
-    memory::read_from_start(memory::file(file), &mut maps)?;
-    let here = maps.as_ptr().addr() as u64;
-    let (mut is_whole, mut is_found) = (maps.is_full(), false);
-    let mut rest = maps.as_slice();
-    while !rest.is_empty() {
-        let (line, behind) = split(rest, b'\n');
-        rest = behind;
-        // In smaps, most lines are no VMAs.
-        if let Some(vma) = Vma::parse(line) {
-            is_found = is_found || wanted(&vma, line);
-            is_whole |= holds(&vma, here);
-        }
-    }
-    match (is_whole, is_found) {
-        (false, _) => Err(Errno::EIO),
-        (_, false) => Err(ENOENT),
-        _ => Ok(()),
+        let _ = self.look(0, b"", 0);
     }
 }
 
