@@ -27,12 +27,6 @@ fn full_build_is_within_its_budget() {
 #[test]
 fn memory_is_a_handful_of_pages() {
     check_memory("minimal", 12, 1);
-    check_memory("full", 40, 1);
-}
-
-#[test]
-#[ignore = "not reached: the file alone has 27 KiB"]
-fn memory_of_the_full_build_is_within_its_budget() {
     check_memory("full", 32, 1);
 }
 
@@ -56,11 +50,6 @@ fn peers_print_what_the_program_prints() {
 #[test]
 fn verdicts_come_in_time() {
     check_time("probe", 1_000);
-    check_time("check", 1_000_000); // Reached on the way to the budget.
-}
-
-#[test]
-fn verdict_of_check_is_within_its_budget() {
     check_time("check", 300_000);
 }
 

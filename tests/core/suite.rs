@@ -31,6 +31,7 @@ mod written;
 
 /// Sources that say how much room there is, and what there is.
 const ACT: &str = include_str!("../../src/program/full/check/act.rs");
+const CHECK: &str = include_str!("../../src/program/full/check.rs");
 const ASSEMBLER: &str = include_str!("../../src/suite/assembler.rs");
 const CODE: &str = include_str!("../../src/suite/code.rs");
 
