@@ -26,7 +26,9 @@ extern "C" fn _start() -> ! {
 }
 
 /// Calls `work` with `argument` and `length` bytes of the stack, a multiple of 16.
-/// Rust, which gives large frames room by the page, would touch each page of them.
+/// Rust, which gives large frames room by the page, would touch each page of them. The
+/// room begins in the middle of a page, so that `work`'s own frame shares that page with
+/// what is first put there.
 #[cfg(feature = "explain")]
 #[unsafe(naked)]
 pub(crate) extern "C" fn lend_stack(
@@ -37,7 +39,9 @@ pub(crate) extern "C" fn lend_stack(
     naked_asm!(
         "stp x29, x30, [sp, #-16]!",
         "mov x29, sp",
-        "sub sp, sp, x0",
+        "sub x9, sp, x0",
+        "and sp, x9, #-4096",
+        "sub sp, sp, #2048",
         "mov x0, x2",
         "mov x2, x1",
         "mov x1, sp",
