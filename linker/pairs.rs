@@ -27,13 +27,16 @@ fn best_pair(texts: &[Vec<u8>]) -> Option<[u8; 2]> {
     let mut counts = BTreeMap::new();
     for text in texts {
         let mut rest = text.as_slice();
-        while let Some(pair @ [first, second]) = rest.first_chunk() {
-            if !pair.contains(&b'%') {
-                *counts.entry(*pair).or_insert(0) += 1;
+        while let [first, behind @ ..] = rest {
+            rest = behind;
+            let [second, others @ ..] = behind else { break };
+            if ![first, second].contains(&&b'%') {
+                *counts.entry([*first, *second]).or_insert(0) += 1;
             }
             // Of three that are alike, two are a pair.
-            let is_triple = rest.starts_with(&[*first, *second, *first]);
-            rest = &rest[if first == second && is_triple { 2 } else { 1 }..];
+            if first == second && others.first() == Some(first) {
+                rest = others;
+            }
         }
     }
     let (pair, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
@@ -45,16 +48,12 @@ fn replace(text: &[u8], pair: [u8; 2], byte: u8) -> Vec<u8> {
     let mut replaced = Vec::new();
     let mut rest = text;
     while let Some((first, behind)) = rest.split_first() {
-        match rest.strip_prefix(&pair) {
-            Some(behind) => {
-                replaced.push(byte);
-                rest = behind;
-            }
-            None => {
-                replaced.push(*first);
-                rest = behind;
-            }
-        }
+        let (kept, behind) = match rest.strip_prefix(&pair) {
+            Some(behind) => (byte, behind),
+            None => (*first, behind),
+        };
+        replaced.push(kept);
+        rest = behind;
     }
     replaced
 }

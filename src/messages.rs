@@ -17,7 +17,7 @@ macro_rules! messages {
         enum Place { $($NAME,)* COUNT }
 
         impl Message {
-            $(#[doc = $text] pub const $NAME: Message = Message(Place::$NAME as u8);)*
+            $(#[doc = stringify!($text)] pub const $NAME: Message = Message(Place::$NAME as u8);)*
         }
     };
 }

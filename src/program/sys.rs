@@ -33,7 +33,7 @@ pub(crate) mod memory;
 #[cfg(feature = "explain")]
 mod patient;
 #[cfg(feature = "explain")]
-pub(crate) use patient::{Buffer, PATIENCE, read, write_all};
+pub(crate) use patient::{Buffer, read, write_all};
 
 /// An error, in the form that the kernel gives it: its number, negated. As wide as a
 /// result, so that a function returns either in registers: with 32 bits, as in the

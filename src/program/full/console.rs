@@ -42,6 +42,7 @@ impl Console {
     }
 
     /// Gives up what has been collected.
+    #[cfg_attr(not(feature = "check"), expect(dead_code))] // `probe` alone does.
     pub(crate) fn forget(&mut self) {
         self.waiting.take();
     }

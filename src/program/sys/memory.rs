@@ -64,7 +64,7 @@ fn ends_within(child: i32, seconds: i64) -> bool {
 /// `wait4(2)`: how child `pid` ended.
 fn wait4(pid: usize) -> Result<usize> {
     let mut status = 0u32;
-    let mut patience = super::PATIENCE;
+    let mut patience = super::patient::PATIENCE;
     loop {
         let no_usage = ptr::null::<u8>();
         // SAFETY: The kernel writes `status`.
