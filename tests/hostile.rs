@@ -367,6 +367,26 @@ fn filters() -> Vec<Case> {
         let line = "check name-is-shown";
         cases.push(of(&name("check"), filtered(line), check));
     }
+    for (line, says) in [
+        (
+            "probe",
+            Expected::Says(6, "blocked: the call does not return\n"),
+        ),
+        (
+            "check name-is-shown",
+            Expected::Says(4, "# SKIP blocked before Linux"),
+        ),
+    ] {
+        let run = Run {
+            filter: Some(("prctl".to_owned(), Verdict::Never)),
+            ..words(line)
+        };
+        cases.push(of(
+            &format!("{line}, a filter that never answers"),
+            run,
+            says,
+        ));
+    }
     cases
 }
 

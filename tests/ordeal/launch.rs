@@ -9,12 +9,12 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::str::FromStr;
 use std::{io, process};
 
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::personality::{self, Persona};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, chdir, chroot, pipe2};
@@ -241,6 +241,7 @@ fn answer(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Errno(errno) => libc::SECCOMP_RET_ERRNO | errno as u32,
         Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+        Verdict::Never => libc::SECCOMP_RET_USER_NOTIF,
     }
 }
 
@@ -306,9 +307,21 @@ fn set_filter(call: Option<Sysno>, answer: u32) -> Result<()> {
         filter: steps.as_mut_ptr(),
     };
     let mode = libc::SECCOMP_SET_MODE_FILTER;
+    let flags = match answer {
+        libc::SECCOMP_RET_USER_NOTIF => libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+        _ => 0,
+    };
     // SAFETY: The kernel reads `program` and the steps it points to.
-    match unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, &raw const program) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()).context("seccomp"),
+    let listener = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) };
+    if listener < 0 {
+        return Err(io::Error::last_os_error()).context("seccomp");
     }
+    if flags != 0 {
+        // Who is asked is the program itself, which knows nothing of it. Were the
+        // descriptor closed, the call would fail.
+        // SAFETY: It was opened just now.
+        let listener = unsafe { BorrowedFd::borrow_raw(listener.try_into()?) };
+        fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    }
+    Ok(())
 }

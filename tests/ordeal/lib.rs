@@ -153,6 +153,8 @@ pub enum Verdict {
     Errno(i32),
     /// It kills the process.
     Kill,
+    /// It asks somebody who never answers.
+    Never,
 }
 
 /// What a start of the program ended in.
