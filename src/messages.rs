@@ -41,7 +41,8 @@ messages! {
     KILLED = "#   killed by signal %\n";
     NO_CHILD = "#   no child process";
     COMPARED = "#   expected %\n#   seen %\n";
-    CALL = "# %(";
+    CALL = "# %";
+    OPENED = "(";
     ARGUMENT = "%";
     TEXT = "\"%\"";
     COMMA = ", ";

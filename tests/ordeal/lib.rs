@@ -222,7 +222,7 @@ pub struct Injection {
 /// One of the calls that a run makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// 0 for the program, then its children in the order they are made.
+    /// 0 for the program, then its children in the order they are made, or should be.
     pub process: u32,
     /// The name of the call.
     pub call: String,

@@ -250,6 +250,10 @@ impl Tracer<'_> {
                 return resume(pid, None);
             }
         };
+        if call == Sysno::clone {
+            // The number of the child that is not made is nobody else's.
+            self.born += 1;
+        }
         if call == Sysno::close {
             self.processes.entry(pid).or_default().result = Some(result);
             return Ok(ptrace::syscall(pid, None)?);

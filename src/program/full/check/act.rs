@@ -266,9 +266,10 @@ impl<'a> Actor<'a> {
 
     /// Prints which step failed, how, and what the maps are there.
     fn report(&mut self, name: &[u8], step: &Step, expected: u8, error: i32) {
-        let mut before = Message::CALL;
+        self.console.say(Message::CALL).foreign(name);
+        let mut before = Message::OPENED;
         for operand in step.operands.iter().take(step.count) {
-            self.console.say(before).foreign(name);
+            self.console.say(before);
             before = Message::COMMA;
             if let Some(text) = self.suite.text(*operand) {
                 self.console.say(Message::TEXT).foreign(text);
