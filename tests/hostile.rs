@@ -359,6 +359,10 @@ fn filters() -> Vec<Case> {
             // Without memory the suite cannot be unpacked.
             ("mmap", Verdict::Errno(_)) => Expected::Says(1, "vm_anon_name: mmap: E"),
             ("mmap", Verdict::Kill) => Expected::Killed(SIGSYS),
+            ("openat", Verdict::Errno(EPERM)) => Expected::Says(
+                1,
+                "# openat(0x0, \"/proc/self/maps\", 0x0): expected success, seen EPERM (1)\n",
+            ),
             _ => Expected::Says(1, "\nnot ok 1 name-is-shown\n"),
         };
         let name = |command: &str| format!("{command}, a filter on {call}: {verdict:?}");
