@@ -10,7 +10,7 @@ mod packing;
 ///
 /// # Panics
 ///
-/// Never: there are as many as there are.
+/// Never: the vector has the array's length.
 pub(crate) fn no_counts() -> Box<packing::Counts> {
     let count = size_of::<packing::Counts>() / size_of::<[u8; 2]>();
     vec![[0; 2]; count]

@@ -23,8 +23,8 @@ pub struct Version(pub u16);
 
 impl Version {
     /// What stands for a kernel that does not tell its version: nothing is called too
-    /// old on no evidence.
-    pub const NEWEST: Version = Version(u16::MAX);
+    /// old on no evidence. 255.255 is later still.
+    pub const NEWEST: Version = Version::new(255, 254);
 
     /// Of these numbers, each taken for 255 if it is higher.
     pub const fn new(major: u64, minor: u64) -> Self {

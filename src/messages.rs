@@ -1,4 +1,5 @@
-//! All that the program says, but for the transcript of the stages.
+//! What the full build says, but for the transcript of the stages, the help, and the names
+//! of calls and files.
 //!
 //! A message is known by its place in the list; a `%` stands for a value. The build script
 //! includes this file, too, and packs what is in it: see [`pairs`](crate::pairs).
@@ -36,10 +37,11 @@ messages! {
     COMMENT = "# ";
     HEAD = "KTAP version 1\n1..%\n# %#";
     PAGE_SIZE = "\n# page size %\n";
+    LOWERED = "vm.max_map_count stays lowered";
     TOTALS = "# Totals: pass:% fail:% xfail:0 xpass:0 skip:% error:0\n";
     HUNG = "#   it hung and was killed\n";
     KILLED = "#   killed by signal %\n";
-    NO_CHILD = "#   no child process";
+    NO_CHILD = "#   no child, or no word of its end";
     COMPARED = "#   expected %\n#   seen %\n";
     CALL = "# %";
     OPENED = "(";
@@ -61,7 +63,7 @@ messages! {
     NOT_SHOWN = "not-shown: the call succeeds, but /proc/self/maps has no name";
     NO_PROC = "no-proc: the call succeeds, but /proc/self/maps cannot be read";
     NO_MEMORY = "failed: no memory to try it on";
-    SIGNAL = ": killed by signal %";
+    SIGNAL = "killed by signal %";
     NO_RETURN = "the call does not return";
     YES = "yes";
     NO = "no";
@@ -98,8 +100,8 @@ messages! {
     NO_INIT = "this is for PID 1 alone";
 }
 
-/// The name of each error, and what it means to the program, beyond that. The first 40 are
-/// the same on every architecture that uses the generic numbering
+/// The name of each error, and what it means to the program, beyond that; first what stands
+/// for any other error. These 40 are the same on every architecture that uses the generic numbering
 /// (`include/uapi/asm-generic/errno-base.h`, `errno.h`).
 pub const ERRORS: [[&str; 2]; 41] = [
     ["errno", ""],

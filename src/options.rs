@@ -29,9 +29,9 @@ words! {
     }
 }
 
-/// The options, letter and word of each; last those that take a value.
+/// The options, letter and word of each, if it has one; last those that take a value.
 const OPTIONS: &[u8] = b"-q --quiet -y --yes -S --shared -r --require -l --list -h --help \
-    -V --version -- -- -n --name -s --size -o --output -t --then";
+    -V --version = -- -n --name -s --size -o --output -t --then";
 
 /// Places among the options that take a value, which are behind the flags.
 const NAME: usize = 0;
@@ -138,13 +138,13 @@ impl<'a> Options<'a> {
         self.values[THEN]
     }
 
-    /// Whether the case to run is part of another, see [`Case::is_part`].
+    /// The part of a case to run, see [`Case::is_part`]; not those of PID 1, which have two
+    /// dots.
     ///
     /// [`Case::is_part`]: crate::suite::Case::is_part
-    pub fn is_part(&self) -> bool {
-        self.cases
-            .first()
-            .is_some_and(|name| name.to_bytes().starts_with(b"."))
+    pub fn part(&self) -> Option<&'a CStr> {
+        let first = self.cases.first().copied()?;
+        matches!(first.to_bytes(), [b'.', second, ..] if *second != b'.').then_some(first)
     }
 
     /// `--name`, `--name VALUE` or `--name=VALUE`; `-q`, `-qy`, `-n VALUE` or `-nVALUE`.
@@ -163,8 +163,10 @@ impl<'a> Options<'a> {
             let letter = bytes.get(length).copied().unwrap_or_default();
             length += 1;
             let short = [b'-', letter];
-            let place = position(OPTIONS, if is_long { long } else { &short }) / 2;
-            if place >= FLAGS + VALUES {
+            let place = position(OPTIONS, if is_long { long } else { &short });
+            let is_other = place % 2 != usize::from(is_long); // As `--` is in `-q-`.
+            let place = place / 2;
+            if is_other || place >= FLAGS + VALUES {
                 return Err(Message::UNKNOWN_WORD);
             }
             self.given |= 1 << place;

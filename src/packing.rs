@@ -71,7 +71,8 @@ impl<'a> Model<'a> {
             ones += u64::from(one) << weight;
             all += (u64::from(zeros) + u64::from(one)) << weight;
         }
-        width * ones / (all | 1) // Which is no 0.
+        // It is no 0, which this tells the compiler.
+        width * ones / (all | 1)
     }
 }
 

@@ -11,13 +11,12 @@
 //! DEFINITION  STEP... 0                   what a statement comes to
 //! BODY        STATEMENT... 0              of each case
 //! STATEMENT   its definition, OPERAND..., what is expected
-//! STEP        its operation, OPERAND..., where the result is kept
+//! STEP        its operation, OPERAND..., what it must end with, where the result is kept
 //! OPERAND     bytes whose upper half is a [`part`] of it, whose lower half a digit
 //! ```
 //!
-//! Definitions and operations are told by their places, counted from 1; statements
-//! and steps are read alike.
-//! Numbers of two bytes have the higher one first.
+//! Definitions and operations are told by their places, counted from 1; statements and
+//! steps are read alike. Numbers of two bytes have the higher one first.
 
 pub mod code;
 
@@ -30,7 +29,8 @@ pub type Units = [u64; 16];
 /// The suite, taken apart.
 #[derive(Clone, Copy)]
 pub struct Suite<'a> {
-    operations: &'a [u8],
+    /// All of it. The operations come first.
+    assembled: &'a [u8],
     definitions: &'a [u8],
     /// All cases.
     pub cases: Cases<'a>,
@@ -46,7 +46,7 @@ impl<'a> Suite<'a> {
         let definitions = rest;
         while !body(&mut rest).is_empty() {}
         Suite {
-            operations: assembled,
+            assembled,
             definitions,
             cases: Cases {
                 heads,
@@ -57,14 +57,14 @@ impl<'a> Suite<'a> {
 
     /// The text at `address`, if an operand is the address of one.
     pub fn text(&self, address: u64) -> Option<&'a [u8]> {
-        let start = self.operations.as_ptr().addr() as u64;
+        let start = self.assembled.as_ptr().addr() as u64;
         let place = address.wrapping_sub(start) as usize;
-        self.operations.get(place..).map(|text| split(text, 0).0)
+        self.assembled.get(place..).map(|text| split(text, 0).0)
     }
 
     /// Number and name of the operation at `place`.
     pub fn operation(&self, place: u8) -> (u16, &'a [u8]) {
-        let mut rest = self.operations;
+        let mut rest = self.assembled;
         for _ in 1..place {
             head(&mut rest);
         }

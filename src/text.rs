@@ -87,7 +87,7 @@ pub trait Say: Sink + Sized {
         self.go_on()
     }
 
-    /// A value: what somebody else wrote, see [`shown`](#method.shown).
+    /// A value: what somebody else wrote, as `shown` writes it.
     #[inline(never)]
     fn foreign(&mut self, text: &[u8]) -> &mut Self {
         (self as &mut dyn Sink).shown(text);

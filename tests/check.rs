@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -15,7 +16,7 @@ use rig::check::{self, Subject, Verdict};
 use rig::kernels::{self, Kernel};
 use rig::ktap::{Case, Report};
 use rig::mutants::{self, Lab, Mutant};
-use rig::{host, paths};
+use rig::{guest, host, paths};
 
 /// The fewest cases that must run, rather than be skipped, on the default kernel.
 const FEWEST: usize = 90;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ("check runs the cases it is given", check_runs_the_named),
         ("check --list lists the cases it runs", check_lists),
         ("check knows no unknown case", check_knows_no_unknown),
+        ("check leaves the limit as it was", check_restores_the_limit),
         ("probe -q prints nothing", probe_is_quiet),
         ("prove and kunit.py agree", other_judges_agree),
     ];
@@ -205,12 +207,40 @@ fn check_lists(kernel: &'static Kernel) -> Result<()> {
 }
 
 fn check_knows_no_unknown(kernel: &'static Kernel) -> Result<()> {
-    let console = boot(kernel, &["check", "name-is-shown", "no-such-case"])?;
+    // The second is what PID 1 does with the limit on mappings.
+    for unknown in ["no-such-case", "..lower"] {
+        let console = boot(kernel, &["check", "name-is-shown", unknown])?;
+        console.expect_power_off()?;
+        let (status, text) = (check::status(&console)?, console.text());
+        ensure!(status == 2, "status {status}");
+        let complaint = format!("'{unknown}': no such case");
+        ensure!(text.contains(&complaint), "{text}");
+        ensure!(!text.contains("KTAP"), "it ran all the same:\n{text}");
+    }
+    Ok(())
+}
+
+/// As PID 1 it lowers the limit on mappings for a while. The real init, which comes next,
+/// finds the limit of before, and no file open.
+fn check_restores_the_limit(kernel: &'static Kernel) -> Result<()> {
+    let before = "echo 4711 > /proc/sys/vm/max_map_count
+exec /bin/vm_anon_name check limit-on-mappings-is-eagain --then /after";
+    let after = "#!/bin/busybox sh
+echo the limit is $(cat /proc/sys/vm/max_map_count), files are $(ls /proc/self/fd)
+poweroff -f";
+    let initramfs = guest::initramfs(before)?.file("/after", 0o755, after);
+    let mut machine = kernel.machine(&initramfs.write("tests-check-limit")?)?;
+    machine.name = "tests-check-limit".to_owned();
+    let console = machine.run(Duration::from_secs(60))?;
     console.expect_power_off()?;
-    let (status, text) = (check::status(&console)?, console.text());
-    ensure!(status == 2, "status {status}");
-    ensure!(text.contains("'no-such-case': no such case"), "{text}");
-    ensure!(!text.contains("KTAP"), "it ran all the same:\n{text}");
+    let text = console.text();
+    ensure!(
+        text.contains("\nok 1 limit-on-mappings-is-eagain\n"),
+        "{text}"
+    );
+    // The last one is the directory itself.
+    let found = "the limit is 4711, files are 0 1 2 3\n";
+    ensure!(text.contains(found), "{text}");
     Ok(())
 }
 

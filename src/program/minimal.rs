@@ -149,7 +149,7 @@ fn reached(text: &[u8], values: &Values) {
 }
 
 /// Writes `text` with `values` in it, all of it.
-#[inline(never)] // It is called four times.
+#[inline(never)] // It is called five times.
 fn print(text: &[u8], values: &[&[u8]], to: Descriptor) {
     let mut done = 0;
     loop {

@@ -25,7 +25,7 @@ use linux_raw_sys::auxvec::{AT_NULL, AT_PAGESZ};
 pub(crate) struct Process {
     /// Without the program's own name.
     words: &'static [*const c_char],
-    /// What [`crate::sys::exec`] passes on.
+    /// What [`crate::sys::files::exec`] passes on.
     #[cfg_attr(not(feature = "explain"), expect(dead_code))]
     // The minimal build has no use for it.
     pub(crate) environment: *const *const c_char,

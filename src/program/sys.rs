@@ -171,7 +171,8 @@ pub(crate) fn probe() -> Result {
     munmap(Memory { start, length: 1 })
 }
 
-/// Maps a page, names it, and gives its address. One that cannot be named is unmapped.
+/// Maps a page - a byte, which the kernel rounds up - names it, and gives its address. One
+/// that cannot be named is unmapped.
 #[cfg(feature = "explain")]
 pub(crate) fn name_page(shared: bool) -> Result<usize> {
     let page = mmap(0, 1, shared)?;

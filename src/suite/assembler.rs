@@ -75,6 +75,7 @@ const CONSTANTS: &[(&str, u64)] = &[
     ("RDWR", 2),
     ("CREAT", 0x40),
     ("EXCL", 0x80),
+    ("CLOEXEC", 0x8_0000),
     ("GET_SEALS", 1034),
     ("PROCMAP_QUERY", 0xc068_6611),
     ("MFD_HUGETLB", 4),
@@ -157,8 +158,7 @@ fn head(first: u16, second: u16, name: &str, out: &mut Vec<u8>) {
     text(name, out);
 }
 
-/// The definitions: the verb with its parameters, and its steps. A line without steps is
-/// a verb that no operation does.
+/// The definitions: the verb with its parameters, and its steps.
 fn definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
     let lines = VERBS
         .lines()
@@ -293,7 +293,7 @@ fn is_parameter(word: &str) -> bool {
     word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase())
 }
 
-/// `CALL ARGUMENT... [= ERROR] [-> KEPT] [!]`
+/// `CALL ARGUMENT... [-> KEPT] [= ERROR] [!]`
 fn step(step: &str, parameters: &[String], out: &mut Vec<u8>) -> Result<()> {
     let mut words = words(step);
     let mut flags = 0;
@@ -367,8 +367,7 @@ fn argument(word: &str, parameters: &[String], out: &mut Vec<u8>) -> Result<()> 
     Ok(())
 }
 
-/// Words between blanks, or between backquotes, which stay where they hold a blank or
-/// nothing.
+/// Words between blanks. One that stands between backquotes may hold blanks, or nothing.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();

@@ -10,6 +10,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::str::FromStr;
 use std::{io, process};
 
@@ -148,6 +149,11 @@ fn stdin(kind: Stdin) -> Result<(Option<OwnedFd>, Option<File>)> {
         Stdin::TypedNonblocking => {
             fcntl(&out, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             (Some(out), Some(keyboard))
+        }
+        Stdin::TypedSocket => {
+            let (out, keyboard) = UnixStream::pair()?;
+            out.set_nonblocking(true)?;
+            (Some(out.into()), Some(OwnedFd::from(keyboard).into()))
         }
         Stdin::Directory => (Some(File::open("/")?.into()), None),
         Stdin::Closed => (None, None),

@@ -80,6 +80,8 @@ pub enum Stdin {
     Typed,
     /// The same, and reading does not wait.
     TypedNonblocking,
+    /// A socket, which can be written at any time, and reading does not wait.
+    TypedSocket,
     /// A directory.
     Directory,
     /// Closed.

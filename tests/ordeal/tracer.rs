@@ -322,8 +322,7 @@ fn applies(at: &Place, fault: Fault, place: &Place) -> Option<Fault> {
 /// Whether a parent waits in this call for its children, or has done with them.
 fn is_wait(call: Sysno, arguments: &[u64]) -> bool {
     match call {
-        Sysno::rt_sigtimedwait | Sysno::exit_group | Sysno::ppoll => true,
-        Sysno::wait4 => arguments[2] & libc::WNOHANG as u64 == 0,
+        Sysno::exit_group | Sysno::ppoll | Sysno::wait4 => true,
         _ => false,
     }
 }

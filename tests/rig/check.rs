@@ -17,9 +17,9 @@ use crate::program::Build;
 use crate::qemu::{Console, Machine};
 use crate::tool;
 
-/// How long a run may take: a second or two, and half a minute for each case that
-/// hangs, of which a broken kernel may have some.
-const DEADLINE: Duration = Duration::from_secs(300);
+/// How long a run may take: a second or two, and 100 seconds for each case that hangs, of
+/// which a broken kernel may have some.
+const DEADLINE: Duration = Duration::from_secs(600);
 
 /// What the status line begins with, by which PID 1 tells what it would exit with.
 const STATUS: &str = "vm_anon_name: status ";

@@ -13,8 +13,9 @@
 use core::arch::naked_asm;
 
 /// Where the kernel enters the program: `sp` points to the argument count, 16-byte
-/// aligned; all other registers are zero, so debuggers stop unwinding here (`start_thread` in the kernel's
-/// `arch/arm64/include/asm/processor.h`, `create_elf_tables` in `fs/binfmt_elf.c`).
+/// aligned; all other registers are zero, so debuggers stop unwinding here
+/// (`start_thread` in the kernel's `arch/arm64/include/asm/processor.h`,
+/// `create_elf_tables` in `fs/binfmt_elf.c`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
@@ -25,13 +26,17 @@ extern "C" fn _start() -> ! {
     )
 }
 
-/// Calls `work` with `argument` and `length` bytes of the stack, a multiple of 16.
-/// Rust, which gives large frames room by the page, would touch each page of them. The
-/// room begins in the middle of a page, so that `work`'s own frame shares that page with
-/// what is first put there.
+/// Calls `work` with `argument` and `length` bytes of the stack, or some more. Rust, which
+/// gives large frames room by the page, would touch each page of them. The room begins in
+/// the middle of a page of 4 KiB, so that `work`'s own frame shares that page with what is
+/// first put there.
+///
+/// # Safety
+///
+/// The stack may grow by so much.
 #[cfg(feature = "explain")]
 #[unsafe(naked)]
-pub(crate) extern "C" fn lend_stack(
+pub(crate) unsafe extern "C" fn lend_stack(
     length: usize,
     work: extern "C" fn(argument: *mut u8, room: *mut u8),
     argument: *mut u8,
@@ -55,9 +60,13 @@ pub(crate) extern "C" fn lend_stack(
 /// `clone(2)` for a child that shares this process's memory, which stands still until
 /// the child ends: the child, which needs no stack for that, calls `prctl(2)` with these
 /// arguments, and ends with what comes of it. Gives what `clone(2)` gives.
+///
+/// # Safety
+///
+/// As for [`call`](crate::sys::memory::call).
 #[cfg(feature = "check")]
 #[unsafe(naked)]
-pub(crate) extern "C" fn prctl_in_sharing_child(arguments: &[u64; 6]) -> usize {
+pub(crate) unsafe extern "C" fn prctl_in_sharing_child(arguments: &[u64; 6]) -> usize {
     naked_asm!(
         "mov x9, x0",
         "mov x0, #0x4111", // CLONE_VM | CLONE_VFORK | SIGCHLD

@@ -20,6 +20,7 @@ use crate::{
 };
 use act::{Actor, Outcome};
 use core::{ffi::CStr, mem::MaybeUninit, slice};
+use linux_raw_sys::errno::EPERM;
 use vm_anon_name::{
     kernel::{Absence, Version},
     messages::Message,
@@ -54,22 +55,22 @@ pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut 
             return status::FAILED;
         }
     };
-    if options.is_part() {
-        return run_part(&options.cases, &mut actor);
+    if let Some(part) = options.part() {
+        return run_part(part, &mut actor);
     }
-    // Where it cannot be lowered, two cases take longer, and that is all.
-    let is_init = pid == init::PID && !options.has(Flag::List);
-    let is_lowered = is_init && run_part(&[c".lower"], &mut actor) == 0;
+    // Where it cannot be lowered, some cases take longer, and that is all.
+    let lowers = pid == init::PID && !options.has(Flag::List);
+    let is_lowered = lowers && run_part(c"..lower", &mut actor) == status::FINE;
     let status = run_cases(page, options, &mut actor);
-    if is_lowered {
-        run_part(&[c".restore"], &mut actor);
+    if is_lowered && run_part(c"..restore", &mut actor) != status::FINE {
+        actor.console.complain(Message::LOWERED).end();
     }
     status
 }
 
-/// Runs the part that is named, here, and gives the exit status.
-fn run_part(name: &[&CStr], actor: &mut Actor) -> u8 {
-    match next(&mut { actor.suite.cases }, name) {
+/// Runs the part of this name in this process, and gives the exit status.
+fn run_part(name: &CStr, actor: &mut Actor) -> u8 {
+    match next(&mut { actor.suite.cases }, &[name], true) {
         Some(part) => actor.run(part.statements) as u8,
         None => status::USAGE,
     }
@@ -81,7 +82,7 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     let all = actor.suite.cases;
     let mut status = status::FINE;
     for name in &options.cases {
-        if next(&mut { all }, slice::from_ref(name)).is_none() {
+        if next(&mut { all }, slice::from_ref(name), false).is_none() {
             let complaint = console.complain(Message::NO_CASE);
             complaint.foreign(name.to_bytes()).end();
             status = status::USAGE;
@@ -92,7 +93,7 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     }
     let mut count = 0;
     let mut cases = all;
-    while let Some(case) = next(&mut cases, &options.cases) {
+    while let Some(case) = next(&mut cases, &options.cases, false) {
         count += 1;
         if options.has(Flag::List) {
             console.say(Message::LINE).foreign(case.name);
@@ -115,8 +116,12 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     }
     console.say(Message::PAGE_SIZE).number(page);
     let release = up_to_nul(&names.release);
-    let killed = probe::rehearse(&mut || u8::from(sys::probe().is_err()));
-    let probe = probe::ask(killed).err().map_or(0, Errno::number);
+    let probe = match probe::rehearse(&mut || sys::probe().is_err().into()) {
+        0 => sys::probe().err().map_or(0, Errno::number),
+        probe::FILTERED => EPERM as i32,
+        // The cases will tell what the call does instead of returning.
+        _ => 0,
+    };
     let here = Surroundings {
         release,
         version: Version::of(release),
@@ -125,7 +130,7 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     };
     let (mut number, mut totals) = (0, [0; 3]);
     let mut cases = all;
-    while let Some(case) = next(&mut cases, &options.cases) {
+    while let Some(case) = next(&mut cases, &options.cases, false) {
         number += 1;
         let outcome = run_case(&here, number, &case, actor);
         if let Some(total) = totals.get_mut(outcome as usize) {
@@ -142,15 +147,15 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     }
 }
 
-/// Takes the next case off `cases` that one of `names` names; of all that are no
-/// parts, if there are no names.
-fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr]) -> Option<Case<'a>> {
+/// Takes the next case off `cases`, or the next of the `parts`, that one of `names` names;
+/// of all, if there are no names.
+fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], parts: bool) -> Option<Case<'a>> {
     while let Some(case) = cases.take() {
-        let mut wanted = names.is_empty() && !case.is_part();
+        let mut wanted = names.is_empty();
         for name in names {
             wanted |= name.to_bytes() == case.name;
         }
-        if wanted {
+        if wanted && case.is_part() == parts {
             return Some(case);
         }
     }

@@ -1,18 +1,26 @@
 //! `probe`: one line, and an exit status, on what this kernel can name.
 
 use super::{console::Console, report, snapshot, status, up_to_nul};
-use crate::sys::{self, Errno, Result, files, memory};
+use crate::sys::{
+    self, Errno, Result, files,
+    memory::{self, HUNG},
+};
 use core::mem::MaybeUninit;
 use heapless::Vec;
-use linux_raw_sys::{errno, general::O_RDONLY};
+use linux_raw_sys::{
+    errno,
+    general::{O_RDONLY, SIGSYS},
+};
 use vm_anon_name::{kernel::Absence, messages::Message, text::Say};
 
 const EBADF: Errno = Errno::new(errno::EBADF);
-const EPERM: Errno = Errno::new(errno::EPERM);
 const ENOTTY: Errno = Errno::new(errno::ENOTTY);
 
 /// How long the trial may take, in seconds.
 const PATIENCE: i64 = 10;
+
+/// The signal that seccomp filters kill with.
+pub(super) const FILTERED: usize = SIGSYS as usize;
 
 /// The exit statuses of `probe` alone.
 const TOO_OLD: u8 = 5;
@@ -36,24 +44,29 @@ pub(crate) fn run(quiet: bool, console: &mut Console) -> u8 {
 }
 
 /// Does `work` in a child first, because a seccomp filter may kill whoever makes the
-/// call. Gives the signal that killed it, 0 for none; also where no child is to be had.
+/// call. Gives the signal that killed it or [`HUNG`]; 0 for none, also where no child is to
+/// be had.
 pub(super) fn rehearse(work: &mut dyn FnMut() -> u8) -> usize {
     memory::in_child(PATIENCE, work).unwrap_or_default() & 0x7f
 }
 
-/// What the kernel answers to the call; not made if it has `killed` a child.
-pub(super) fn ask(killed: usize) -> Result {
-    if killed == 0 {
-        sys::probe()
-    } else {
-        Err(EPERM)
-    }
-}
-
-/// Makes the call, then looks whether it did what it said. Writes the line, and gives the
-/// exit status.
+/// Makes the call, unless it has `killed` who rehearsed it; then looks whether it did what
+/// it said. Writes the line, and gives the exit status.
 fn find(killed: usize, release: &[u8], console: &mut Console) -> u8 {
-    if let Err(errno) = ask(killed)
+    if killed != 0 {
+        console.say(Message::BLOCKED);
+        if killed == HUNG {
+            console.say(Message::NO_RETURN);
+            return BLOCKED;
+        }
+        if killed == FILTERED {
+            Absence::Blocked.explain(release, console);
+            console.say(Message::COLON);
+        }
+        console.say(Message::SIGNAL).number(killed as u64);
+        return BLOCKED;
+    }
+    if let Err(errno) = sys::probe()
         && let Some(absence) = Absence::of(errno.number(), release)
     {
         let (status, word) = match absence {
@@ -62,14 +75,8 @@ fn find(killed: usize, release: &[u8], console: &mut Console) -> u8 {
             Absence::Blocked => (BLOCKED, Message::BLOCKED),
         };
         console.say(word);
-        if killed == memory::HUNG {
-            console.say(Message::NO_RETURN);
-            return status;
-        }
         absence.explain(release, console);
-        if killed != 0 {
-            console.say(Message::SIGNAL).number(killed as u64);
-        } else if absence == Absence::Blocked {
+        if absence == Absence::Blocked {
             report::number(console, errno);
         }
         return status;

@@ -12,7 +12,7 @@ pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8]) {
 
 /// Writes out what `console` has collected, and tells whether it could be written, all
 /// of it since the last time; complains if not.
-#[inline(never)] // It is called three times.
+#[inline(never)] // It is called twice.
 pub(crate) fn close(console: &mut Console) -> bool {
     let failed = console.close();
     if let Some(errno) = failed {

@@ -166,7 +166,7 @@ impl Walk<'_> {
     }
 
     /// Reports a failed call.
-    #[inline(never)] // It is called eight times.
+    #[inline(never)] // It is called many times.
     pub(super) fn fail(&mut self, errno: Errno, what: &[u8]) {
         report::failure(self.console, errno, what);
         self.exit = status::FAILED;

@@ -45,9 +45,9 @@ fn open_console() -> Option<Descriptor> {
     None
 }
 
-/// What the program may need of the stack, in bytes: the copies of the maps take 32 KiB of
-/// it, the suite 21. As much is left for the words of the command line, of which the kernel
-/// allows 128 KiB, or a quarter of a limit that is higher.
+/// What the program may need of the stack, in bytes: 128 KiB for the words of the command
+/// line, of which the kernel allows so much, or a quarter of a limit that is higher; and
+/// enough for the copies of the maps, which take 32 KiB, or the suite, which takes 21.
 const STACK: u64 = 256 << 10;
 
 /// Whether the stack may grow as large as that; complains if not.

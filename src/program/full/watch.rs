@@ -58,7 +58,10 @@ impl Walk<'_> {
                     Ok(false) => {
                         self.console.say(Message::UNCHANGED);
                     }
-                    Err(_) => return self.fail(Errno::EIO, snapshot::FILE.to_bytes()),
+                    Err(_) => {
+                        report::failure(self.console, Errno::EIO, snapshot::FILE.to_bytes());
+                        self.exit = status::FAILED;
+                    }
                 }
             }
             _ => {}

@@ -114,8 +114,9 @@ pub(crate) fn with_buffer<const ROOM: usize, Work: FnMut(&mut VecView<u8>)>(mut 
         let work = unsafe { &mut *work.cast::<Work>() };
         work(buffer);
     }
-    let length = size_of::<Vec<u8, ROOM>>().next_multiple_of(16);
-    crate::arch::lend_stack(length, start::<ROOM, Work>, (&raw mut work).cast());
+    let length = size_of::<Vec<u8, ROOM>>();
+    // SAFETY: `surroundings::stack_suffices` has made sure of more.
+    unsafe { crate::arch::lend_stack(length, start::<ROOM, Work>, (&raw mut work).cast()) };
 }
 
 /// `renameat(2)` below `directory`.

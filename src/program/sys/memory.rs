@@ -13,8 +13,8 @@ use linux_raw_sys::{general::*, prctl::PR_SET_PDEATHSIG};
 use syscalls::{Sysno, raw_syscall};
 
 /// What [`in_child`] gives for a child that did not end in time, and was killed; what is
-/// left of it ends with this process. The
-/// kernel has this for one that has been stopped, of which nobody asks to be told.
+/// left of it ends with this process. The kernel has this for one that has been stopped,
+/// of which nobody asks to be told.
 pub(crate) const HUNG: usize = 0x7f;
 
 /// `clone(2)`: runs `work` in a child with a copy of everything, which is killed when
@@ -26,7 +26,8 @@ pub(crate) const HUNG: usize = 0x7f;
 ///
 /// There is no child, or its end is not known.
 pub(crate) fn in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<usize> {
-    let mut child = -1i32;
+    // What a kernel leaves that knows no descriptors of processes: nothing is open there.
+    let mut child = i32::MAX;
     let flags = CLONE_PIDFD | SIGCHLD;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
     // writes a descriptor.
@@ -55,9 +56,9 @@ fn ends_within(child: i32, seconds: i64) -> bool {
         events: POLLIN as i16,
         revents: 0,
     };
-    let (time, no_mask) = ([seconds, 0], ptr::null::<u8>());
-    // SAFETY: The kernel reads and writes `entry` and reads `time`.
-    let result = unsafe { call!(Sysno::ppoll, &raw mut entry, 1, time.as_ptr(), no_mask) };
+    let (mut time, no_mask) = ([seconds, 0], ptr::null::<u8>());
+    // SAFETY: The kernel reads and writes `entry` and `time`.
+    let result = unsafe { call!(Sysno::ppoll, &raw mut entry, 1, &raw mut time, no_mask) };
     result != Ok(0)
 }
 
@@ -83,7 +84,8 @@ fn wait4(pid: usize) -> Result<usize> {
 ///
 /// As for [`call`].
 pub(crate) unsafe fn prctl_in_sharing_child(arguments: &[u64; 6]) -> Result<u64> {
-    let pid = Errno::check(crate::arch::prctl_in_sharing_child(arguments))?;
+    // SAFETY: The caller's promise.
+    let pid = Errno::check(unsafe { crate::arch::prctl_in_sharing_child(arguments) })?;
     let status = wait4(pid)?;
     if status & 0x7f != 0 {
         return Err(Errno::EIO);
@@ -123,8 +125,8 @@ pub(crate) unsafe fn write(address: u64, bytes: &[u8]) {
 ///
 /// # Safety
 ///
-/// There is one, and nobody writes to them.
-pub(crate) unsafe fn text(address: u64) -> &'static [u8] {
+/// There is one, and nobody writes to them while they are in use.
+pub(crate) unsafe fn text<'a>(address: u64) -> &'a [u8] {
     let start = ptr::with_exposed_provenance(address as usize);
     // SAFETY: The caller's promise.
     unsafe { CStr::from_ptr(start) }.to_bytes()

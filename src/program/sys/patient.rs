@@ -59,6 +59,10 @@ pub(super) unsafe fn transfer(
     length: usize,
     call: Sysno,
 ) -> Result<usize> {
+    let events = match call {
+        Sysno::read => POLLIN,
+        _ => POLLOUT,
+    };
     let mut patience = PATIENCE;
     loop {
         // SAFETY: The caller's promise.
@@ -69,7 +73,7 @@ pub(super) unsafe fn transfer(
         patience -= 1;
         poll(&mut [pollfd {
             fd: descriptor.0 as i32,
-            events: (POLLIN | POLLOUT) as i16,
+            events: events as i16,
             revents: 0,
         }]);
     }

@@ -313,11 +313,12 @@ fn statements_become_system_calls() {
         ],
     );
     check(
-        "lower ` 1024`",
+        "lower 1024",
         &[
             "mmap(0x0, 0x1000, 0x3, 0x22)",
             "read(0x3a95, 0xf11e, 0x18)",
-            r#"pwrite64(0x3a95, " 1024", 0x5)"#,
+            r#"pwrite64(0x3a95, "1024", 0x4)"#,
+            "close(0x3a95)",
         ],
     );
     check("away h huge", &["mmap(0x0, 0x200000, 0x3, 0x44022)"]);

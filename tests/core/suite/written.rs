@@ -18,7 +18,7 @@ pub const VERBS: &str = include_str!("../../../src/suite/verbs.txt");
 /// has too: of all `PROT_*`, `MAP_*`, `MFD_*`, `O_RD*` and `PR_SET_*`, the two differ in
 /// `MAP_32BIT` and `MAP_ABOVE4G`, which are x86's, and `PROT_BTI` and `PROT_MTE`, which
 /// are arm64's. None of the four is used.
-pub const CONSTANTS: [(&str, u32); 23] = [
+pub const CONSTANTS: [(&str, u32); 24] = [
     ("NONE", PROT_NONE),
     ("READ", PROT_READ),
     ("WRITE", PROT_WRITE),
@@ -36,6 +36,7 @@ pub const CONSTANTS: [(&str, u32); 23] = [
     ("RDWR", O_RDWR),
     ("CREAT", O_CREAT),
     ("EXCL", O_EXCL),
+    ("CLOEXEC", O_CLOEXEC),
     ("GET_SEALS", 1034), // include/uapi/linux/fcntl.h, which the crate does not have.
     ("PROCMAP_QUERY", 0xc068_6611), // include/uapi/linux/fs.h: _IOWR('f', 17), 104 bytes.
     ("MFD_HUGETLB", MFD_HUGETLB),

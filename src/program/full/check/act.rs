@@ -4,8 +4,9 @@
 //!
 //! Unsafe, because the steps are any system calls with any arguments. Those in the
 //! suite change no memory but the pages reserved around the window, the heap, and
-//! what they have mapped themselves, to which Rust never refers; all else that they do
-//! to memory is to name it. `tests/core/suite/trust.rs` proves that of every case.
+//! what they have mapped themselves, to which Rust refers only while a step compares
+//! what is there, and changes nothing; all else that they do to memory is to name it.
+//! `tests/core/suite/trust.rs` proves that of every case.
 #![allow(unsafe_code)]
 
 use super::report;
@@ -50,6 +51,12 @@ pub(super) const PATIENCE: i64 = 100;
 /// downwards wants 256 free pages below it.
 const RESERVED: u64 = 2048;
 
+/// What is no verb: the window's lines are printed.
+const SHOW: u16 = 0;
+
+/// No file, until one is opened.
+const NOTHING: u64 = u64::MAX;
+
 /// Pages of the window that are drawn, and shown in a report.
 const SHOWN: u64 = 32;
 
@@ -75,7 +82,9 @@ impl<'a> Actor<'a> {
             console,
             suite,
             // In the order of `code::part`.
-            units: [0, 1, page, window, 0, huge, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            units: [
+                0, 1, page, window, 0, huge, 0, NOTHING, 0, 0, 0, 0, 0, 0, 0, 0,
+            ],
         })
     }
 
@@ -130,12 +139,17 @@ impl<'a> Actor<'a> {
                     }
                     Err(errno) => errno.number(),
                 };
-                // The error that a step must end with is its success, and success an error.
+                // The error that a step must end with is its success, and success that error.
                 let own = i32::from(step.expected);
-                if step.any || error == own && !steps.is_empty() {
+                let met = match error {
+                    0 => own,
+                    _ if error == own => 0,
+                    _ => error,
+                };
+                if step.any || met == 0 && !steps.is_empty() {
                     continue;
                 }
-                match statement.judge(error ^ own) {
+                match statement.judge(met) {
                     Verdict::Right => break,
                     Verdict::Wrong => {
                         let expected = statement.expected ^ step.expected;
@@ -197,9 +211,9 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Reads the maps as they are now, all of them, to the stack at the end, or as much as
-    /// there is room for, which is more than what is looked at; and does what the verb
-    /// of this `number` says with what is `stated`, or shows the window's lines.
+    /// Reads the maps as they are now, and draws, compares or finds what the verb of this
+    /// `number` wants, or [`SHOW`]s it. All of them are read, to the stack at the end, or as
+    /// much as there is room for, which is more than what is looked at.
     #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
     fn look(&mut self, number: u16, stated: &[u8], address: u64) -> Result<u64> {
         let mut maps = Vec::<u8, 8192>::new();
@@ -288,7 +302,7 @@ impl<'a> Actor<'a> {
             .say(Message::WINDOW)
             .address(window)
             .number(page);
-        let _ = self.look(0, b"", 0);
+        let _ = self.look(SHOW, b"", 0);
     }
 }
 
