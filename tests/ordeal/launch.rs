@@ -9,8 +9,8 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::str::FromStr;
 use std::{io, process};
 
@@ -150,10 +150,11 @@ fn stdin(kind: Stdin) -> Result<(Option<OwnedFd>, Option<File>)> {
             fcntl(&out, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             (Some(out), Some(keyboard))
         }
-        Stdin::TypedSocket => {
-            let (out, keyboard) = UnixStream::pair()?;
-            out.set_nonblocking(true)?;
-            (Some(out.into()), Some(OwnedFd::from(keyboard).into()))
+        Stdin::TypedBothWays => {
+            let mut both = File::options();
+            both.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+            let both = both.open(format!("/proc/self/fd/{}", out.as_raw_fd()))?;
+            (Some(both.into()), Some(keyboard))
         }
         Stdin::Directory => (Some(File::open("/")?.into()), None),
         Stdin::Closed => (None, None),

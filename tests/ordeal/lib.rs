@@ -80,8 +80,8 @@ pub enum Stdin {
     Typed,
     /// The same, and reading does not wait.
     TypedNonblocking,
-    /// A socket, which can be written at any time, and reading does not wait.
-    TypedSocket,
+    /// The same, and it can be written at any time.
+    TypedBothWays,
     /// A directory.
     Directory,
     /// Closed.

@@ -201,7 +201,7 @@ impl Tracer<'_> {
             argument: arguments[0],
         };
         *before += 1;
-        if is_wait(call, arguments) {
+        if is_wait(call) {
             self.release_all()?;
         }
         let fault = self
@@ -320,11 +320,8 @@ fn applies(at: &Place, fault: Fault, place: &Place) -> Option<Fault> {
 }
 
 /// Whether a parent waits in this call for its children, or has done with them.
-fn is_wait(call: Sysno, arguments: &[u64]) -> bool {
-    match call {
-        Sysno::exit_group | Sysno::ppoll | Sysno::wait4 => true,
-        _ => false,
-    }
+fn is_wait(call: Sysno) -> bool {
+    matches!(call, Sysno::exit_group | Sysno::ppoll | Sysno::wait4)
 }
 
 fn resume(pid: Pid, signal: Option<Signal>) -> Result<()> {
