@@ -11,7 +11,7 @@ use crate::text::split;
 macro_rules! words {
     (
         $(#[$attribute:meta])*
-        $visibility:vis fn $name:ident() -> $Value:ty {
+        $visibility:vis fn $name:ident(word) -> Option<$Value:ty> {
             $($word:literal => $value:expr,)*
         }
     ) => {

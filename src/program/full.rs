@@ -40,7 +40,7 @@ const VERSION: &str = concat!(
 
 words! {
     /// How PID 1 leaves the machine by itself.
-    fn way() -> Reboot {
+    fn way(word) -> Option<Reboot> {
         "poweroff" => Reboot::PowerOff,
         "reboot" => Reboot::Restart,
         "halt" => Reboot::Halt,

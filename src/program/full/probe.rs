@@ -103,7 +103,8 @@ fn find(killed: usize, release: &[u8], console: &mut Console) -> u8 {
     status
 }
 
-/// Whether the maps show the name of what is at `address`: 1 if so.
+/// Whether the maps show the name of what is at `address`: 1 if so. A number comes in a
+/// register, beside the error; a `bool` would not.
 #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
 fn is_shown(address: usize) -> Result<usize> {
     let mut maps = Vec::<u8, { snapshot::ROOM }>::new();
