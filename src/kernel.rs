@@ -9,7 +9,8 @@
 use crate::{
     messages::Message,
     name::{self, Fault},
-    text::{Say, number},
+    say::Say,
+    text::number,
 };
 use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
 

@@ -14,6 +14,7 @@
 //! | [`errno`] | an error number | its name |
 //! | [`messages`] | what there is to say | its words |
 //! | [`pairs`] | packed messages | the messages |
+//! | [`say`] | a message and its values | text |
 //! | [`suite`] | the assembled conformance suite | cases, steps, operands |
 //! | [`packing`] | packed texts | the texts |
 //! | [`picture`] | VMAs | a line that shows pages, names and splits |
@@ -32,6 +33,7 @@ pub mod options;
 pub mod packing;
 pub mod pairs;
 pub mod picture;
+pub mod say;
 pub mod suite;
 pub mod text;
 pub mod words;

@@ -25,7 +25,8 @@ use heapless::Vec;
 use vm_anon_name::{
     messages::Message,
     options::{Command, Flag, Options},
-    text::{Say, Sink, split},
+    say::Say,
+    text::{Sink, split},
     words,
 };
 

@@ -21,10 +21,7 @@ mod suite;
 mod text;
 mod words;
 
-use vm_anon_name::{
-    messages::Message,
-    text::{Say, Sink},
-};
+use vm_anon_name::{messages::Message, say::Say, text::Sink};
 
 /// Collects what is written to it.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use vm_anon_name::{
     messages::{ERRORS, Message, all},
-    text::Say,
+    say::Say,
 };
 
 use crate::{message, said};

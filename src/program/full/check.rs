@@ -25,8 +25,9 @@ use vm_anon_name::{
     kernel::{Absence, Version},
     messages::Message,
     options::{Flag, Options},
+    say::Say,
     suite::{Case, Cases, Suite},
-    text::{Say, split},
+    text::split,
 };
 
 /// What is known before the first case.

@@ -1,10 +1,7 @@
 //! Standard output, a buffer of it at a time, and complaints on standard error.
 
 use crate::sys::{self, Buffer, Descriptor, Errno, STDERR, STDOUT};
-use vm_anon_name::{
-    messages::Message,
-    text::{Say, Sink},
-};
+use vm_anon_name::{messages::Message, say::Say, text::Sink};
 
 /// Collects what is printed until [`Console::flush`], in one write if it fits.
 pub(crate) struct Console {

@@ -11,7 +11,7 @@ use linux_raw_sys::{
     errno,
     general::{O_RDONLY, SIGSYS},
 };
-use vm_anon_name::{kernel::Absence, messages::Message, text::Say};
+use vm_anon_name::{kernel::Absence, messages::Message, say::Say};
 
 const EBADF: Errno = Errno::new(errno::EBADF);
 const ENOTTY: Errno = Errno::new(errno::ENOTTY);

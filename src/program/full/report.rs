@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use crate::sys::Errno;
-use vm_anon_name::{errno, messages::Message, text::Say};
+use vm_anon_name::{errno, messages::Message, say::Say};
 
 /// Complains that `what`, a call or what it was to be done to, failed with `errno`.
 pub(crate) fn failure(console: &mut Console, errno: Errno, what: &[u8]) {

@@ -12,7 +12,8 @@ use core::ffi::CStr;
 use heapless::VecView;
 use vm_anon_name::{
     options::{Flag, Options},
-    text::{Say, Sink, digits},
+    say::Say,
+    text::{Sink, digits},
 };
 
 /// How many stages there are.

@@ -11,12 +11,7 @@ use super::{
 use crate::sys::{self, Errno, Memory, files};
 use core::{ffi::CStr, mem::MaybeUninit};
 use vm_anon_name::{
-    diff,
-    kernel::Attempt,
-    maps::Vma,
-    messages::Message,
-    options::Flag,
-    text::{Say, Shown},
+    diff, kernel::Attempt, maps::Vma, messages::Message, options::Flag, say::Say, text::Shown,
 };
 
 /// How far a line of a diff stands in from the transcript.

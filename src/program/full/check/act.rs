@@ -21,11 +21,12 @@ use vm_anon_name::{
     maps::Vma,
     messages::Message,
     picture::Picture,
+    say::Say,
     suite::{
         Step, Suite, Units, Verdict,
         code::{part, verb},
     },
-    text::{Say, split},
+    text::split,
 };
 
 const EBADMSG: Errno = Errno::new(number::EBADMSG);
