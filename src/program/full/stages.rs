@@ -59,7 +59,7 @@ pub(crate) fn walk(
     // program with a libc. It is asked for right below, so that it joins even
     // where large mappings are aligned to huge pages.
     let neighbour = walk.map(0, NEIGHBOUR_PAGES * page, false);
-    walk.end("mmap", c"maps_1_start.txt", Memory::NONE);
+    walk.end("mmap - cat /proc/", c"maps_1_start.txt", Memory::NONE);
 
     let hint = neighbour.start.saturating_sub(length);
     let memory = walk.map(hint, length, options.has(Flag::Shared));
@@ -72,16 +72,20 @@ pub(crate) fn walk(
             .then(b"\n");
     }
     walk.end(
-        "set vm_area_struct's name",
+        "set vm_area_struct's name - cat /proc/",
         c"maps_2_mmap.txt",
         Memory::NONE,
     );
 
     let named = walk.name(memory);
-    walk.end("unmmap the region", c"maps_3_set_vm_name.txt", named);
+    walk.end(
+        "unmmap the region - cat /proc/",
+        c"maps_3_set_vm_name.txt",
+        named,
+    );
 
     walk.unmap(memory);
-    walk.end("exit", c"maps_4_ummap.txt", Memory::NONE);
+    walk.end("exit - cat /proc/", c"maps_4_ummap.txt", Memory::NONE);
     walk.compare();
     walk.exit
 }
@@ -150,14 +154,14 @@ impl Walk<'_> {
     }
 
     /// Ends a stage, in which `named` has been given the name: Enter will do what
-    /// `next` says.
+    /// `next` says. (What is the same in each is there four times, because a piece more
+    /// to print takes 45 instructions.)
     #[inline(never)] // It is called four times.
     fn end(&mut self, next: &str, file: &CStr, named: Memory) {
         self.look(file, named);
         self.console
             .then(b"\nPress enter to ")
             .then(next.as_bytes())
-            .then(b" - cat /proc/")
             .then(self.pid)
             .then(b"/maps > ")
             .then(file.to_bytes());
