@@ -31,7 +31,8 @@ fn main() {
     let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     // The file is the segment and nothing else, unless it is to be debugged, or linked
     // by GNU's linker, which does not make such a file.
-    let is_bare = env::var("DEBUG").is_ok_and(|debug| debug == "false") && !is_driver();
+    let is_shipped = env::var("DEBUG").is_ok_and(|debug| debug == "false");
+    let is_bare = is_shipped && !is_driver();
     let script = if is_bare { "bare.ld" } else { "program.ld" };
     let script = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
         .join("linker")
@@ -51,13 +52,14 @@ fn main() {
         "--no-dynamic-linker".to_owned(),
         // 28 bytes that nobody reads.
         "--build-id=none".to_owned(),
-        // 280 that are there for objdump alone: `cargo xtask size` has them.
-        "-znosectionheader".to_owned(),
         // A text that is the end of another one is not there twice.
         "-O2".to_owned(),
     ];
     if is_bare {
         arguments.push("--oformat=binary".to_owned());
+    } else if is_shipped {
+        // 280 bytes that are there for debuggers and `cargo xtask size` alone.
+        arguments.push("-znosectionheader".to_owned());
     }
 
     if is_driver() {

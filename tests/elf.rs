@@ -15,6 +15,7 @@ use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol};
 use rig::initramfs::Initramfs;
+use rig::measure::size;
 use rig::program::{self, Build, LINKER_VARIABLE, TARGET};
 use rig::{host, kernels, paths, tool};
 
@@ -40,6 +41,23 @@ fn full_build_is_within_its_budget() {
 #[test]
 fn minimal_build_is_within_its_budget() {
     check_size(Build::Minimal, MINIMAL_BUDGET);
+}
+
+/// `cargo xtask size` has a line for each byte: its sections, modules and functions are
+/// those of a build with symbols, which must be as long as the file that is shipped.
+#[test]
+fn each_byte_is_accounted_for() {
+    for build in [Build::Full, Build::Minimal] {
+        let report = size::report(build).unwrap();
+        let shipped = fs::metadata(program::build(build).unwrap()).unwrap().len();
+        let sections = report.split("\n\n").nth(1).unwrap();
+        let bytes = sections.lines().skip(2).map(|row| {
+            let bytes = row.split('|').nth(2).unwrap().trim();
+            bytes.replace(',', "").parse::<u64>().unwrap()
+        });
+        assert_eq!(bytes.sum::<u64>(), shipped, "{report}");
+        assert!(report.contains("| src/program/start.rs |"), "{report}");
+    }
 }
 
 #[test]
