@@ -137,7 +137,7 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Whether it is no case by itself, but what another one executes.
+    /// Whether it is no case by itself, but what another one executes, or PID 1.
     pub fn is_part(&self) -> bool {
         self.name.first() == Some(&b'.')
     }

@@ -53,7 +53,7 @@ impl Console {
 
     /// From now on, what is printed goes to standard error, in its place among the output:
     /// first `message`.
-    #[inline(never)]
+    #[inline(never)] // A copy takes more than a call.
     pub(crate) fn complain(&mut self, message: Message) -> &mut Self {
         self.flush();
         self.to = STDERR;
