@@ -5,7 +5,7 @@
 //! files hold come in the same order in both, and *all* of them make up the one
 //! longest common subsequence. Merging the two files by start address finds it
 //! in one pass, keeping nothing but positions, and what is printed is what GNU
-//! diff prints (`tests/core/diff.rs` compares the two):
+//! diff prints (`tests/host/diff.rs` compares the two):
 //!
 //! ```text
 //! while either file has lines:

@@ -6,7 +6,7 @@
 //!
 //! - [`qemu`] boots an image, drives its console and says how the boot ended;
 //! - [`guest`] boots a shell with the program beside it, and gets files back;
-//! - [`ordeal`] starts the program inside a guest, often and in hostile surroundings;
+//! - [`guest_agent`] starts the program inside a guest, often and in hostile surroundings;
 //! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
 //! - [`program`] builds the executable under test, and lints it;
 //! - [`check`] runs its conformance suite and judges the run, [`ktap`] reads what
@@ -27,6 +27,7 @@ pub mod check;
 pub mod debian;
 pub mod fuzz;
 pub mod guest;
+pub mod guest_agent;
 pub mod host;
 pub mod initramfs;
 pub mod junit;
@@ -34,7 +35,6 @@ pub mod kernels;
 pub mod ktap;
 pub mod measure;
 pub mod mutants;
-pub mod ordeal;
 pub mod paths;
 pub mod program;
 pub mod progress;

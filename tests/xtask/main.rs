@@ -237,6 +237,6 @@ fn lint() -> Result<()> {
     let mut clippy: Command = program::cargo("clippy");
     clippy.args(["--package", "rig", "--all-targets", "--", "-D", "warnings"]);
     tool::run(&mut clippy)?;
-    rig::ordeal::lint()?;
+    rig::guest_agent::lint()?;
     program::lint()
 }

@@ -25,12 +25,12 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
         return Ok(());
     }
     if options.cases {
-        for (time, case) in power::cases()? {
+        for (time, case) in boot_time::cases()? {
             println!("{time:8} us  {case}");
         }
         return Ok(());
     }
-    let text = format!("{}\n{}", table::make()?, power::report()?);
+    let text = format!("{}\n{}", table::make()?, boot_time::report()?);
     match options.write {
         true => table::write(&text),
         false => {

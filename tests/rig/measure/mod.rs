@@ -11,10 +11,10 @@
 //! - [`power`] times the program as PID 1, and finds how little memory it needs;
 //! - [`library`] compares the parser with crates that do the same.
 
+pub mod boot_time;
 pub mod library;
 pub mod meter;
 pub mod peers;
-pub mod power;
 pub mod size;
 pub mod table;
 

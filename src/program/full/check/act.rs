@@ -6,7 +6,7 @@
 //! suite change no memory but the pages reserved around the window, the heap, and
 //! what they have mapped themselves, to which Rust refers only while a step compares
 //! what is there, and changes nothing; all else that they do to memory is to name it.
-//! `tests/core/suite/trust.rs` proves that of every case.
+//! `tests/host/suite/trust.rs` proves that of every case.
 #![allow(unsafe_code)]
 
 use super::report;

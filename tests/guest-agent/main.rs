@@ -21,8 +21,8 @@ use std::fs;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
+use guest_agent::{Answer, MARK, Outcome, Run, TASKS, Task};
 use nix::sys::reboot::{RebootMode, reboot};
-use ordeal::{Answer, MARK, Outcome, Run, TASKS, Task};
 
 use crate::stage::Stage;
 

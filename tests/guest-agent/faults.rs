@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use guest_agent::{Campaign, Fault, Injection, Outcome, Place, Run};
 use nix::errno::Errno;
-use ordeal::{Campaign, Fault, Injection, Outcome, Place, Run};
 
 use crate::launch;
 use crate::stage::Stage;

@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use rig::measure::meter::{self, Figures};
-use rig::measure::{self, Subject, library, power};
+use rig::measure::{self, Subject, boot_time, library};
 use rig::program::Build;
 
 /// The PID alone may differ between kernels. It is printed in five places, and a
@@ -68,7 +68,7 @@ fn library_is_ahead_of_its_peers() {
 
 #[track_caller]
 fn check_time(command: &str, goal: u64) {
-    let time = power::guest_time(Build::Full, &[command]).unwrap();
+    let time = boot_time::guest_time(Build::Full, &[command]).unwrap();
     assert!(
         time <= goal,
         "`{command}` as PID 1 took {time} us of {goal}; `cargo xtask bench --cases` shows where"

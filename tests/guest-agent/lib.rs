@@ -13,7 +13,7 @@ pub const TASKS: &str = "/tasks";
 /// Where the program lies.
 pub const PROGRAM: &str = "/vm_anon_name";
 /// What a line with an answer begins with.
-pub const MARK: &str = "ordeal: ";
+pub const MARK: &str = "guest-agent: ";
 
 /// Something to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -15,11 +15,11 @@ use std::str::FromStr;
 use std::{io, process};
 
 use anyhow::{Context, Result, bail};
+use guest_agent::{Output, PROGRAM, Run, Stdin, Verdict};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::personality::{self, Persona};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, chdir, chroot, pipe2};
-use ordeal::{Output, PROGRAM, Run, Stdin, Verdict};
 use syscalls::Sysno;
 
 use crate::stage::ROOT;

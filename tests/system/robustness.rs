@@ -10,8 +10,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use guest_agent::{
+    Answer, End, ForgedMaps, OLD, Out, Outcome, Output, Proc, Run, Stdin, Task, Verdict,
+};
 use libtest_mimic::{Arguments, Failed, Trial};
-use ordeal::{Answer, End, ForgedMaps, OLD, Out, Outcome, Output, Proc, Run, Stdin, Task, Verdict};
 use rig::initramfs::Initramfs;
 use rig::kernels::{self, Kernel};
 use rig::program::Build;
@@ -570,7 +572,7 @@ fn outcomes() -> Result<&'static Vec<Outcome>> {
 
 fn start_each(kernel: &Kernel, name: &str, runs: Vec<Run>) -> Result<Vec<Outcome>> {
     let tasks: Vec<Task> = runs.into_iter().map(Task::Once).collect();
-    let answers = rig::ordeal::perform(kernel, name, &tasks)?;
+    let answers = rig::guest_agent::perform(kernel, name, &tasks)?;
     answers
         .into_iter()
         .map(|answer| match answer {
@@ -736,7 +738,7 @@ fn a_thousand_times(kernel: &Kernel) -> Result<()> {
         ..words("-y")
     };
     let name = format!("hostile-often-{}", kernel.name);
-    let answers = rig::ordeal::perform(kernel, &name, &[Task::Often(run, TIMES)])?;
+    let answers = rig::guest_agent::perform(kernel, &name, &[Task::Often(run, TIMES)])?;
     let [Answer::Often(outcomes)] = answers.as_slice() else {
         bail!("no outcomes but {answers:?}");
     };

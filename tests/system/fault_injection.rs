@@ -1,7 +1,7 @@
 //! No system call can fail unnoticed: each errno of each call, one at a time.
 //!
 //! A trace tells which calls a run of the program makes. Each is then made to fail
-//! with each errno that the manual gives for it (`ordeal/errnos.txt`), on a real
+//! with each errno that the manual gives for it (`guest-agent/errnos.txt`), on a real
 //! kernel, and the outcome must be one of three:
 //!
 //! - harmless: status, output and files are what they are without the fault;
@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
+use guest_agent::{Answer, End, Fault, Injection, OLD, Outcome, Output, Place, Run, Stdin, Task};
 use libtest_mimic::{Arguments, Failed, Trial};
-use ordeal::{Answer, End, Fault, Injection, OLD, Outcome, Output, Place, Run, Stdin, Task};
 use rig::kernels;
 use vm_anon_name::errno;
 
@@ -130,7 +130,7 @@ fn trial(name: &'static str, subject: Subject, run: Run) -> Trial {
 fn inject(name: &str, subject: Subject, run: Run) -> Result<()> {
     let kernel = kernels::find(kernels::DEFAULT)?;
     let log = format!("faults-{}", name.replace(' ', "-"));
-    let answers = rig::ordeal::perform(kernel, &log, &[Task::Faults(run)])?;
+    let answers = rig::guest_agent::perform(kernel, &log, &[Task::Faults(run)])?;
     let [Answer::Faults(campaign)] = answers.as_slice() else {
         bail!("no campaign but {answers:?}");
     };

@@ -68,7 +68,7 @@ pub fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn path(kernel: &Kernel) -> PathBuf {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/core/fixtures");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/host/fixtures");
     PathBuf::from(directory).join(format!("{}.maps", kernel.name))
 }
 

@@ -18,12 +18,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::raw::c_void;
 
 use anyhow::{Context, Result, bail};
+use guest_agent::{End, Fault, Place};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, alarm};
-use ordeal::{End, Fault, Place};
 use syscalls::Sysno;
 
 use crate::launch::Child;

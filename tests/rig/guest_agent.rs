@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use ordeal::{Answer, MARK, PROGRAM, TASKS, Task};
+use guest_agent::{Answer, MARK, PROGRAM, TASKS, Task};
 
 use crate::host;
 use crate::initramfs::Initramfs;
@@ -15,7 +15,7 @@ use crate::kernels::Kernel;
 use crate::paths;
 use crate::program::{self, Build};
 
-const HELPER: &str = "ordeal";
+const HELPER: &str = "guest-agent";
 const FEATURES: &[&str] = &["--features", "helper"];
 /// Links against a libc, which the program's own linker does not.
 const LINKER: &str = "aarch64-linux-gnu-gcc";
@@ -97,6 +97,6 @@ fn build() -> Result<PathBuf> {
     cargo.env(program::LINKER_VARIABLE, LINKER);
     cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
     // Other flags in the same directory would have the program built anew each time.
-    cargo.env("CARGO_TARGET_DIR", paths::target().join("rig/ordeal"));
+    cargo.env("CARGO_TARGET_DIR", paths::target().join("rig/guest-agent"));
     program::artifact(cargo, HELPER)
 }

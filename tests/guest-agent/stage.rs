@@ -11,9 +11,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use guest_agent::{End, ForgedMaps, OLD, Out, Outcome, PROGRAM, Proc, Run};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use ordeal::{End, ForgedMaps, OLD, Out, Outcome, PROGRAM, Proc, Run};
 
 use crate::launch::{self, Child};
 
