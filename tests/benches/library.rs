@@ -1,16 +1,15 @@
-//! Cost as the work grows: the library and its peers over ever longer maps.
+//! Time per line of the parser, the diff and other crates, for growing maps.
 //!
-//! All parse the same bytes, but for proc-maps, which reads /proc/PID/maps and
-//! nothing else. It gets as many mappings of this very process, and the time of
-//! the reading alone is taken beside it, to be taken off. A result is reduced to
-//! a number, so that nobody's work can be left out. The peers own what they read,
-//! and procfs and proc-maps make a vector of it, because they offer nothing else;
-//! the library borrows, which is a part of why it is faster.
+//! All crates parse the same bytes, except proc-maps, which only reads
+//! /proc/PID/maps. For it, this process gets as many mappings, and the time of
+//! reading alone is measured too, for subtraction. Each result is reduced to a
+//! number, so that the compiler cannot remove the work. The other crates own what
+//! they read, and procfs and proc-maps collect it in a vector, because they have no
+//! other interface; the library borrows, which is a part of its advantage.
 //!
-//! A line of the output is a length, a contender and its nanoseconds per line.
-//! The contenders take turns, for a millisecond or once over the maps, and of
-//! each the fastest turn counts: what else the machine does can make a turn
-//! slower, never faster.
+//! A line of the output is a number of lines, a contender and its nanoseconds per
+//! line. The contenders take turns, and the fastest turn of each counts: other load
+//! on the machine makes a turn slower, never faster.
 
 use std::fs;
 use std::hint::black_box;
@@ -19,16 +18,16 @@ use std::time::Instant;
 
 use memmap2::{Mmap, MmapMut};
 use procfs::FromBufRead;
-use vm_anon_name::text::Sink;
-use vm_anon_name::{diff, maps};
+use vm_anon_name::format::Sink;
+use vm_anon_name::{diff, maps::Vma};
 
 /// Up to the default limit on mappings.
 const LINES: [usize; 5] = [10, 100, 1_000, 10_000, 65_530];
-/// How many turns each gets, and over how many lines at least.
+/// The number of turns of each contender, and of lines in a turn, at least.
 const TURNS: usize = 60;
 const LINES_A_TURN: usize = 10_000;
 
-/// Gives a number that needs all of the work.
+/// A name, and the work, which results in a number.
 type Contender<'a> = (&'a str, &'a dyn Fn() -> usize);
 
 fn main() {
@@ -88,8 +87,10 @@ fn race(lines: usize, contenders: &[Contender]) {
 }
 
 fn parse(text: &[u8]) -> usize {
-    // All of a VMA is wanted, not the start alone.
-    maps::vmas(text).fold(0, |count, vma| {
+    // All fields of the VMA have to be parsed.
+    let mut rest = text;
+    let vmas = std::iter::from_fn(|| Vma::take(&mut rest));
+    vmas.fold(0, |count, vma| {
         black_box(&vma);
         count + 1
     })
@@ -101,7 +102,7 @@ fn difference(old: &[u8], new: &[u8]) -> usize {
     count.0
 }
 
-/// Counts what is printed, so that printing costs next to nothing.
+/// Counts bytes instead of printing them.
 struct Count(usize);
 
 impl Sink for Count {
@@ -110,8 +111,8 @@ impl Sink for Count {
     }
 }
 
-/// Maps as a large process has them: files, memory without a name, and memory
-/// with one, of which one in a hundred is called `mark`; sizes and gaps vary.
+/// Maps of a large process: files, memory without a name, and named memory. One
+/// in a hundred is named `mark`. Sizes and gaps vary.
 fn generated(lines: usize, mark: &str) -> Vec<u8> {
     let mut text = Vec::new();
     let mut start = 0xffff_0000_0000_u64;
@@ -149,7 +150,7 @@ fn generated(lines: usize, mark: &str) -> Vec<u8> {
     text
 }
 
-/// Pages of this process, alternately writable and not, so that no two merge.
+/// Mappings of this process. Their permissions alternate, so that none merge.
 #[derive(Default)]
 struct Mappings {
     writable: Vec<MmapMut>,
@@ -157,14 +158,13 @@ struct Mappings {
 }
 
 impl Mappings {
-    /// Maps until /proc/self/maps has so many lines, or nearly so: another thread
-    /// or the allocator may map something, too.
+    /// Adds mappings until /proc/self/maps has about `lines` lines.
     fn reach(&mut self, lines: usize) {
-        // The vectors shall not grow at the limit.
+        // Growing the vectors could fail at the limit on mappings.
         self.writable.reserve(lines);
         self.readable.reserve(lines);
         let text = fs::read_to_string("/proc/self/maps").expect("there is /proc");
-        // A few are left for the allocator, for a vector of all mappings.
+        // The allocator needs a few for the vector of all mappings.
         let more = lines.saturating_sub(text.lines().count() + 8);
         drop(text);
         for index in 0..more {
@@ -173,7 +173,7 @@ impl Mappings {
                 0 => self.writable.push(page),
                 _ => self
                     .readable
-                    .push(page.make_read_only().expect("a right less")),
+                    .push(page.make_read_only().expect("mprotect works")),
             }
         }
     }

@@ -55,6 +55,13 @@ pub const KERNEL_BUILD: Purpose = Purpose {
     },
 };
 
+/// Compresses what is measured.
+pub const COMPRESSORS: Purpose = Purpose {
+    what: "compress archives",
+    packages: &["gzip", "xz-utils"],
+    is_met: || on_path(&["gzip", "xz"]),
+};
+
 /// Breaks kernels on purpose.
 pub const PATCH: Purpose = Purpose {
     what: "patch kernels",
