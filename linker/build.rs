@@ -11,9 +11,6 @@
 #[path = "../src/suite/assembler.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod assembler;
-#[path = "../src/suite/code.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod code;
 #[path = "../src/messages.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod messages;
@@ -25,6 +22,7 @@ use std::{env, fs, path::Path, process::Command};
 fn main() {
     println!("cargo::rerun-if-changed=linker");
     println!("cargo::rerun-if-changed=src/packing.rs");
+    assemble_suite();
     pack_texts();
     pack_messages();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
@@ -79,15 +77,20 @@ fn main() {
 /// Leaves the help, a NUL and the suite for `src/program/full/texts.rs`.
 fn pack_texts() {
     println!("cargo::rerun-if-changed=src/help.txt");
-    println!("cargo::rerun-if-changed=src/suite");
     let help = fs::read("src/help.txt").expect("src/help.txt can be read");
-    let suite = match env::var_os("CARGO_FEATURE_CHECK") {
-        Some(_) => assembler::assemble().unwrap_or_else(|fault| panic!("cases.txt: {fault}")),
-        None => Vec::new(),
-    };
-    let texts = [&help, &b"\0"[..], &suite].concat();
-    leave("texts", &pack::pack(&texts));
-    leave("length", texts.len().to_string().as_bytes());
+    leave("texts", &pack::pack(&help));
+    leave("length", help.len().to_string().as_bytes());
+}
+
+/// Writes the assembled suite, which `src/program/check.rs` includes, or reports the first
+/// mistake in it, at which Cargo ends the build.
+fn assemble_suite() {
+    println!("cargo::rerun-if-changed=src/suite");
+    let read = |path| fs::read_to_string(path).expect("the suite can be read");
+    match assembler::assemble(&read(assembler::CASES), &read(assembler::VERBS)) {
+        Ok(suite) => leave("suite", &suite),
+        Err(mistake) => println!("cargo::error={mistake}"),
+    }
 }
 
 /// Leaves the messages for `src/pairs.rs`.

@@ -1,0 +1,90 @@
+//! Codes of the assembled suite, on which the assembler and the reader agree.
+//!
+//! An operand is a sum of terms. Each of its bytes has a kind of [`term`] in the upper half
+//! and a hexadecimal digit in the lower half. The digits since the last term tell how many
+//! pages the next one is, or which register.
+
+/// The upper half of an operand's byte.
+pub mod term {
+    /// The digits go on in the next byte.
+    pub const DIGIT: u8 = 0x00;
+    /// The next term is subtracted.
+    pub const MINUS: u8 = 0x10;
+    /// Bytes, or a plain number.
+    pub const BYTES: u8 = 0x20;
+    /// Pages.
+    pub const PAGES: u8 = 0x30;
+    /// Huge pages.
+    pub const HUGE: u8 = 0x40;
+    /// One of the [`REGISTERS`](super::REGISTERS).
+    pub const REGISTER: u8 = 0x50;
+    /// One of the constants.
+    pub const CONSTANT: u8 = 0x60;
+    /// An operand of the statement, in a step of its verb.
+    pub const PARAMETER: u8 = 0x70;
+    /// A text follows, with a NUL. The operand has no other term.
+    pub const TEXT: u8 = 0x80;
+    /// The operand ends. The digit says more, see [`end`](super::end).
+    pub const END: u8 = 0xe0;
+    /// The list of operands ends, and is empty.
+    pub const NONE: u8 = 0xf0;
+}
+
+/// What the last byte of a list of operands says.
+pub mod end {
+    /// The list of operands ends.
+    pub const LAST: u8 = 1;
+    /// What a statement must end with follows: an error number, or 0, and error numbers that
+    /// skip the case, up to a 0.
+    pub const OUTCOME: u8 = 2;
+    /// The number of the register that keeps the result follows.
+    pub const KEPT: u8 = 4;
+    /// The step may fail.
+    pub const TRIED: u8 = 8;
+}
+
+/// What a case needs, beside a version of Linux.
+pub mod needs {
+    /// Addresses of 64 bits.
+    pub const ADDRESSES_OF_64_BITS: u8 = 1;
+}
+
+/// Defines the registers, which count from 1.
+macro_rules! registers {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Names of the registers.
+        pub const REGISTERS: &[&str] = &[$(stringify!($name)),*];
+
+        /// What the steps of a case remember.
+        #[derive(Clone, Copy)]
+        pub struct Registers { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Registers {
+            /// All of them are 0.
+            pub const ZERO: Self = Registers { $($name: 0),* };
+
+            /// The register of this number.
+            pub fn get(&self, number: u8) -> u64 {
+                [$(self.$name),*][usize::from(number) - 1]
+            }
+
+            /// Changes the register of this number.
+            pub fn set(&mut self, number: u8, value: u64) {
+                *[$(&mut self.$name),*][usize::from(number) - 1] = value;
+            }
+        }
+    };
+}
+
+registers! {
+    /// The address from which a case counts.
+    window,
+    /// The length of the VMA that was found last.
+    length,
+    /// The file descriptor of the maps file that is read.
+    maps,
+    /// Another open file, or System V shared memory.
+    file,
+    /// The address of memory outside the window.
+    scratch,
+}
