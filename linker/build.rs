@@ -11,26 +11,18 @@
 #[path = "../src/suite/assembler.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod assembler;
-#[path = "../src/messages.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod messages;
-mod pack;
-mod pairs;
 
 use std::{env, fs, path::Path, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=linker");
-    println!("cargo::rerun-if-changed=src/packing.rs");
     assemble_suite();
-    pack_texts();
-    pack_messages();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
     let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     // The file is the segment and nothing else, unless it is to be debugged, or linked
     // by GNU's linker, which does not make such a file.
     let is_shipped = env::var("DEBUG").is_ok_and(|debug| debug == "false");
-    let is_bare = is_shipped && !is_driver();
+    let is_bare = false;
     let script = if is_bare { "bare.ld" } else { "program.ld" };
     let script = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
         .join("linker")
@@ -74,38 +66,18 @@ fn main() {
     }
 }
 
-/// Leaves the help, a NUL and the suite for `src/program/full/texts.rs`.
-fn pack_texts() {
-    println!("cargo::rerun-if-changed=src/help.txt");
-    let help = fs::read("src/help.txt").expect("src/help.txt can be read");
-    leave("texts", &pack::pack(&help));
-    leave("length", help.len().to_string().as_bytes());
-}
-
-/// Writes the assembled suite, which `src/program/check.rs` includes, or reports the first
-/// mistake in it, at which Cargo ends the build.
+/// Writes the assembled suite, which `src/program/cold.rs` includes, or reports the first
+/// mistake in its texts, which ends the build.
 fn assemble_suite() {
     println!("cargo::rerun-if-changed=src/suite");
     let read = |path| fs::read_to_string(path).expect("the suite can be read");
     match assembler::assemble(&read(assembler::CASES), &read(assembler::VERBS)) {
-        Ok(suite) => leave("suite", &suite),
+        Ok(suite) => {
+            let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
+            fs::write(Path::new(&out).join("suite"), suite).expect("OUT_DIR can be written");
+        }
         Err(mistake) => println!("cargo::error={mistake}"),
     }
-}
-
-/// Leaves the messages for `src/pairs.rs`.
-fn pack_messages() {
-    println!("cargo::rerun-if-changed=src/messages.rs");
-    leave(
-        "messages",
-        &pairs::pack(messages::all().map(|(_, text)| text)),
-    );
-}
-
-/// Leaves the file `name` where the sources include it from.
-fn leave(name: &str, bytes: &[u8]) {
-    let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join(name), bytes).expect("OUT_DIR can be written");
 }
 
 /// Whether the linker is a compiler that calls one, as `aarch64-linux-gnu-gcc`.

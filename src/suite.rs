@@ -14,18 +14,17 @@
 //! ```
 //!
 //! Numbers count from 1. Those of two bytes are big-endian. `suite/encoding.rs` has the
-//! codes. The reader panics where the bytes have a defect.
+//! codes. The reader panics where the bytes have a defect, by `unwrap`: an index out of
+//! bounds would print the index, and add `core::fmt` to the program for that.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used)]
 
 pub mod calls;
 mod constants;
 pub mod encoding;
 
-use crate::{kernel::Version, text::split};
-use core::ffi::CStr;
-use encoding::{Registers, end, needs, term};
-use heapless::Vec;
+use crate::{diagnosis::Version, scan::split};
+use encoding::{end, needs, register, term};
 
 /// The suite: verbs, and the cases that use them.
 #[derive(Clone, Copy)]
@@ -40,7 +39,7 @@ impl<'a> Suite<'a> {
     pub fn new(assembled: &'a [u8]) -> Self {
         let verbs = Steps(assembled);
         let mut heads = verbs;
-        while !heads.block().0.is_empty() {}
+        while !heads.block().is_empty() {}
         let mut bodies = heads;
         while bodies.head().is_some() {}
         let cases = Cases { heads, bodies };
@@ -101,8 +100,10 @@ impl Case<'_> {
 pub struct Step<'a> {
     /// The code of the step's operation, see [`calls`], or the number of the statement's verb.
     pub code: u8,
-    /// What the operation or the verb is used on.
+    /// What the operation or the verb is used on: the first `count` are there.
     pub operands: Operands<'a>,
+    /// How many operands there are.
+    pub count: usize,
     /// The number of the register that keeps the step's result; 0 if none does.
     pub kept: u8,
     /// Whether the step may fail.
@@ -119,12 +120,15 @@ pub struct Step<'a> {
 pub enum Operand<'a> {
     /// A number, which may be an address.
     Number(u64),
-    /// The address of a text that the suite holds.
-    Text(&'a CStr),
+    /// The address of a text that the suite holds, with a NUL after it.
+    Text(&'a [u8]),
 }
 
-/// As many operands as a system call can have.
-pub type Operands<'a> = Vec<Operand<'a>, 6>;
+/// As many operands as a system call can have. Those that are not there are 0.
+pub type Operands<'a> = [Operand<'a>; 6];
+
+/// What the steps of a case remember, see [`register`].
+pub type Registers = [u64; register::NAMES.len()];
 
 /// What the terms of operands stand for.
 #[derive(Clone)]
@@ -136,7 +140,7 @@ pub struct Context<'a> {
     /// What the steps of a case remember.
     pub registers: Registers,
     /// The operands of the statement whose steps are read.
-    pub parameters: [Operand<'a>; 6],
+    pub parameters: Operands<'a>,
 }
 
 impl Context<'_> {
@@ -144,7 +148,7 @@ impl Context<'_> {
     pub const ZERO: Self = Context {
         page: 0,
         huge: 0,
-        registers: Registers::ZERO,
+        registers: [0; _],
         parameters: [Operand::Number(0); 6],
     };
 }
@@ -158,24 +162,30 @@ impl<'a> Steps<'a> {
     pub fn next(&mut self, context: &Context<'a>) -> Option<Step<'a>> {
         let code = *self.0.first().filter(|code| **code != 0)?;
         self.byte();
-        let (operands, flags) = self.operands(context);
-        let states_outcome = flags & end::OUTCOME != 0;
-        Some(Step {
+        let mut step = Step {
             code,
-            operands,
-            kept: if flags & end::KEPT != 0 {
-                self.byte()
-            } else {
-                0
-            },
-            may_fail: flags & end::TRIED != 0,
-            expected: if states_outcome { self.byte() } else { 0 },
-            skips: if states_outcome {
-                self.text().to_bytes()
-            } else {
-                b""
-            },
-        })
+            operands: Context::ZERO.parameters,
+            count: 0,
+            kept: 0,
+            may_fail: false,
+            expected: 0,
+            skips: b"",
+        };
+        let flags = self.operands(&mut step, context);
+        step.may_fail = flags & end::TRIED != 0;
+        if flags & end::KEPT != 0 {
+            step.kept = self.byte();
+        }
+        if flags & end::OUTCOME != 0 {
+            step.expected = self.byte();
+            step.skips = self.text();
+        }
+        Some(step)
+    }
+
+    /// Whether all of them have been read.
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
     }
 
     /// Takes the next `length` bytes off.
@@ -196,29 +206,30 @@ impl<'a> Steps<'a> {
 
     /// Reads the head of a case; `None` after the last one.
     fn head(&mut self) -> Option<Case<'a>> {
-        let name = self.text().to_bytes();
+        let name = self.text();
         (!name.is_empty()).then(|| Case {
             name,
-            since: Version(u16::from_be_bytes([self.byte(), self.byte()])),
-            before: Version(u16::from_be_bytes([self.byte(), self.byte()])),
+            since: Version::new(self.byte(), self.byte()),
+            before: Version::new(self.byte(), self.byte()),
             needs_64_bits: self.byte() & needs::ADDRESSES_OF_64_BITS != 0,
             statements: Steps(b""),
         })
     }
 
     fn byte(&mut self) -> u8 {
-        self.take(1).0[0]
+        let (first, rest) = self.0.split_first().unwrap();
+        self.0 = rest;
+        *first
     }
 
-    fn text(&mut self) -> &'a CStr {
-        let text = CStr::from_bytes_until_nul(self.0).ok().unwrap();
-        self.take(text.count_bytes() + 1);
+    fn text(&mut self) -> &'a [u8] {
+        let (text, rest) = split(self.0, 0);
+        self.0 = rest;
         text
     }
 
-    /// Reads a list of operands, and the digit at its end.
-    fn operands(&mut self, context: &Context<'a>) -> (Operands<'a>, u8) {
-        let mut operands = Operands::new();
+    /// Reads the operands of `step`, and returns the digit at their end.
+    fn operands(&mut self, step: &mut Step<'a>, context: &Context<'a>) -> u8 {
         let (mut text, mut sum, mut digits, mut sign) = (None, 0u64, 0, 1);
         loop {
             let byte = self.byte();
@@ -233,9 +244,9 @@ impl<'a> Steps<'a> {
                 term::BYTES => digits,
                 term::PAGES => digits.wrapping_mul(context.page),
                 term::HUGE => digits.wrapping_mul(context.huge),
-                term::REGISTER => context.registers.get(digits as u8),
-                term::CONSTANT => constants::VALUES[digits as usize - 1],
-                term::PARAMETER => match context.parameters[digits as usize - 1] {
+                term::REGISTER => nth(&context.registers, digits),
+                term::CONSTANT => nth(constants::VALUES, digits),
+                term::PARAMETER => match nth(&context.parameters, digits) {
                     Operand::Number(number) => number,
                     Operand::Text(parameter) => {
                         text = Some(parameter);
@@ -248,14 +259,15 @@ impl<'a> Steps<'a> {
                 }
                 term::END => {
                     let operand = text.take().map_or(Operand::Number(sum), Operand::Text);
-                    assert!(operands.push(operand).is_ok());
+                    *step.operands.get_mut(step.count).unwrap() = operand;
+                    step.count += 1;
                     if digit & end::LAST != 0 {
-                        return (operands, digit);
+                        return digit;
                     }
                     (digits, sum) = (0, 0);
                     continue;
                 }
-                _ => return (operands, digit),
+                _ => return digit,
             };
             sum = sum.wrapping_add(value.wrapping_mul(sign));
             (digits, sign) = (0, 1);
@@ -270,4 +282,9 @@ pub fn operation(code: u8) -> &'static [u8] {
         names = split(names, b' ').1;
     }
     split(names, b' ').0
+}
+
+/// The item of this number, counted from 1.
+fn nth<T: Copy>(items: &[T], number: u64) -> T {
+    *items.get((number as usize).wrapping_sub(1)).unwrap()
 }

@@ -9,7 +9,7 @@ mod encoding;
 use std::fmt;
 
 use calls::{CONSTANTS, OPERATIONS};
-use encoding::{REGISTERS, end, needs, term};
+use encoding::{end, needs, register, term};
 
 /// Where the texts are, from the root of the repository on.
 pub const CASES: &str = "src/suite/cases.txt";
@@ -246,8 +246,8 @@ fn step(step: &str, head: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let mut flags = 0;
     let mut call = step;
     let mut kept = None;
-    if let Some((register, rest)) = step.split_once(" = ") {
-        kept = Some(number_of(register, REGISTERS).ok_or(format!("unknown register {register}"))?);
+    if let Some((name, rest)) = step.split_once(" = ") {
+        kept = Some(number_of(name, &register::NAMES).ok_or(format!("unknown register {name}"))?);
         call = rest;
         flags |= end::KEPT;
     }
@@ -322,7 +322,7 @@ fn argument(word: &str, parameters: &[&str]) -> Result<Vec<u8>, String> {
         if let Some(place) = number_of(word, parameters) {
             return Ok(digits(place, term::PARAMETER));
         }
-        if let Some(place) = number_of(word, REGISTERS) {
+        if let Some(place) = number_of(word, &register::NAMES) {
             return Ok(digits(place, term::REGISTER));
         }
         match (constant(word), word.strip_suffix("*page")) {
@@ -374,7 +374,7 @@ fn length_term(word: &str) -> Result<Vec<u8>, String> {
     match (word, word.strip_suffix('b')) {
         ("huge", _) => Ok(digits(1u8, term::HUGE)),
         ("window" | "length", _) => {
-            let place = number_of(word, REGISTERS).ok_or("no such register")?;
+            let place = number_of(word, &register::NAMES).ok_or("no such register")?;
             Ok(digits(place, term::REGISTER))
         }
         (_, Some(bytes)) => number(bytes, term::BYTES),

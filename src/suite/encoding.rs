@@ -16,7 +16,7 @@ pub mod term {
     pub const PAGES: u8 = 0x30;
     /// Huge pages.
     pub const HUGE: u8 = 0x40;
-    /// One of the [`REGISTERS`](super::REGISTERS).
+    /// A [`register`](super::register).
     pub const REGISTER: u8 = 0x50;
     /// One of the constants.
     pub const CONSTANT: u8 = 0x60;
@@ -49,42 +49,20 @@ pub mod needs {
     pub const ADDRESSES_OF_64_BITS: u8 = 1;
 }
 
-/// Defines the registers, which count from 1.
-macro_rules! registers {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Names of the registers.
-        pub const REGISTERS: &[&str] = &[$(stringify!($name)),*];
-
-        /// What the steps of a case remember.
-        #[derive(Clone, Copy)]
-        pub struct Registers { $($(#[$doc])* pub $name: u64,)* }
-
-        impl Registers {
-            /// All of them are 0.
-            pub const ZERO: Self = Registers { $($name: 0),* };
-
-            /// The register of this number.
-            pub fn get(&self, number: u8) -> u64 {
-                [$(self.$name),*][usize::from(number) - 1]
-            }
-
-            /// Changes the register of this number.
-            pub fn set(&mut self, number: u8, value: u64) {
-                *[$(&mut self.$name),*][usize::from(number) - 1] = value;
-            }
-        }
-    };
-}
-
-registers! {
+/// What the steps of a case remember: the places of the registers in
+/// [`Registers`](super::Registers). Their numbers in the assembled suite count from 1.
+pub mod register {
     /// The address from which a case counts.
-    window,
+    pub const WINDOW: usize = 0;
     /// The length of the VMA that was found last.
-    length,
+    pub const LENGTH: usize = 1;
     /// The file descriptor of the maps file that is read.
-    maps,
+    pub const MAPS: usize = 2;
     /// Another open file, or System V shared memory.
-    file,
+    pub const FILE: usize = 3;
     /// The address of memory outside the window.
-    scratch,
+    pub const SCRATCH: usize = 4;
+
+    /// Their names in `verbs.txt`.
+    pub const NAMES: [&str; 5] = ["window", "length", "maps", "file", "scratch"];
 }

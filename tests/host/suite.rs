@@ -47,7 +47,10 @@ pub static ASSEMBLED: LazyLock<Vec<u8>> = LazyLock::new(|| {
 static SUITE: LazyLock<Suite> = LazyLock::new(|| Suite::new(&ASSEMBLED));
 
 static PRINTED: LazyLock<Printed> = LazyLock::new(|| {
-    let heads: Vec<Vec<String>> = blocks(&VERBS).into_iter().map(|(head, _)| words(head)).collect();
+    let heads: Vec<Vec<String>> = blocks(&VERBS)
+        .into_iter()
+        .map(|(head, _)| words(head))
+        .collect();
     printer::print(&ASSEMBLED, &heads)
 });
 
@@ -134,7 +137,10 @@ fn every_verb_is_described() {
     for line in VERBS.lines() {
         let verb = line.split(' ').next().unwrap();
         if !line.is_empty() && !line.starts_with([' ', '#']) {
-            assert!(above.starts_with('#') || described == verb, "{line}: no comment above it");
+            assert!(
+                above.starts_with('#') || described == verb,
+                "{line}: no comment above it"
+            );
             described = verb;
         }
         above = line;
@@ -148,21 +154,37 @@ fn every_verb_operation_constant_and_error_is_used() {
         let head = words(head);
         let fits = |statement: &&&Vec<String>| {
             let mut pairs = head.iter().zip(**statement);
-            statement.iter().take_while(|word| !["=", "?"].contains(&word.as_str())).count() == head.len()
+            statement
+                .iter()
+                .take_while(|word| !["=", "?"].contains(&word.as_str()))
+                .count()
+                == head.len()
                 && pairs.all(|(head, word)| is_parameter(head) || head == word)
         };
         let is_used = head[0] == "fork" || head == ["read", "self"];
-        assert!(is_used || statements.iter().any(|it| fits(&it)), "no case has {head:?}");
+        assert!(
+            is_used || statements.iter().any(|it| fits(&it)),
+            "no case has {head:?}"
+        );
     }
-    let names: BTreeSet<&str> = VERBS.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    let names: BTreeSet<&str> = VERBS
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .collect();
     for name in OPERATIONS.split_whitespace() {
         assert!(names.contains(name), "no verb has {name}");
     }
-    let words: BTreeSet<&str> = statements.iter().flat_map(|words| words.iter()).flat_map(|word| word.split(['|', '+'])).collect();
+    let words: BTreeSet<&str> = statements
+        .iter()
+        .flat_map(|words| words.iter())
+        .flat_map(|word| word.split(['|', '+']))
+        .collect();
     for name in CONSTANTS.split_whitespace() {
         let is_there = |(at, _)| words.contains(&name[at + 1..]);
         let is_written = name.match_indices('_').any(is_there);
-        assert!(is_written || names.contains(name), "neither a verb nor a case has {name}");
+        assert!(
+            is_written || names.contains(name),
+            "neither a verb nor a case has {name}"
+        );
     }
     for (name, number) in assembler::ERRORS {
         assert_eq!(error_name(*number), *name);
@@ -183,7 +205,10 @@ fn every_case_has_a_good_name_of_its_own() {
 
 #[test]
 fn every_helper_is_run_and_nothing_follows_exec() {
-    let helpers = SUITE.cases.filter(Case::is_helper).map(|case| shown(case.name));
+    let helpers = SUITE
+        .cases
+        .filter(Case::is_helper)
+        .map(|case| shown(case.name));
     let mut run = BTreeSet::new();
     for (head, statements) in &PRINTED.cases {
         for (statement, after) in statements.iter().zip(1..) {
@@ -197,7 +222,11 @@ fn every_helper_is_run_and_nothing_follows_exec() {
     }
     // PID 1 runs these.
     let named = Regex::new(r#"c"(\.\.[a-z-]+)""#).unwrap();
-    run.extend(named.captures_iter(&read(CHECK)).map(|name| name[1].to_owned()));
+    run.extend(
+        named
+            .captures_iter(&read(CHECK))
+            .map(|name| name[1].to_owned()),
+    );
     assert_eq!(helpers.collect::<BTreeSet<String>>(), run);
 }
 
@@ -231,7 +260,9 @@ fn every_diagram_could_be_drawn() {
     for statement in statements.filter(|statement| statement[0] == "see") {
         assert!(is_diagram(&statement[1]), "{}", statement[1]);
     }
-    for wrong in ["", "|", "|a||b|", "|_|a|", "_|a|_|", "|ab|", "|a|!|", "_a|", "|1|"] {
+    for wrong in [
+        "", "|", "|a||b|", "|_|a|", "_|a|_|", "|ab|", "|a|!|", "_a|", "|1|",
+    ] {
         assert!(!is_diagram(wrong), "{wrong}");
     }
 }
@@ -259,7 +290,11 @@ fn every_byte_of_a_name_is_accepted_or_rejected() {
         ("one-byte-names-are-printable-and-not-forbidden", 1),
         ("forbidden-bytes-are-refused-at-every-place", name::LONGEST),
     ] {
-        let (_, statements) = PRINTED.cases.iter().find(|(head, _)| head == case).expect(case);
+        let (_, statements) = PRINTED
+            .cases
+            .iter()
+            .find(|(head, _)| head == case)
+            .expect(case);
         let mut next = 1;
         for statement in statements {
             let is_accepted = match statement[0].as_str() {
@@ -267,7 +302,8 @@ fn every_byte_of_a_name_is_accepted_or_rejected() {
                 "reject" => false,
                 _ => continue,
             };
-            let [first, last, length] = [1, 2, 3].map(|word| statement[word].parse::<usize>().unwrap());
+            let [first, last, length] =
+                [1, 2, 3].map(|word| statement[word].parse::<usize>().unwrap());
             assert_eq!((first, length), (next, size), "{case}");
             for byte in first..=last {
                 assert_eq!(name::is_allowed(byte as u8), is_accepted, "{case}: {byte}");

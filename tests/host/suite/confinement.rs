@@ -261,7 +261,9 @@ impl<'a> MemoryModel<'a> {
             "openat" if text(1) == Some(LIMIT) => return Ok(add(&mut self.files, 100)),
             "openat" | "unlinkat" if text(1) != Some(b".vm_anon_name") => {
                 let here = "PATHS in tests/host/suite/confinement.rs";
-                return Err(format!("unknown to the confinement check: add the path to {here}"));
+                return Err(format!(
+                    "unknown to the confinement check: add the path to {here}"
+                ));
             }
             "unlinkat" => {}
             "openat" | "memfd_create" | "memfd_secret" => {
@@ -285,7 +287,9 @@ impl<'a> MemoryModel<'a> {
             }
             name => {
                 let here = "MemoryModel::take in tests/host/suite/confinement.rs";
-                return Err(format!("unknown to the confinement check: add {name} to {here}"));
+                return Err(format!(
+                    "unknown to the confinement check: add {name} to {here}"
+                ));
             }
         }
         Ok(0)
@@ -345,7 +349,11 @@ fn expect_among(numbers: &BTreeSet<u64>, number: u64) -> Result<(), String> {
 
 #[test]
 fn no_case_changes_what_is_not_its_own() {
-    for (layout, page) in PAGES.map(|page| (&BITS_64, page)).into_iter().chain([(&BITS_32, PAGES[0])]) {
+    for (layout, page) in PAGES
+        .map(|page| (&BITS_64, page))
+        .into_iter()
+        .chain([(&BITS_32, PAGES[0])])
+    {
         for case in SUITE.cases {
             if case.needs_64_bits && layout.mask < u64::MAX {
                 continue;
@@ -361,7 +369,9 @@ fn no_case_changes_what_is_not_its_own() {
 /// The limit on mappings belongs to the whole system; two helper cases of PID 1 change it.
 #[test]
 fn no_case_writes_to_a_file_but_those_of_pid_1() {
-    let heads = VERBS.lines().filter(|line| !line.starts_with([' ', '#']) && !line.is_empty());
+    let heads = VERBS
+        .lines()
+        .filter(|line| !line.starts_with([' ', '#']) && !line.is_empty());
     let writers = heads.zip(&PRINTED.verbs);
     let writers = writers.filter(|(_, steps)| steps.iter().any(|step| step.contains("pwrite64")));
     let writers: Vec<&str> = writers.map(|(head, _)| head).collect();
@@ -374,7 +384,9 @@ fn no_case_writes_to_a_file_but_those_of_pid_1() {
             _ => {
                 let is_one = |statement: &String| {
                     let verb = statement.split(' ').next();
-                    verb == Some("lower") || verb == Some("restore") || statement.starts_with("read limit")
+                    verb == Some("lower")
+                        || verb == Some("restore")
+                        || statement.starts_with("read limit")
                 };
                 assert!(!statements.iter().any(is_one), "{name}");
                 continue;

@@ -167,8 +167,14 @@ fn numbers_are_sums_of_constants_and_digits() {
     check("SET_VMA+2^32", 0x1_5356_4d41);
     check("SET_VMA|1", 0x5356_4d42);
     check("SET_VMA-1", 0x5356_4d40);
-    assert_eq!(operations("mprotect 0 1 READ|WRITE"), ["mprotect(0x70000000, 0x1000, 0x3)"]);
-    assert_eq!(operations("mprotect 0 1 NONE"), ["mprotect(0x70000000, 0x1000, 0x0)"]);
+    assert_eq!(
+        operations("mprotect 0 1 READ|WRITE"),
+        ["mprotect(0x70000000, 0x1000, 0x3)"]
+    );
+    assert_eq!(
+        operations("mprotect 0 1 NONE"),
+        ["mprotect(0x70000000, 0x1000, 0x0)"]
+    );
     assert_eq!(operand("name-size 87", 0), Operand::Number(87));
 }
 
@@ -211,10 +217,16 @@ fn names_are_texts_addresses_or_null() {
 #[test]
 fn statements_become_operations() {
     let check = |text: &str, expected: &[&str]| assert_eq!(operations(text), expected, "{text}");
-    check("name 1 2 `a b`", &[r#"prctl(0x53564d41, 0x0, 0x70001000, 0x2000, "a b")"#]);
+    check(
+        "name 1 2 `a b`",
+        &[r#"prctl(0x53564d41, 0x0, 0x70001000, 0x2000, "a b")"#],
+    );
     check("name @0 0 NULL", &["prctl(0x53564d41, 0x0, 0x0, 0x0, 0x0)"]);
     check("map 0 1", &["mmap(0x70000000, 0x1000, 0x3, 0x32)"]);
-    check("map 0 1 droppable", &["mmap(0x70000000, 0x1000, 0x3, 0x38)"]);
+    check(
+        "map 0 1 droppable",
+        &["mmap(0x70000000, 0x1000, 0x3, 0x38)"],
+    );
     check(
         "map 0 1 memfd",
         &[
@@ -224,10 +236,19 @@ fn statements_become_operations() {
             "close(0xf11e)",
         ],
     );
-    check("remove", &[r#"unlinkat(0xffffffffffffff9c, ".vm_anon_name")"#]);
+    check(
+        "remove",
+        &[r#"unlinkat(0xffffffffffffff9c, ".vm_anon_name")"#],
+    );
     check("brk 2", &["brk(0x70002000)"]);
-    check("mremap 0 1 2 MAYMOVE|FIXED 4", &["mremap(0x70000000, 0x1000, 0x2000, 0x3, 0x70004000)"]);
-    check("touch 2 9", &["repeat(0x9, 0x1000)", r#"poke(0x70002000, "t")"#]);
+    check(
+        "mremap 0 1 2 MAYMOVE|FIXED 4",
+        &["mremap(0x70000000, 0x1000, 0x2000, 0x3, 0x70004000)"],
+    );
+    check(
+        "touch 2 9",
+        &["repeat(0x9, 0x1000)", r#"poke(0x70002000, "t")"#],
+    );
     check(
         "query 1 ab 9",
         &[
@@ -309,13 +330,19 @@ fn a_child_runs_the_statements_up_to_its_join() {
 /// The first mistake, as the build and `cargo xtask check` print it.
 #[track_caller]
 fn mistake(cases: &str, verbs: &str) -> String {
-    assemble(cases, verbs).as_ref().map_err(Mistake::to_string).expect_err("a mistake")
+    assemble(cases, verbs)
+        .as_ref()
+        .map_err(Mistake::to_string)
+        .expect_err("a mistake")
 }
 
 #[test]
 fn a_mistake_in_a_case_is_named_with_its_line() {
     let check = |statement: &str, expected: &str| {
-        let found = mistake(&format!("fine\n  heap\n\n# C1\ncase\n  heap; {statement}\n"), &VERBS);
+        let found = mistake(
+            &format!("fine\n  heap\n\n# C1\ncase\n  heap; {statement}\n"),
+            &VERBS,
+        );
         let expected = format!("src/suite/cases.txt:6: {expected}");
         // A verb's line in verbs.txt may change.
         let found = found.trim_end_matches(|letter: char| letter.is_ascii_digit());
@@ -326,7 +353,10 @@ fn a_mistake_in_a_case_is_named_with_its_line() {
     check("", "unknown verb ");
     let form = |statement: &str, verb: &str| {
         let place = "src/suite/verbs.txt:0";
-        check(statement, &format!("'{statement}' is not a form of {verb}, see {place}"));
+        check(
+            statement,
+            &format!("'{statement}' is not a form of {verb}, see {place}"),
+        );
     };
     form("name 0 1", "name");
     form("name 0 1 a b", "name");
@@ -336,7 +366,10 @@ fn a_mistake_in_a_case_is_named_with_its_line() {
     check("map 0 1 = EWRONG", "unknown error EWRONG");
     check("map 0 1 ? EWRONG", "unknown error EWRONG");
     for outcome in ["=", "?", "= EINVAL ENOMEM", "= EINVAL = ENOMEM"] {
-        check(&format!("map 0 1 {outcome}"), "write one error after = and one after each ?");
+        check(
+            &format!("map 0 1 {outcome}"),
+            "write one error after = and one after each ?",
+        );
     }
     check("mprotect 0 1 RAED", "'RAED' is not a number");
     check("see `a", "a backquote lacks its second one");
@@ -346,12 +379,34 @@ fn a_mistake_in_a_case_is_named_with_its_line() {
     check("fork 12; heap; join", "fork takes no words");
     check("fork; nmae; join", "unknown verb nmae");
     for number in [
-        "+", "-", "+1", "1+", "1-", "1++1", "1--1", "a", "b", "3c", "3bb", "windowlength", "2^", "2^x",
-        "2^64", "2^-1", "0x10", "1.5", "&1", "``", "18446744073709551616",
+        "+",
+        "-",
+        "+1",
+        "1+",
+        "1-",
+        "1++1",
+        "1--1",
+        "a",
+        "b",
+        "3c",
+        "3bb",
+        "windowlength",
+        "2^",
+        "2^x",
+        "2^64",
+        "2^-1",
+        "0x10",
+        "1.5",
+        "&1",
+        "``",
+        "18446744073709551616",
     ] {
         let found = mistake(&format!("case\n  brk {number}\n"), &VERBS);
         let is_named = found.starts_with("src/suite/cases.txt:2: '");
-        assert!(is_named && found.ends_with("' is not a number"), "{number}: {found}");
+        assert!(
+            is_named && found.ends_with("' is not a number"),
+            "{number}: {found}"
+        );
     }
 }
 
@@ -359,7 +414,11 @@ fn a_mistake_in_a_case_is_named_with_its_line() {
 fn a_mistake_in_the_head_of_a_case_is_named_with_its_line() {
     let check = |head: &str, expected: &str| {
         let found = mistake(&format!("fine\n  heap\n{head}\n  heap\n"), &VERBS);
-        assert_eq!(found, format!("src/suite/cases.txt:3: {expected}"), "{head}");
+        assert_eq!(
+            found,
+            format!("src/suite/cases.txt:3: {expected}"),
+            "{head}"
+        );
     };
     check("case >6.2", "unknown condition >6.2");
     check("case 32-bit", "unknown condition 32-bit");
@@ -369,7 +428,10 @@ fn a_mistake_in_the_head_of_a_case_is_named_with_its_line() {
     check("case <6.256", "6.256 is not a version X.Y");
     check("case >=6.2 <6.2", "no version fits");
     let found = mistake("  heap\n", &VERBS);
-    assert_eq!(found, "src/suite/cases.txt:1: an indented line before the first head");
+    assert_eq!(
+        found,
+        "src/suite/cases.txt:1: an indented line before the first head"
+    );
     let found = mistake("a\nb\n  heap\n", &VERBS);
     assert_eq!(found, "src/suite/cases.txt:1: no indented line follows");
 }
@@ -379,9 +441,16 @@ fn a_mistake_in_a_verb_is_named_with_its_line() {
     let check = |step: &str, expected: &str| {
         let verbs = format!("# A comment.\nverb AT LENGTH\n  heap()\n  {step}\n");
         let verbs = verbs.replace("heap()", "brk(0)");
-        assert_eq!(mistake("", &verbs), format!("src/suite/verbs.txt:4: {expected}"), "{step}");
+        assert_eq!(
+            mistake("", &verbs),
+            format!("src/suite/verbs.txt:4: {expected}"),
+            "{step}"
+        );
     };
-    check("pkey_mprotect(AT, LENGTH)", "unknown system call pkey_mprotect");
+    check(
+        "pkey_mprotect(AT, LENGTH)",
+        "unknown system call pkey_mprotect",
+    );
     check("mmap(AT, LENGHT)", "unknown constant LENGHT");
     check("mmap(AT, MAP_PIRVATE)", "unknown constant MAP_PIRVATE");
     check("mmap(AT, at)", "'at' is not a number");

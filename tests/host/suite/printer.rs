@@ -34,7 +34,10 @@ pub fn print(assembled: &[u8], heads: &[Vec<String>]) -> Printed {
 
 /// Whether a word of a verb's head is a parameter.
 pub fn is_parameter(word: &str) -> bool {
-    word.len() > 1 && word.chars().all(|letter| letter == '_' || letter.is_ascii_uppercase())
+    word.len() > 1
+        && word
+            .chars()
+            .all(|letter| letter == '_' || letter.is_ascii_uppercase())
 }
 
 /// A term of an operand, negative or not.
@@ -61,7 +64,11 @@ impl Bytes<'_> {
     }
 
     fn text(&mut self) -> String {
-        let end = self.0.iter().position(|byte| *byte == 0).expect("a text ends");
+        let end = self
+            .0
+            .iter()
+            .position(|byte| *byte == 0)
+            .expect("a text ends");
         let (text, rest) = self.0.split_at(end);
         self.0 = &rest[1..];
         String::from_utf8(text.to_vec()).unwrap()
@@ -122,7 +129,11 @@ impl Bytes<'_> {
         while self.0[0] != 0 && Some(self.0.len()) != end {
             let head = &heads[usize::from(self.byte()) - 1];
             let (operands, flags) = self.operands();
-            assert_eq!(flags & !(end::LAST | end::OUTCOME), 0, "{head:?} in a statement");
+            assert_eq!(
+                flags & !(end::LAST | end::OUTCOME),
+                0,
+                "{head:?} in a statement"
+            );
             let mut operands = operands.iter();
             let words = head.iter().map(|word| match is_parameter(word) {
                 true => operand(word, operands.next().expect("an operand a parameter")),
