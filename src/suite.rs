@@ -41,7 +41,9 @@ impl<'a> Suite<'a> {
         let mut heads = verbs;
         while !heads.block().is_empty() {}
         let mut bodies = heads;
-        while bodies.head().is_some() {}
+        while !bodies.text().is_empty() {
+            bodies.take(CONDITION);
+        }
         let cases = Cases { heads, bodies };
         Suite { verbs, cases }
     }
@@ -56,6 +58,9 @@ impl<'a> Suite<'a> {
     }
 }
 
+/// How many bytes of a case's head follow its name.
+const CONDITION: usize = 5;
+
 /// Cases, in their order.
 #[derive(Clone, Copy)]
 pub struct Cases<'a> {
@@ -67,9 +72,15 @@ impl<'a> Iterator for Cases<'a> {
     type Item = Case<'a>;
 
     fn next(&mut self) -> Option<Case<'a>> {
-        let mut case = self.heads.head()?;
-        case.statements = self.bodies.block();
-        Some(case)
+        let head = &mut self.heads;
+        let name = head.text();
+        (!name.is_empty()).then(|| Case {
+            name,
+            since: Version::new(head.byte(), head.byte()),
+            before: Version::new(head.byte(), head.byte()),
+            needs_64_bits: head.byte() & needs::ADDRESSES_OF_64_BITS != 0,
+            statements: self.bodies.block(),
+        })
     }
 }
 
@@ -204,18 +215,6 @@ impl<'a> Steps<'a> {
         block
     }
 
-    /// Reads the head of a case; `None` after the last one.
-    fn head(&mut self) -> Option<Case<'a>> {
-        let name = self.text();
-        (!name.is_empty()).then(|| Case {
-            name,
-            since: Version::new(self.byte(), self.byte()),
-            before: Version::new(self.byte(), self.byte()),
-            needs_64_bits: self.byte() & needs::ADDRESSES_OF_64_BITS != 0,
-            statements: Steps(b""),
-        })
-    }
-
     fn byte(&mut self) -> u8 {
         let (first, rest) = self.0.split_first().unwrap();
         self.0 = rest;
@@ -244,6 +243,7 @@ impl<'a> Steps<'a> {
                 term::BYTES => digits,
                 term::PAGES => digits.wrapping_mul(context.page),
                 term::HUGE => digits.wrapping_mul(context.huge),
+                term::WORDS => digits * size_of::<usize>() as u64,
                 term::REGISTER => nth(&context.registers, digits),
                 term::CONSTANT => nth(constants::VALUES, digits),
                 term::PARAMETER => match nth(&context.parameters, digits) {

@@ -17,7 +17,7 @@ use crate::{
         system::Uname,
     },
 };
-use core::ffi::CStr;
+use core::{ffi::CStr, slice};
 use linux_raw_sys::{errno::EPERM, general::SIGSYS};
 use vm_anon_name::{
     diagnosis::{Absence, Version},
@@ -44,12 +44,35 @@ const RESTORE: &CStr = c"..restore";
 #[inline(never)] // Its frame must not add to the frames of other commands.
 pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -> u8 {
     let suite = Suite::new(&cold::SUITE);
+    let mut interpreter = match Interpreter::new(suite, process.page_size() as u64, console) {
+        Ok(interpreter) => interpreter,
+        Err(errno) => {
+            console.report(b"mmap of the window", errno);
+            return status::FAILED;
+        }
+    };
+    let interpreter = &mut interpreter;
+    if let Some(name) = options.helper() {
+        return if run_helper(name, interpreter) {
+            status::SUCCESS
+        } else {
+            status::FAILED
+        };
+    }
     let mut status = status::SUCCESS;
     for name in &options.cases {
-        let is_helper = options.helper() == Some(name);
-        if find(suite, name).is_none_or(|case| case.is_helper() && !is_helper) {
+        if next(
+            &mut { interpreter.suite.cases },
+            slice::from_ref(name),
+            false,
+        )
+        .is_none()
+        {
             let name = Escaped(name.to_bytes());
-            error!(console, "'{}': no such case, see check --list", name);
+            error!(
+                interpreter.console,
+                "'{}': no such case, see check --list", name
+            );
             status = status::USAGE;
         }
     }
@@ -57,64 +80,42 @@ pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -
         return status;
     }
     if options.has(Flag::List) {
-        let mut cases = suite.cases;
-        while let Some(case) = next(&mut cases, options) {
-            put!(console, "{}\n", Escaped(case.name));
+        let mut cases = interpreter.suite.cases;
+        while let Some(case) = next(&mut cases, &options.cases, false) {
+            put!(interpreter.console, "{}\n", Escaped(case.name));
         }
         return status;
     }
-    let page = process.page_size() as u64;
-    let mut interpreter = match Interpreter::new(suite, page, console) {
-        Ok(interpreter) => interpreter,
-        Err(errno) => {
-            console.report(b"mmap of the window", errno);
-            return status::FAILED;
-        }
-    };
-    if let Some(case) = options.helper().and_then(|name| find(suite, name)) {
-        return interpreter.run_helper(case.statements).status();
-    }
     // If the limit cannot be lowered, some cases take longer.
-    let is_lowered = getpid() == pid1::PID && run_helper(suite, LOWER, &mut interpreter);
-    status = run_cases(suite, page, options, &mut interpreter);
-    if is_lowered && !run_helper(suite, RESTORE, &mut interpreter) {
+    let is_lowered = getpid() == pid1::PID && run_helper(LOWER, interpreter);
+    status = run_cases(options, interpreter);
+    if is_lowered && !run_helper(RESTORE, interpreter) {
         error!(interpreter.console, "vm.max_map_count stays lowered");
     }
     status
 }
 
-/// The case of this name.
-fn find<'a>(suite: Suite<'a>, name: &CStr) -> Option<Case<'a>> {
-    suite
-        .cases
-        .into_iter()
-        .find(|case| case.name == name.to_bytes())
-}
-
-/// Takes cases off, up to the next one that `options` chooses.
-fn next<'a>(cases: &mut Cases<'a>, options: &Options) -> Option<Case<'a>> {
-    let names = &options.cases;
+/// Takes cases off, up to the next one, or the next helper case, that has one of `names`.
+/// Without names, all cases are taken.
+fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], is_helper: bool) -> Option<Case<'a>> {
     cases.find(|case| {
-        let is_named = || names.iter().any(|name| name.to_bytes() == case.name);
-        !case.is_helper() && (names.is_empty() || is_named())
+        let is_named = names.iter().any(|name| name.to_bytes() == case.name);
+        case.is_helper() == is_helper && (is_named || names.is_empty())
     })
 }
 
-/// Runs a helper case of PID 1, and returns whether it has passed.
-fn run_helper<'a>(suite: Suite<'a>, name: &CStr, interpreter: &mut Interpreter<'a>) -> bool {
-    find(suite, name).is_some_and(|case| interpreter.run(case.statements).is_ok())
+/// Runs a helper case in this process, and returns whether it has passed.
+fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
+    let case = next(&mut { interpreter.suite.cases }, &[name], true);
+    case.is_some_and(|case| interpreter.run(case.statements).is_ok())
 }
 
 /// Runs the chosen cases. Returns the exit status.
-fn run_cases<'a>(
-    suite: Suite<'a>,
-    page: u64,
-    options: &Options,
-    interpreter: &mut Interpreter<'a>,
-) -> u8 {
+fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
     let console = &mut *interpreter.console;
-    let (mut cases, mut count) = (suite.cases, 0u64);
-    while next(&mut cases, options).is_some() {
+    let all = interpreter.suite.cases;
+    let (mut cases, mut count) = (all, 0u64);
+    while next(&mut cases, &options.cases, false).is_some() {
         count += 1;
     }
     put!(console, "KTAP version 1\n1..{}\n# {}#", count, VERSION);
@@ -122,7 +123,7 @@ fn run_cases<'a>(
     for field in uname.all() {
         put!(console, " {}", Escaped(field));
     }
-    put!(console, "\n# page size {}\n", page);
+    put!(console, "\n# page size {}\n", interpreter.context.page);
     console.flush();
     let release = uname.release();
     let probe = match run_in_child(PROBE_TIMEOUT, &mut || naming::probe().is_err().into()) {
@@ -138,8 +139,8 @@ fn run_cases<'a>(
     };
     let require = options.has(Flag::Require);
     let [mut passed, mut failed, mut skipped] = [0u64; 3];
-    let (mut cases, mut number) = (suite.cases, 0);
-    while let Some(case) = next(&mut cases, options) {
+    let (mut cases, mut number) = (all, 0);
+    while let Some(case) = next(&mut cases, &options.cases, false) {
         number += 1;
         match run_case(&kernel, require, number, &case, interpreter) {
             Outcome::Passed => passed += 1,
@@ -169,17 +170,32 @@ struct Kernel<'a> {
     absence: Option<Absence>,
 }
 
-/// Why a case is skipped.
-enum Skip {
-    Absence(Absence),
-    Since(Version),
-    Before(Version),
-    ShortAddresses,
-    /// What the case needs failed with an error that it expects then.
-    Error {
-        operation: u8,
-        errno: Errno,
-    },
+impl Kernel<'_> {
+    /// Whether the conditions of `case` hold.
+    fn fits(&self, case: &Case) -> bool {
+        case.since <= self.version
+            && self.version < case.before
+            && (usize::BITS == u64::BITS || !case.needs_64_bits)
+    }
+
+    /// Prints why `case` is skipped, and ends the line.
+    fn explain_skip(&self, case: &Case, console: &mut Console) {
+        let (word, version) = match (&self.absence, self.version < case.since) {
+            (Some(absence), _) => {
+                absence.explain(self.release, console);
+                put!(console, "\n");
+                return;
+            }
+            (None, true) => ("since", case.since),
+            (None, false) => ("before", case.before),
+        };
+        if self.version >= case.since && self.version < case.before {
+            put!(console, "needs 64-bit addresses\n");
+            return;
+        }
+        let [major, minor] = version.numbers();
+        put!(console, "{} Linux {}.{}\n", word, major, minor);
+    }
 }
 
 /// Runs a case, unless it does not apply to this kernel, and prints the result.
@@ -190,37 +206,41 @@ fn run_case<'a>(
     case: &Case<'a>,
     interpreter: &mut Interpreter<'a>,
 ) -> Outcome {
-    let skip = if let Some(absence) = kernel.absence {
-        Some(Skip::Absence(absence))
-    } else if kernel.version < case.since {
-        Some(Skip::Since(case.since))
-    } else if kernel.version >= case.before {
-        Some(Skip::Before(case.before))
-    } else {
-        (case.needs_64_bits && usize::BITS < u64::BITS).then_some(Skip::ShortAddresses)
-    };
-    let outcome = match skip {
-        Some(Skip::Absence(absence)) if require => {
+    let outcome = match kernel.absence {
+        Some(absence) if require => {
             let console = &mut *interpreter.console;
             put!(console, "# ");
             absence.explain(kernel.release, console);
             put!(console, "\n");
             Outcome::Failed
         }
-        Some(skip) => {
-            print_skip(kernel, number, case, &skip, interpreter.console);
-            return Outcome::Skipped;
-        }
-        None => interpreter.in_child(&mut |interpreter| match interpreter.run(case.statements) {
-            Ok(()) => Outcome::Passed,
-            Err(Stop::Failed) => Outcome::Failed,
-            Err(Stop::Skipped { operation, errno }) => {
-                // The parent does not learn the reason. So the child prints the result.
-                let skip = Skip::Error { operation, errno };
-                print_skip(kernel, number, case, &skip, interpreter.console);
-                Outcome::Skipped
+        None if kernel.fits(case) => interpreter.in_child(&mut |interpreter| {
+            match interpreter.run(case.statements) {
+                Ok(()) => Outcome::Passed,
+                Err(Stop::Failed) => Outcome::Failed,
+                Err(Stop::Skipped(code, errno)) => {
+                    // The parent does not learn the reason. So the child prints the result.
+                    let console = &mut *interpreter.console;
+                    begin_skip(number, case, console);
+                    let meaning = errno::meaning(errno.number());
+                    let colon = if meaning.is_empty() { "" } else { ":" };
+                    put!(
+                        console,
+                        "{}: {}{}{}\n",
+                        operation(code),
+                        errno,
+                        colon,
+                        meaning
+                    );
+                    Outcome::Skipped
+                }
             }
         }),
+        _ => {
+            begin_skip(number, case, interpreter.console);
+            kernel.explain_skip(case, interpreter.console);
+            return Outcome::Skipped;
+        }
     };
     let name = Escaped(case.name);
     let (word, result) = match outcome {
@@ -240,8 +260,8 @@ fn run_case<'a>(
     outcome
 }
 
-/// Prints the result of a case that is skipped.
-fn print_skip(kernel: &Kernel, number: u64, case: &Case, skip: &Skip, console: &mut Console) {
+/// Prints the result of a case that is skipped, up to the reason.
+fn begin_skip(number: u64, case: &Case, console: &mut Console) {
     let name = Escaped(case.name);
     put!(
         console,
@@ -250,23 +270,4 @@ fn print_skip(kernel: &Kernel, number: u64, case: &Case, skip: &Skip, console: &
         number,
         name
     );
-    match skip {
-        Skip::Absence(absence) => absence.explain(kernel.release, console),
-        Skip::Since(version) => print_version("since", *version, console),
-        Skip::Before(version) => print_version("before", *version, console),
-        Skip::ShortAddresses => put!(console, "needs 64-bit addresses"),
-        Skip::Error { operation, errno } => {
-            put!(console, "{}: {}", self::operation(*operation), *errno);
-            let meaning = errno::meaning(errno.number());
-            if !meaning.is_empty() {
-                put!(console, ":{}", meaning);
-            }
-        }
-    }
-    put!(console, "\n");
-}
-
-fn print_version(word: &str, version: Version, console: &mut Console) {
-    let [major, minor] = version.numbers();
-    put!(console, "{} Linux {}.{}", word, major, minor);
 }

@@ -13,7 +13,7 @@
 macro_rules! system_calls {
     ($use:ident) => {
         $use! {
-            prctl brk chdir close dup fcntl ftruncate ioctl madvise memfd_create memfd_secret
+            prctl brk chdir close dup execve fcntl ftruncate ioctl madvise memfd_create memfd_secret
             mlock mmap mprotect mremap mseal munlock munmap openat pwrite64 read setresuid
             shmat shmctl shmget unlinkat
         }
@@ -74,6 +74,8 @@ own_operations! {
     COMPARE = "compare";
     /// `expect32(ADDRESS, NUMBER)`: memory holds this 32-bit number.
     EXPECT32 = "expect32";
+    /// `store(ADDRESS, NUMBER)`: writes a number as wide as an address.
+    STORE = "store";
     /// `store64(ADDRESS, NUMBER)`: writes a 64-bit number.
     STORE64 = "store64";
     /// `poke(ADDRESS, TEXT)`: writes TEXT without a NUL.
@@ -89,6 +91,4 @@ own_operations! {
     FORK = "fork";
     /// `vfork_prctl(...)`: prctl(2) in a child that shares the memory.
     VFORK_PRCTL = "vfork_prctl";
-    /// `exec(TEXT)`: runs the program anew, to check TEXT.
-    EXEC = "exec";
 }

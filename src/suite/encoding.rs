@@ -22,6 +22,8 @@ pub mod term {
     pub const CONSTANT: u8 = 0x60;
     /// An operand of the statement, in a step of its verb.
     pub const PARAMETER: u8 = 0x70;
+    /// Words: the size of an address.
+    pub const WORDS: u8 = 0x90;
     /// A text follows, with a NUL. The operand has no other term.
     pub const TEXT: u8 = 0x80;
     /// The operand ends. The digit says more, see [`end`](super::end).

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use rig::assembler;
 use vm_anon_name::suite::calls::{CONSTANTS, OPERATIONS};
 use vm_anon_name::suite::{Case, Context, Operand, Step, Steps, Suite, operation};
 use vm_anon_name::{errno, name};
@@ -18,16 +19,13 @@ use vm_anon_name::{errno, name};
 use crate::shown;
 use printer::{Printed, is_parameter};
 
-#[path = "../../src/suite/assembler.rs"]
-#[allow(unreachable_pub)]
-mod assembler;
 mod confinement;
 mod language;
 mod printer;
 
 /// The sources that say how much room the program has, and which helper cases it runs.
-const INTERPRETER: &str = "src/program/full/check/act.rs";
-const CHECK: &str = "src/program/full/check.rs";
+const INTERPRETER: &str = "src/program/interpreter.rs";
+const CHECK: &str = "src/program/check.rs";
 
 /// The file at this path of the repository.
 fn read(path: &str) -> String {
@@ -39,7 +37,7 @@ static CASES: LazyLock<String> = LazyLock::new(|| read(assembler::CASES));
 static VERBS: LazyLock<String> = LazyLock::new(|| read(assembler::VERBS));
 
 /// The suite as the build script assembles it.
-pub static ASSEMBLED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+static ASSEMBLED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let assembled = assembler::assemble(&CASES, &VERBS);
     assembled.unwrap_or_else(|mistake| panic!("{mistake}"))
 });
@@ -88,10 +86,14 @@ fn steps<'a>(mut steps: Steps<'a>, context: Context<'a>) -> impl Iterator<Item =
 
 /// A step as the program reports one that fails.
 fn show(step: &Step) -> String {
-    let operands = step.operands.iter().map(|operand| match operand {
-        Operand::Number(number) => format!("{number:#x}"),
-        Operand::Text(text) => format!("{text:?}"),
-    });
+    let operands = step
+        .operands
+        .iter()
+        .take(step.count)
+        .map(|operand| match operand {
+            Operand::Number(number) => format!("{number:#x}"),
+            Operand::Text(text) => format!("\"{}\"", shown(text)),
+        });
     let operands: Vec<String> = operands.collect();
     format!("{}({})", operation_name(step.code), operands.join(", "))
 }
@@ -101,7 +103,7 @@ fn operation_name(code: u8) -> &'static str {
 }
 
 fn error_name(number: u8) -> String {
-    errno::name(number.into()).text().to_owned()
+    String::from_utf8(errno::name(number.into()).to_vec()).unwrap()
 }
 
 /// The number that the only match of `pattern` in a source finds.
@@ -132,18 +134,8 @@ fn every_verb_reads_back_as_it_is_written() {
 
 #[test]
 fn every_verb_is_described() {
-    let mut above = "";
-    let mut described = "";
-    for line in VERBS.lines() {
-        let verb = line.split(' ').next().unwrap();
-        if !line.is_empty() && !line.starts_with([' ', '#']) {
-            assert!(
-                above.starts_with('#') || described == verb,
-                "{line}: no comment above it"
-            );
-            described = verb;
-        }
-        above = line;
+    for paragraph in VERBS.split("\n\n") {
+        assert!(paragraph.starts_with('#'), "no comment above: {paragraph}");
     }
 }
 
@@ -288,7 +280,10 @@ fn is_diagram(word: &str) -> bool {
 fn every_byte_of_a_name_is_accepted_or_rejected() {
     for (case, size) in [
         ("one-byte-names-are-printable-and-not-forbidden", 1),
-        ("forbidden-bytes-are-refused-at-every-place", name::LONGEST),
+        (
+            "forbidden-bytes-are-refused-at-every-place",
+            name::MAX_LENGTH,
+        ),
     ] {
         let (_, statements) = PRINTED
             .cases

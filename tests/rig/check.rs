@@ -5,17 +5,19 @@
 //! known not to name memory must skip every case for the reason that is its own.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail, ensure};
 
+use crate::assembler;
 use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
 use crate::ktap::Report;
 use crate::program::Build;
 use crate::qemu::{Console, Machine};
-use crate::tool;
+use crate::{paths, tool};
 
 /// How long a run may take: a second or two, and 100 seconds for each case that hangs, of
 /// which a broken kernel may have some.
@@ -23,6 +25,17 @@ const DEADLINE: Duration = Duration::from_secs(600);
 
 /// What the status line begins with, by which PID 1 tells what it would exit with.
 const STATUS: &str = "vm_anon_name: status ";
+
+/// Fails if the suite has a mistake, with its file and line. A build would report it among
+/// lines of Cargo's.
+pub fn assemble() -> Result<()> {
+    let read = |path: &str| fs::read_to_string(paths::workspace().join(path));
+    let (cases, verbs) = (read(assembler::CASES)?, read(assembler::VERBS)?);
+    match assembler::assemble(&cases, &verbs) {
+        Ok(_) => Ok(()),
+        Err(mistake) => bail!("{mistake}"),
+    }
+}
 
 /// The program, and the device some of its cases map; returns where the archive lies.
 pub fn initramfs(name: &str) -> Result<PathBuf> {

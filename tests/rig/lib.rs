@@ -11,6 +11,7 @@
 //! - [`program`] builds the executable under test, and lints it;
 //! - [`check`] runs its conformance suite and judges the run, [`ktap`] reads what
 //!   that prints, [`junit`] writes the judgement down;
+//! - [`assembler`] is that of the suite, which the build script runs, too;
 //! - [`mutants`] breaks kernels to see whether the suite notices;
 //! - [`kernels`] is the list of kernels, which and why, and how each is got;
 //! - [`debian`] fetches packages from every suite of Debian without touching
@@ -23,6 +24,8 @@
 //!
 //! The rig knows the program only as a file and its console as bytes.
 
+#[path = "../../src/suite/assembler.rs"]
+pub mod assembler;
 pub mod check;
 pub mod debian;
 pub mod fuzz;

@@ -25,6 +25,7 @@ pub struct Check {
 impl Check {
     /// Prints a verdict a kernel, and fails if one is bad.
     pub fn run(&self) -> Result<()> {
+        check::assemble()?;
         let initramfs = check::initramfs("check")?;
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let mut verdicts = Vec::new();

@@ -10,7 +10,7 @@ use super::{
     Errno, Fd, Result,
     process::{ChildEnd, wait},
 };
-use core::{ffi::CStr, ptr};
+use core::ptr;
 use heapless::VecView;
 use linux_raw_sys::general::*;
 use syscalls::Sysno;
@@ -44,19 +44,6 @@ pub(crate) unsafe fn prctl_in_sharing_child(arguments: &[u64; 6]) -> Result<u64>
     // The exit status has only the low byte of the result, or of the negated error number.
     let result = status as i8;
     Errno::check(result as usize).map(|value| value as u64)
-}
-
-/// execve(2) without an environment. Returns only on failure.
-///
-/// # Safety
-///
-/// The kernel may read a C string at each of the addresses in `words`.
-pub(crate) unsafe fn exec(path: &CStr, words: [u64; 3]) -> Errno {
-    let [a, b, c] = words.map(|word| word as usize);
-    let (words, no_environment) = ([a, b, c, 0], ptr::null::<u8>());
-    // SAFETY: The kernel reads `path` and, by the caller's promise, the words.
-    let result = unsafe { call!(Sysno::execve, path.as_ptr(), words.as_ptr(), no_environment) };
-    result.err().unwrap_or(Errno::EIO)
 }
 
 /// Writes `bytes` at `address`. A page that cannot be written kills the process.

@@ -20,11 +20,12 @@ use std::sync::LazyLock;
 
 use linux_raw_sys::general::*;
 use linux_raw_sys::prctl::{PR_SET_TAGGED_ADDR_CTRL, PR_SET_VMA};
+use vm_anon_name::suite::encoding::register::{LENGTH, WINDOW};
 use vm_anon_name::suite::{Context, Operand, Step, Steps, Suite};
 
-use super::assembler::assemble;
 use super::{INTERPRETER, PRINTED, SUITE, VERBS, number_in, operation_name, show};
 use crate::shown;
+use rig::assembler::assemble;
 
 /// The sizes that a page may have on arm64.
 const PAGES: [u64; 3] = [0x1000, 0x4000, 0x1_0000];
@@ -98,7 +99,7 @@ impl<'a> MemoryModel<'a> {
         let mut context = Context::ZERO;
         context.page = page;
         context.huge = page * page / 8;
-        context.registers.window = layout.reserved + size / 2;
+        context.registers[WINDOW] = layout.reserved + size / 2;
         MemoryModel {
             suite,
             layout,
@@ -115,9 +116,7 @@ impl<'a> MemoryModel<'a> {
     /// Runs `statements`, or says which step changes what.
     fn run(&mut self, mut statements: Steps<'a>) -> Result<(), String> {
         while let Some(statement) = statements.next(&self.context) {
-            for (parameter, operand) in self.context.parameters.iter_mut().zip(statement.operands) {
-                *parameter = operand;
-            }
+            self.context.parameters = statement.operands;
             let mut steps = self.suite.verb(statement.code);
             let (mut count, mut stride) = (1, 0);
             while let Some(mut step) = steps.next(&self.context) {
@@ -132,9 +131,9 @@ impl<'a> MemoryModel<'a> {
                     let result = self.take(&step, &mut statements);
                     let value = result.map_err(|fault| format!("{}: {fault}", show(&step)))?;
                     if step.kept != 0 {
-                        self.context.registers.set(step.kept, value);
+                        self.context.registers[usize::from(step.kept) - 1] = value;
                     }
-                    if let Some(Operand::Number(first)) = step.operands.first_mut() {
+                    if let Operand::Number(first) = &mut step.operands[0] {
                         *first += stride;
                     }
                 }
@@ -159,9 +158,9 @@ impl<'a> MemoryModel<'a> {
     fn take(&mut self, step: &Step<'a>, rest: &mut Steps<'a>) -> Result<u64, String> {
         let [first, second, third, fourth, fifth, _] = self.numbers(step);
         let has = |flag: u32| fourth & u64::from(flag) != 0;
-        let text = |place: usize| match step.operands.get(place) {
-            Some(Operand::Text(text)) => Some(text.to_bytes()),
-            _ => None,
+        let text = |place: usize| match step.operands[place] {
+            Operand::Text(text) => Some(text),
+            Operand::Number(_) => None,
         };
         match operation_name(step.code) {
             // These read the maps.
@@ -169,7 +168,7 @@ impl<'a> MemoryModel<'a> {
             "label" => drop(text(1).ok_or(NO_TEXT)?),
             "find" => {
                 text(0).ok_or(NO_TEXT)?;
-                self.context.registers.length = 3 * self.context.page;
+                self.context.registers[LENGTH] = 3 * self.context.page;
                 return Ok(self.layout.labelled);
             }
             // These read memory, up to a NUL or a number.
@@ -178,7 +177,7 @@ impl<'a> MemoryModel<'a> {
                 self.expect_own(first, 128)?;
             }
             "expect32" => self.expect_own(first, 4)?,
-            "store64" => {
+            "store" | "store64" => {
                 self.expect_own(first, 8)?;
                 self.stored.insert(first, second);
             }
@@ -190,9 +189,6 @@ impl<'a> MemoryModel<'a> {
             "accept" | "reject" => {}
             // A child's changes to its own copy of the memory end with it.
             "fork" => self.clone().run(rest.take(first as usize))?,
-            // The program that is run anew runs a case with memory of its own.
-            "exec" => drop(text(0).ok_or(NO_TEXT)?),
-
             "prctl" if first == u64::from(PR_SET_TAGGED_ADDR_CTRL) => {}
             // The option is an int: the kernel ignores what is added above its 32 bits.
             "prctl" | "vfork_prctl" if first as u32 == PR_SET_VMA => {
@@ -203,6 +199,9 @@ impl<'a> MemoryModel<'a> {
             }
             "prctl" | "vfork_prctl" => return Err("not the call under test".to_owned()),
             "setresuid" | "chdir" => {}
+            // The program that is executed runs a case with memory of its own. It reads as
+            // many words as have been stored.
+            "execve" if text(0) == Some(b"/proc/self/exe") => self.expect_own(second, 32)?,
 
             "ioctl" => {
                 expect_among(&self.files, first)?;

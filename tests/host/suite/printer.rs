@@ -5,7 +5,7 @@
 //! even if the case would pass with it.
 
 use vm_anon_name::suite::calls::{CONSTANTS, OPERATIONS};
-use vm_anon_name::suite::encoding::{REGISTERS, end, needs, term};
+use vm_anon_name::suite::encoding::{end, needs, register, term};
 
 /// The assembled suite as text: heads, and the lines below each.
 pub struct Printed {
@@ -47,6 +47,7 @@ enum Value {
     Bytes(u64),
     Pages(u64),
     HugePages(u64),
+    Words(u64),
     Register(&'static str),
     Constant(&'static str),
     Parameter(usize),
@@ -106,7 +107,7 @@ impl Bytes<'_> {
             let (operands, flags) = self.operands();
             let mut step = String::new();
             if flags & end::KEPT != 0 {
-                step = format!("{} = ", REGISTERS[usize::from(self.byte()) - 1]);
+                step = format!("{} = ", register::NAMES[usize::from(self.byte()) - 1]);
             }
             if flags & end::TRIED != 0 {
                 step += "try ";
@@ -181,7 +182,8 @@ impl Bytes<'_> {
                 term::BYTES => Value::Bytes(digits),
                 term::PAGES => Value::Pages(digits),
                 term::HUGE => Value::HugePages(digits),
-                term::REGISTER => Value::Register(REGISTERS[digits as usize - 1]),
+                term::WORDS => Value::Words(digits),
+                term::REGISTER => Value::Register(register::NAMES[digits as usize - 1]),
                 term::CONSTANT => Value::Constant(nth(CONSTANTS, digits as usize)),
                 term::PARAMETER => Value::Parameter(digits as usize - 1),
                 term::TEXT => Value::Text(self.text()),
@@ -265,6 +267,8 @@ fn argument(value: &Value, parameters: &[&String]) -> String {
         Value::Bytes(number) => self::number(*number),
         Value::Pages(1) => "page".to_owned(),
         Value::Pages(number) => format!("{number}*page"),
+        Value::Words(1) => "word".to_owned(),
+        Value::Words(number) => format!("{number}*word"),
         Value::Register(name) | Value::Constant(name) => (*name).to_owned(),
         Value::Parameter(place) => parameters[*place].clone(),
         _ => panic!("this is not a term of an argument"),
