@@ -17,7 +17,7 @@ use debversion::Version;
 use regex::Regex;
 
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::tool;
 
 /// The suites asked. One that cannot be had, because it is archived or not yet
@@ -53,9 +53,9 @@ impl Package {
         let directory = paths::cache("debian/unpacked")?.join(self.label());
         let _lock = paths::lock(&self.label())?;
         if !directory.exists() {
-            let step = Step::start(format!("fetching {} {}", self.name, self.version));
+            let progress = Progress::start(format!("fetching {} {}", self.name, self.version));
             self.unpack_into(&directory)?;
-            step.done();
+            progress.done();
         }
         Ok(directory)
     }
@@ -222,7 +222,7 @@ impl Archive {
     }
 
     fn fetch_lists(&self) -> Result<()> {
-        let step = Step::start("fetching Debian's package lists");
+        let progress = Progress::start("fetching Debian's package lists");
         paths::write(&self.root.join("debian.sources"), sources()?)?;
         let mut update = self.apt("apt-get");
         let output = update
@@ -236,7 +236,7 @@ impl Archive {
             bail!("Debian's package lists cannot be fetched\n{complaint}");
         }
         paths::write(&self.stamp(), complaint)?;
-        step.done();
+        progress.done();
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 //!
 //! No QEMU outlives its session, nor the rig however that ends.
 
-mod console;
+mod boot;
 mod session;
 
 use std::convert::Infallible;
@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-pub use self::console::{Console, Ending, plain_text};
+pub use self::boot::{Boot, Ending, plain_text};
 pub use self::session::Session;
-use crate::host;
+// The former name, until every branch uses the new one.
+pub use self::boot::Boot as Console;
+use crate::host_packages;
 use crate::paths;
 use crate::tool;
 
@@ -66,20 +68,20 @@ impl Machine {
     }
 
     /// Boots, leaves the console alone and returns all of it.
-    pub fn run(&self, deadline: Duration) -> Result<Console> {
+    pub fn run(&self, deadline: Duration) -> Result<Boot> {
         self.boot(deadline)?.finish()
     }
 
     /// Boots with the console in the caller's hands.
     pub fn boot(&self, deadline: Duration) -> Result<Session> {
-        host::EMULATOR.ensure()?;
+        host_packages::EMULATOR.ensure()?;
         Session::start(self, deadline)
     }
 
     /// Boots with the console on the terminal, in place of the calling process.
     /// Control-C ends the machine, as does Control-A x.
     pub fn take_over(&self) -> Result<Infallible> {
-        host::EMULATOR.ensure()?;
+        host_packages::EMULATOR.ensure()?;
         let log = self.log()?;
         let terminal = format!(
             "stdio,id=terminal,mux=on,signal=on,logfile={}",

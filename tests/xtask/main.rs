@@ -3,9 +3,9 @@
 //! Every command is a call into the library; nothing is decided here but what
 //! the defaults are.
 
-mod check;
+mod check_command;
 mod measure;
-mod mutants;
+mod mutants_command;
 
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -53,9 +53,9 @@ enum Task {
         output: Option<PathBuf>,
     },
     /// Run the conformance suite in the kernels and print a verdict on each.
-    Check(check::Check),
+    Check(check_command::Check),
     /// Break kernels on purpose and see whether the suite notices.
-    Mutants(mutants::Mutants),
+    Mutants(mutants_command::Mutants),
     /// List the kernels: version, whether it is in the cache, and why it is there.
     Kernels {
         /// Fetch or build all that the tests need.

@@ -14,9 +14,9 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::debian::Package;
-use crate::host;
+use crate::host_packages;
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::tool;
 
 /// Where Kbuild leaves what QEMU boots.
@@ -56,7 +56,7 @@ impl Tree {
         label: &str,
         lock: Option<File>,
     ) -> Result<Self> {
-        host::KERNEL_BUILD.ensure()?;
+        host_packages::KERNEL_BUILD.ensure()?;
         Ok(Self {
             source: unpack(package)?,
             build: paths::directory(paths::cache("trees")?.join(label))?,
@@ -73,18 +73,18 @@ impl Tree {
     /// Runs make in the tree; what it says goes to the log beside the image.
     pub fn make(&self, arguments: &[&str]) -> Result<()> {
         let goals = arguments.join(" ");
-        let step = Step::start(format!("kernel {}: make {goals}", self.name));
+        let progress = Progress::start(format!("kernel {}: make {goals}", self.name));
         let log = self.build.join("build.log");
         let file = File::options().append(true).create(true).open(&log);
         let mut file = file.with_context(|| format!("cannot open {}", log.display()))?;
         let mut command = self.make_command(arguments);
         let shown = tool::show(&command);
         writeln!(file, "$ {shown}")?;
-        if !follow(&mut command, file, &step).with_context(|| format!("cannot run {shown}"))? {
+        if !follow(&mut command, file, &progress).with_context(|| format!("cannot run {shown}"))? {
             let said = tool::tail(&fs::read_to_string(&log)?);
             bail!("{shown}\nfailed, see {}\n{said}", log.display());
         }
-        step.done();
+        progress.done();
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl Tree {
 }
 
 /// Runs the command, logs and shows its lines, and tells whether it succeeded.
-fn follow(command: &mut Command, mut log: File, step: &Step) -> io::Result<bool> {
+fn follow(command: &mut Command, mut log: File, progress: &Progress) -> io::Result<bool> {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.stderr(log.try_clone()?).spawn()?;
     for line in child
@@ -165,7 +165,7 @@ fn follow(command: &mut Command, mut log: File, step: &Step) -> io::Result<bool>
         .flat_map(|output| BufReader::new(output).lines())
     {
         let line = line?;
-        step.detail(&line);
+        progress.detail(&line);
         writeln!(log, "{line}")?;
     }
     Ok(child.wait()?.success())
@@ -180,7 +180,7 @@ fn unpack(package: &Package) -> Result<PathBuf> {
         return Ok(directory);
     }
     let unpacked = package.unpack()?;
-    let step = Step::start(format!("unpacking {} {}", package.name, package.version));
+    let progress = Progress::start(format!("unpacking {} {}", package.name, package.version));
     let partial = paths::emptied(directory.with_added_extension("partial"))?;
     let mut tar = Command::new("tar");
     tar.args(["--extract", "--strip-components=1", "--directory"])
@@ -191,7 +191,7 @@ fn unpack(package: &Package) -> Result<PathBuf> {
     paths::rename(&partial, &directory)?;
     paths::remove(&unpacked)?;
     forget_older(package, &directory)?;
-    step.done();
+    progress.done();
     Ok(directory)
 }
 

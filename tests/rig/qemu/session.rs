@@ -13,7 +13,7 @@ use anyhow::{Context, Error, Result, anyhow};
 use regex::bytes::Regex;
 
 use super::Machine;
-use super::console::{Console, Ending, last_words, plain_text};
+use super::boot::{Boot, Ending, last_words, plain_text};
 use crate::tool;
 
 /// How long a kernel that has said its last word may take to leave.
@@ -104,10 +104,10 @@ impl Session {
     }
 
     /// Waits for the end and judges it.
-    pub fn finish(mut self) -> Result<Console> {
+    pub fn finish(mut self) -> Result<Boot> {
         while self.receive()? {}
         let ending = self.ending();
-        Ok(Console {
+        Ok(Boot {
             bytes: mem::take(&mut self.bytes),
             ending,
             took: self.started.elapsed(),

@@ -66,7 +66,7 @@ pub(super) fn last_words(text: &[u8]) -> Option<Ending> {
 
 /// The console of a boot that has ended.
 #[derive(Clone, Debug)]
-pub struct Console {
+pub struct Boot {
     /// Every byte, as it came.
     pub bytes: Vec<u8>,
     /// How it ended.
@@ -77,7 +77,7 @@ pub struct Console {
     pub log: PathBuf,
 }
 
-impl Console {
+impl Boot {
     /// The console as text, with the ends of lines that a terminal wants, and
     /// that come doubled at times, made plain newlines.
     pub fn text(&self) -> String {
@@ -106,7 +106,7 @@ impl Console {
     }
 }
 
-/// Console output as text, each line ended by a newline alone.
+/// Boot output as text, each line ended by a newline alone.
 pub fn plain_text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut plain = String::with_capacity(text.len());

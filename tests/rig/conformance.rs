@@ -12,9 +12,9 @@ use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
-use crate::ktap::Report;
 use crate::program::Build;
-use crate::qemu::{Console, Machine};
+use crate::qemu::{Boot, Machine};
+use crate::report::KtapReport;
 use crate::tool;
 
 /// How long a run may take: a second or two, and 100 seconds for each case that hangs, of
@@ -33,34 +33,34 @@ pub fn initramfs(name: &str) -> Result<PathBuf> {
 
 /// What can be checked.
 #[derive(Clone, Debug)]
-pub enum Subject {
+pub enum TestedKernel {
     /// One of the rig's kernels, of which more is known.
-    Kernel(&'static Kernel),
+    Listed(&'static Kernel),
     /// The file of an image, which may be any kernel.
     Image(PathBuf),
 }
 
 /// What came of checking a kernel.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct CheckRun {
     /// What the kernel is called.
     pub kernel: String,
     /// Its version, as far as known.
     pub version: String,
     /// What it reported, if it came to that.
-    pub report: Option<Report>,
+    pub report: Option<KtapReport>,
     /// What is wrong beyond cases that failed, a text of one or more lines each.
     pub complaints: Vec<String>,
     /// How long it took.
     pub took: Duration,
 }
 
-impl Subject {
+impl TestedKernel {
     /// The kernel of that name, or else the image at that path.
     pub fn of(word: &str) -> Result<Self> {
         match kernels::find(word) {
-            Ok(kernel) => Ok(Subject::Kernel(kernel)),
-            Err(_) if Path::new(word).exists() => Ok(Subject::Image(word.into())),
+            Ok(kernel) => Ok(TestedKernel::Listed(kernel)),
+            Err(_) if Path::new(word).exists() => Ok(TestedKernel::Image(word.into())),
             Err(unknown) => Err(unknown),
         }
     }
@@ -68,16 +68,16 @@ impl Subject {
     /// What to call it.
     pub fn name(&self) -> String {
         match self {
-            Subject::Kernel(kernel) => kernel.name.to_owned(),
-            Subject::Image(path) => path.display().to_string(),
+            TestedKernel::Listed(kernel) => kernel.name.to_owned(),
+            TestedKernel::Image(path) => path.display().to_string(),
         }
     }
 
     /// Boots the program in it with these arguments; the log gets this name.
-    pub fn boot(&self, initramfs: &Path, name: &str, args: &[&str]) -> Result<Console> {
+    pub fn boot(&self, initramfs: &Path, name: &str, args: &[&str]) -> Result<Boot> {
         let mut machine = match self {
-            Subject::Kernel(kernel) => kernel.machine(initramfs)?,
-            Subject::Image(image) => Machine::new(image, initramfs),
+            TestedKernel::Listed(kernel) => kernel.machine(initramfs)?,
+            TestedKernel::Image(image) => Machine::new(image, initramfs),
         };
         // A kernel that has lost its footing would go on until the deadline.
         machine.append = "oops=panic".to_owned();
@@ -87,8 +87,8 @@ impl Subject {
     }
 
     /// Runs `check` with these arguments and judges the run; the log gets this name.
-    pub fn check(&self, initramfs: &Path, name: &str, args: &[&str]) -> Verdict {
-        let mut verdict = Verdict {
+    pub fn check(&self, initramfs: &Path, name: &str, args: &[&str]) -> CheckRun {
+        let mut verdict = CheckRun {
             kernel: self.name(),
             version: self.version(),
             report: None,
@@ -103,7 +103,7 @@ impl Subject {
         verdict
     }
 
-    fn judge(&self, console: &Console, verdict: &mut Verdict) {
+    fn judge(&self, console: &Boot, verdict: &mut CheckRun) {
         verdict.took = console.took;
         match read(console) {
             Ok(report) => {
@@ -121,8 +121,8 @@ impl Subject {
 
     /// Fails if cases were skipped for want of the feature where it is, or for
     /// another reason where it is not, or if any passed there.
-    fn expect_absence(&self, report: &Report) -> Result<()> {
-        let Subject::Kernel(kernel) = self else {
+    fn expect_absence(&self, report: &KtapReport) -> Result<()> {
+        let TestedKernel::Listed(kernel) = self else {
             return Ok(());
         };
         let absence = absence(kernel, report.release());
@@ -142,8 +142,8 @@ impl Subject {
 
     fn version(&self) -> String {
         let version = match self {
-            Subject::Kernel(kernel) => kernel.version().ok(),
-            Subject::Image(_) => None,
+            TestedKernel::Listed(kernel) => kernel.version().ok(),
+            TestedKernel::Image(_) => None,
         };
         version.unwrap_or_default()
     }
@@ -175,8 +175,8 @@ pub fn is_older(release: &str, version: (u32, u32)) -> bool {
 }
 
 /// The report of a run of `check` that ended as it should.
-pub fn read(console: &Console) -> Result<Report> {
-    let report = Report::read(&console.text());
+pub fn read(console: &Boot) -> Result<KtapReport> {
+    let report = KtapReport::read(&console.text());
     // A panic or a hang says more than the line where the report breaks off.
     console.expect_power_off()?;
     let report = report.map_err(|error| {
@@ -197,7 +197,7 @@ pub fn read(console: &Console) -> Result<Report> {
 }
 
 /// What the program would have exited with, had it not been PID 1.
-pub fn status(console: &Console) -> Result<u8> {
+pub fn status(console: &Boot) -> Result<u8> {
     let text = console.text();
     let mut told = text.lines().filter_map(|line| line.strip_prefix(STATUS));
     let first = told.next().and_then(|line| line.split(',').next());
@@ -207,16 +207,16 @@ pub fn status(console: &Console) -> Result<u8> {
     }
 }
 
-impl Verdict {
+impl CheckRun {
     /// Whether nothing is amiss.
     pub fn is_ok(&self) -> bool {
-        let failed = self.report.iter().flat_map(Report::failed).count();
+        let failed = self.report.iter().flat_map(KtapReport::failed).count();
         failed == 0 && self.complaints.is_empty()
     }
 }
 
 /// A line, and below it what is amiss.
-impl fmt::Display for Verdict {
+impl fmt::Display for CheckRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_ok() { "ok" } else { "FAILED" };
         write!(f, "{:16} {:10} {word}: ", self.kernel, self.version)?;
@@ -227,7 +227,7 @@ impl fmt::Display for Verdict {
         for line in self.complaints.iter().flat_map(|text| text.lines()) {
             write!(f, "\n    {line}")?;
         }
-        for case in self.report.iter().flat_map(Report::failed) {
+        for case in self.report.iter().flat_map(KtapReport::failed) {
             write!(f, "\n  {}", case.name)?;
             for line in &case.diagnostics {
                 write!(f, "\n    {line}")?;
@@ -238,7 +238,7 @@ impl fmt::Display for Verdict {
 }
 
 /// `3 failed, 149 passed, 8 skipped`; with the reason, if it is the same for all.
-fn counts(report: &Report) -> String {
+fn counts(report: &KtapReport) -> String {
     let skipped = report.skipped().count();
     let counts = [
         (report.failed().count(), "failed"),
@@ -259,4 +259,15 @@ fn counts(report: &Report) -> String {
         text = format!("{text}: {reason}");
     }
     text
+}
+
+// Former names, until every branch uses the new ones.
+pub use CheckRun as Verdict;
+pub use TestedKernel as Subject;
+impl TestedKernel {
+    /// The former name of a variant.
+    #[allow(non_snake_case)]
+    pub fn Kernel(kernel: &'static Kernel) -> Self {
+        TestedKernel::Listed(kernel)
+    }
 }

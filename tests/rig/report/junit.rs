@@ -8,26 +8,26 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::check::Verdict;
-use crate::ktap::{Case, Outcome};
+use super::{CaseResult, Outcome};
+use crate::conformance::CheckRun;
 use crate::paths;
 
 /// What the extra test case is called.
 const RUN: &str = "the-run-itself";
 
 /// Writes the verdicts to the file.
-pub fn write(verdicts: &[Verdict], path: &Path) -> Result<()> {
+pub fn write(verdicts: &[CheckRun], path: &Path) -> Result<()> {
     let text = to_xml(verdicts)?;
     paths::write(path, text)
 }
 
-fn to_xml(verdicts: &[Verdict]) -> Result<String> {
+fn to_xml(verdicts: &[CheckRun]) -> Result<String> {
     let mut report = Report::new("vm_anon_name check");
     report.add_test_suites(verdicts.iter().map(suite));
     report.to_string().context("cannot put the verdicts in XML")
 }
 
-fn suite(verdict: &Verdict) -> TestSuite {
+fn suite(verdict: &CheckRun) -> TestSuite {
     let mut suite = TestSuite::new(&verdict.kernel);
     suite.set_time(verdict.took);
     suite.add_property(("version", verdict.version.as_str()));
@@ -47,7 +47,7 @@ fn case(kernel: &str, name: &str, status: TestCaseStatus) -> TestCase {
     case
 }
 
-fn run_status(verdict: &Verdict) -> TestCaseStatus {
+fn run_status(verdict: &CheckRun) -> TestCaseStatus {
     if verdict.complaints.is_empty() {
         return TestCaseStatus::success();
     }
@@ -56,7 +56,7 @@ fn run_status(verdict: &Verdict) -> TestCaseStatus {
     status
 }
 
-fn case_status(case: &Case) -> TestCaseStatus {
+fn case_status(case: &CaseResult) -> TestCaseStatus {
     match &case.outcome {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Skipped(reason) => {
@@ -77,10 +77,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::ktap;
+    use crate::report::KtapReport;
 
-    fn verdict(report: Option<ktap::Report>, complaint: &str) -> Verdict {
-        Verdict {
+    fn verdict(report: Option<KtapReport>, complaint: &str) -> CheckRun {
+        CheckRun {
             kernel: "6.12".to_owned(),
             version: "6.12.1".to_owned(),
             report,
@@ -91,7 +91,7 @@ mod tests {
 
     /// The test suite of the verdict, from behind its opening tag.
     #[track_caller]
-    fn check(verdict: Verdict, expected: &str) {
+    fn check(verdict: CheckRun, expected: &str) {
         let xml = to_xml(&[verdict]).unwrap();
         let (_, suite) = xml.split_once("<testsuite ").unwrap();
         let lines = suite.lines().map(str::trim);
@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn tells_every_outcome() {
-        let case = |name: &str, outcome, diagnostics: &[&str]| Case {
+        let case = |name: &str, outcome, diagnostics: &[&str]| CaseResult {
             name: name.to_owned(),
             outcome,
             diagnostics: diagnostics.iter().map(|&line| line.to_owned()).collect(),
         };
-        let report = ktap::Report {
+        let report = KtapReport {
             program: "vm_anon_name 1".to_owned(),
             kernel: "Linux 6.12.1".to_owned(),
             page_size: 4096,

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rig::check::{self, Subject};
-use rig::{junit, kernels};
+use rig::conformance::{self, TestedKernel};
+use rig::kernels;
+use rig::report::junit;
 
 /// What is checked, and where it is written down.
 #[derive(Args)]
@@ -25,7 +26,7 @@ pub struct Check {
 impl Check {
     /// Prints a verdict a kernel, and fails if one is bad.
     pub fn run(&self) -> Result<()> {
-        let initramfs = check::initramfs("check")?;
+        let initramfs = conformance::initramfs("check")?;
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let mut verdicts = Vec::new();
         for subject in self.subjects()? {
@@ -43,10 +44,13 @@ impl Check {
         }
     }
 
-    fn subjects(&self) -> Result<Vec<Subject>> {
+    fn subjects(&self) -> Result<Vec<TestedKernel>> {
         if self.kernels.is_empty() {
-            return Ok(kernels::matrix().map(Subject::Kernel).collect());
+            return Ok(kernels::matrix().map(TestedKernel::Listed).collect());
         }
-        self.kernels.iter().map(|word| Subject::of(word)).collect()
+        self.kernels
+            .iter()
+            .map(|word| TestedKernel::of(word))
+            .collect()
     }
 }
