@@ -165,7 +165,7 @@ fn run(options: Run) -> Result<()> {
         pass_yes(&mut machine.args);
     }
     if options.verbose {
-        eprintln!("$ {}", machine.shown());
+        eprintln!("$ {}", machine.shown()?);
     }
     match is_attended {
         true => machine.take_over().map(|never| match never {}),
