@@ -1,104 +1,99 @@
-//! Which faults each call of a run can meet, and what became of them.
+//! Every fault of every system call of a run, injected one at a time.
 //!
-//! The calls come from a trace of the run without faults, so that a call that is
-//! new in the program is covered by itself, or named as one that the table lacks.
+//! A trace of the run without faults gives the calls, so a call that is new in the program
+//! is covered at once. If `errnos.txt` lacks it, the campaign fails and names it.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use guest_agent::{Campaign, Fault, Injection, Outcome, Place, Run};
+use guest_agent::{Call, Campaign, Fault, Injection, Run, RunResult};
 use nix::errno::Errno;
 
 use crate::launch;
-use crate::stage::Stage;
-use crate::tracer::{Traced, trace};
+use crate::sandbox::Sandbox;
+use crate::tracer::{Trace, trace};
 
-/// What each call can fail with.
-const TABLE: &str = include_str!("errnos.txt");
+/// The errnos of each system call.
+const ERRNOS: &str = include_str!("errnos.txt");
 
-/// Every call of `run`, with every fault that it can meet.
-pub(crate) fn campaign(run: &Run) -> Result<Campaign> {
-    let (traced, baseline) = start(run, None)?;
+/// Injects each fault that each call of `run` can have.
+pub(crate) fn inject_faults(run: &Run) -> Result<Campaign> {
+    let (trace, baseline) = run_traced(run, None)?;
     let mut campaign = Campaign {
-        calls: traced.calls,
+        calls: trace.calls,
         baseline,
         ..Campaign::default()
     };
-    for place in campaign.calls.clone() {
-        for fault in faults(&place.call)? {
-            campaign.inject(run, (place.clone(), fault))?;
+    for call in campaign.calls.clone() {
+        for fault in faults(&call.name)? {
+            inject(&mut campaign, run, (call.clone(), fault))?;
         }
     }
     Ok(campaign)
 }
 
-fn start(run: &Run, fault: Option<&(Place, Fault)>) -> Result<(Traced, Outcome)> {
-    let stage = Stage::set(run)?;
+fn run_traced(run: &Run, fault: Option<&(Call, Fault)>) -> Result<(Trace, RunResult)> {
+    let sandbox = Sandbox::new(run)?;
     let mut child = launch::launch(run, true)?;
-    let traced = trace(&mut child, fault)?;
-    let outcome = stage.outcome(run, traced.end, child)?;
-    Ok((traced, outcome))
+    let trace = trace(&mut child, fault)?;
+    let result = sandbox.result(run, trace.end, child)?;
+    Ok((trace, result))
 }
 
-trait Inject {
-    fn inject(&mut self, run: &Run, fault: (Place, Fault)) -> Result<()>;
-}
-
-impl Inject for Campaign {
-    fn inject(&mut self, run: &Run, fault: (Place, Fault)) -> Result<()> {
-        let (traced, outcome) =
-            start(run, Some(&fault)).with_context(|| format!("with {fault:?}"))?;
-        if !traced.hit {
-            self.missed.push(fault);
-            return Ok(());
-        }
-        let known = self.outcomes.iter().position(|known| *known == outcome);
-        let number = known.unwrap_or_else(|| {
-            self.outcomes.push(outcome);
-            self.outcomes.len() - 1
-        });
-        let left_out = left_out(&self.calls, &traced.calls);
-        self.injections.push(Injection {
-            place: fault.0,
-            fault: fault.1,
-            outcome: number,
-            left_out,
-        });
-        Ok(())
+fn inject(campaign: &mut Campaign, run: &Run, fault: (Call, Fault)) -> Result<()> {
+    let traced = run_traced(run, Some(&fault));
+    let (trace, result) = traced.with_context(|| format!("with {fault:?}"))?;
+    if !trace.injected {
+        campaign.missed.push(fault);
+        return Ok(());
     }
+    let results = &mut campaign.results;
+    let known = results.iter().position(|known| *known == result);
+    let index = known.unwrap_or_else(|| {
+        results.push(result);
+        results.len() - 1
+    });
+    let (call, fault) = fault;
+    campaign.injections.push(Injection {
+        call,
+        fault,
+        result: index,
+        missing: missing(&campaign.calls, &trace.calls),
+    });
+    Ok(())
 }
 
-/// Which of the `usual` calls are not among those `made`. Their arguments are not
-/// looked at: there are process numbers among them.
-fn left_out(usual: &[Place], made: &[Place]) -> Vec<Place> {
-    let key = |place: &Place| (place.process, place.call.clone(), place.before);
+/// The calls in `expected` that are not in `made`. The arguments are not compared, because
+/// some of them are PIDs.
+fn missing(expected: &[Call], made: &[Call]) -> Vec<Call> {
+    let key = |call: &Call| (call.process, call.name.clone(), call.index);
     let made: BTreeSet<_> = made.iter().map(key).collect();
-    let is_missing = |place: &&Place| !made.contains(&key(place));
-    usual.iter().filter(is_missing).cloned().collect()
+    let is_missing = |call: &&Call| !made.contains(&key(call));
+    expected.iter().filter(is_missing).cloned().collect()
 }
 
-/// The faults that a call can meet, by the table.
+/// The faults that a call can have, by the table.
 fn faults(call: &str) -> Result<Vec<Fault>> {
-    let mut rows = TABLE.lines().filter(|line| !line.starts_with('#'));
+    let mut rows = ERRNOS.lines().filter(|line| !line.starts_with('#'));
     let row = rows
         .find_map(|line| line.strip_prefix(call)?.strip_prefix(' '))
-        .with_context(|| format!("errnos.txt does not tell how {call} fails"))?;
+        .with_context(|| format!("errnos.txt has no row for {call}"))?;
     let mut faults = Vec::new();
     for word in row.split_whitespace() {
         match word {
             "never" => {}
-            "shorter" => faults.extend([
-                Fault::Count(0),
-                Fault::Count(1),
-                Fault::Count(7),
-                Fault::CountForever(1),
+            "short" => faults.extend([
+                Fault::Short(0),
+                Fault::Short(1),
+                Fault::Short(7),
+                Fault::ShortForever(1),
             ]),
             _ => {
                 let errno = errno(word)
-                    .with_context(|| format!("errnos.txt has {word}, which is no errno"))?;
+                    .with_context(|| format!("errnos.txt: {word} is not the name of an errno"))?;
                 faults.push(Fault::Errno(errno));
                 if matches!(word, "EINTR" | "EAGAIN") {
-                    faults.push(Fault::Forever(errno));
+                    faults.push(Fault::ErrnoForever(errno));
                 }
             }
         }
@@ -106,7 +101,7 @@ fn faults(call: &str) -> Result<Vec<Fault>> {
     Ok(faults)
 }
 
-/// The number of an errno.
+/// The number of the errno with this name.
 fn errno(name: &str) -> Option<i32> {
     (1..=133).find(|number| format!("{:?}", Errno::from_raw(*number)) == name)
 }

@@ -1,181 +1,214 @@
-//! What the rig asks of its helper in the guest, and what that answers.
+//! The tasks that the rig gives to its agent in the guest, and the answers.
 //!
-//! The helper is `/init`. It reads its [`Task`]s from the file [`TASKS`], a JSON
-//! value a line, and prints an [`Answer`] to each in the same form, behind
-//! [`MARK`], so that what the kernel says in between is told apart.
+//! The agent is `/init` of the guest. It reads [`Task`]s from the file [`TASKS`], one JSON
+//! value per line, and prints one [`Answer`] per task on the console, as JSON after
+//! [`ANSWER_PREFIX`]. Lines without that prefix come from the kernel.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Where the tasks lie.
+/// The file with the tasks.
 pub const TASKS: &str = "/tasks";
-/// Where the program lies.
+/// The program under test.
 pub const PROGRAM: &str = "/vm_anon_name";
-/// What a line with an answer begins with.
-pub const MARK: &str = "guest-agent: ";
+/// The prefix of a line that holds an answer.
+pub const ANSWER_PREFIX: &str = "guest-agent: ";
+/// The beginning of each prompt of the program.
+pub const PROMPT: &str = "Press enter to ";
+/// The maps files that `--output` writes, in the order of the pauses.
+pub const MAPS_FILES: [&str; 4] = [
+    "maps_1_start.txt",
+    "maps_2_mmap.txt",
+    "maps_3_set_vm_name.txt",
+    "maps_4_ummap.txt",
+];
+/// The content of each maps file before a run, see [`OutDir`].
+pub const OLD_CONTENT: &str = "old\n";
 
-/// Something to do.
+/// Something for the agent to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Task {
-    /// Start the program once.
-    Once(Run),
-    /// Start it so many times.
-    Often(Run, u32),
-    /// Start it once for each fault that each of its system calls can meet.
-    Faults(Run),
+    /// Run the program once.
+    Run(Run),
+    /// Run it this many times.
+    Repeat(Run, u32),
+    /// Run it once for each fault that each of its system calls can have.
+    InjectFaults(Run),
 }
 
-/// What came of a [`Task`].
+/// The answer to a [`Task`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Answer {
-    /// What the one start ended in.
-    Once(Outcome),
-    /// What the starts ended in, and how many in each.
-    Often(Vec<(Outcome, u32)>),
-    /// What became of each fault.
-    Faults(Campaign),
-    /// The helper itself failed.
-    Trouble(String),
+    /// The result of the run.
+    Run(RunResult),
+    /// The different results, and the number of runs with each.
+    Repeat(Vec<(RunResult, u32)>),
+    /// The results of all faults.
+    InjectFaults(Campaign),
+    /// The agent itself failed, with this message.
+    AgentFailed(String),
 }
 
-/// A start of the program, and what it finds around itself.
+/// One execution of the program, and the conditions under which it runs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Run {
-    /// The words behind the program's own name.
+    /// The arguments after `argv[0]`.
     pub args: Vec<String>,
-    /// `execve` without any word, not even the program's name.
-    pub no_words: bool,
-    /// It is the first process of a PID namespace.
-    pub is_init: bool,
-    /// Addresses are where chance puts them.
-    pub randomised: bool,
+    /// Whether `argv` is empty, without even `argv[0]`.
+    pub empty_argv: bool,
+    /// Whether the program is PID 1 of a new PID namespace.
+    pub is_pid1: bool,
+    /// Whether addresses are randomised. Without it they are the same in each run.
+    pub randomise: bool,
     /// Standard input.
     pub stdin: Stdin,
     /// Standard output.
     pub stdout: Output,
     /// Standard error.
     pub stderr: Output,
-    /// Sent at each pause, in this order, before Enter. Needs [`Stdin::Typed`].
+    /// Signals sent at a pause, in this order, before the newline. Needs a typed [`Stdin`].
     pub signals: Vec<i32>,
-    /// At which of the pauses, counted from 0; at each if it is not said.
-    pub pause: Option<usize>,
-    /// What is at `/proc`.
+    /// The pause, counted from 0, at which the signals are sent. `None` means every pause.
+    pub signal_pause: Option<usize>,
+    /// The state of `/proc`.
     pub proc: Proc,
-    /// What is at `/out`.
-    pub out: Out,
-    /// Resource limits, by the kernel's numbers.
+    /// The state of `/out`.
+    pub out: OutDir,
+    /// Resource limits: the kernel's number of the resource, and the limit.
     pub limits: Vec<(u32, u64)>,
-    /// A system call that a seccomp filter answers, by its name.
-    pub filter: Option<(String, Verdict)>,
+    /// A seccomp filter: the name of a system call, and what happens when it is made.
+    pub filter: Option<(String, FilterAction)>,
 }
 
-/// Where input comes from.
+impl Run {
+    /// A run with these arguments, separated by blanks, and default conditions.
+    pub fn new(args: &str) -> Self {
+        Self {
+            args: args.split_whitespace().map(str::to_owned).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The same run with a seccomp filter.
+    pub fn with_filter(self, call: &str, action: FilterAction) -> Self {
+        Self {
+            filter: Some((call.to_owned(), action)),
+            ..self
+        }
+    }
+}
+
+/// The source of standard input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stdin {
-    /// A pipe that holds four newlines, and ends behind them.
+    /// A pipe that holds four newlines and then ends.
     #[default]
-    Enters,
-    /// A pipe into which a newline comes at each pause.
+    FourNewlines,
+    /// A pipe into which the agent writes a newline at each pause.
     Typed,
-    /// The same, and reading does not wait.
+    /// As `Typed`, with `O_NONBLOCK`.
     TypedNonblocking,
-    /// The same, and it can be written at any time.
-    TypedBothWays,
+    /// As `TypedNonblocking`, and open for reading and writing, so always writable.
+    TypedReadWrite,
     /// A directory.
     Directory,
     /// Closed.
     Closed,
 }
 
-/// Where output goes.
+/// The target of standard output or standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
     /// A pipe.
     #[default]
     Pipe,
-    /// A pipe that is nearly always full.
-    Slow,
-    /// The same, and writing does not wait.
-    SlowNonblocking,
-    /// A pipe that nobody reads.
-    Broken,
+    /// A pipe that is full most of the time.
+    SlowPipe,
+    /// As `SlowPipe`, with `O_NONBLOCK`.
+    SlowPipeNonblocking,
+    /// A pipe whose read end is closed.
+    ClosedPipe,
     /// `/dev/full`.
-    Full,
+    DevFull,
     /// Closed.
     Closed,
 }
 
-/// What is at `/proc`.
+/// The state of `/proc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proc {
-    /// procfs.
+    /// A procfs of the program's own PID namespace.
     #[default]
     Mounted,
-    /// Nothing at all.
+    /// The directory does not exist.
     Missing,
-    /// An empty directory.
+    /// The directory is empty.
     Empty,
-    /// procfs of a PID namespace that the program is not in.
-    Foreign,
-    /// Files that look like procfs, and hold this as `self/maps`.
+    /// A procfs of a PID namespace that does not contain the program.
+    OtherNamespace,
+    /// Regular files. The content is that of `self/maps`.
     Forged(ForgedMaps),
 }
 
-/// What a forged maps file holds.
+/// The content of a forged `self/maps`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ForgedMaps {
-    /// Nothing.
+    /// No byte.
     Empty,
-    /// Something else.
+    /// A line that is not a VMA.
     Garbage,
 }
 
-/// What is at `/out`.
+/// The state of `/out`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Out {
-    /// A directory with the four maps files of an earlier run, which hold [`OLD`].
+pub enum OutDir {
+    /// A directory with the four [`MAPS_FILES`], which contain [`OLD_CONTENT`].
     #[default]
-    Older,
-    /// The same, and nothing can be written.
+    OldFiles,
+    /// As `OldFiles`, mounted read-only.
     ReadOnly,
-    /// The same, and it is full.
+    /// As `OldFiles`, without a free page.
     Full,
-    /// Nothing at all.
+    /// The directory does not exist.
     Missing,
 }
 
-/// What is in the files of an earlier run.
-pub const OLD: &str = "old\n";
-
-/// What a seccomp filter does with a call.
+/// The action of a seccomp filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verdict {
-    /// It fails with this errno.
+pub enum FilterAction {
+    /// The call is not made and returns this errno; 0 means success.
     Errno(i32),
-    /// It kills the process.
+    /// The process is killed by SIGSYS.
     Kill,
-    /// It asks somebody who never answers.
-    Never,
+    /// The call waits for the decision of a supervisor, which never comes.
+    NoReply,
 }
 
-/// What a start of the program ended in.
+/// The result of a run.
 ///
-/// Numbers that differ from start to start are replaced: its own pid by `PID` and
-/// the inode of shared memory by `INODE`; with randomised addresses also those, by
-/// how many pages they lie behind the mapping that the program made.
+/// Numbers that differ between runs are replaced: the program's PID by `PID`, and the inode
+/// number of shared memory by `INODE`. With randomised addresses each address becomes `@N`,
+/// where N is its distance in bytes from the mapping that the program made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Outcome {
-    /// How it ended.
+pub struct RunResult {
+    /// How the program ended.
     pub end: End,
-    /// What it wrote on standard output.
+    /// The text written to standard output.
     pub stdout: String,
-    /// What it wrote on standard error.
+    /// The text written to standard error.
     pub stderr: String,
-    /// What it wrote on `/dev/console`, if it opened that.
+    /// The text written to `/dev/console`, if the program opened it.
     pub console: String,
-    /// The files in `/out`.
+    /// The files in `/out` after the run, by name.
     pub files: BTreeMap<String, String>,
+}
+
+impl RunResult {
+    /// The text written to standard error, standard output and the console.
+    pub fn output(&self) -> String {
+        [&*self.stderr, &self.stdout, &self.console].concat()
+    }
 }
 
 /// How a process ended.
@@ -183,66 +216,69 @@ pub struct Outcome {
 pub enum End {
     /// It exited with this status.
     Exited(i32),
-    /// A signal ended it. For the first process of a namespace that is what
-    /// `reboot` does: SIGINT stands for power off and halt, SIGHUP for restart.
+    /// This signal killed it. In PID 1 of a namespace, `reboot(2)` has the effect of a
+    /// signal: SIGINT for power off and halt, SIGHUP for restart.
     Killed(i32),
-    /// It sleeps for ever, as the first process does in the end.
+    /// It sleeps for ever, which PID 1 does if it cannot power off.
     Sleeps,
-    /// It did not end in time, and was killed.
+    /// It did not end in time, and the agent killed it.
     #[default]
-    Hung,
+    TimedOut,
 }
 
-/// What became of every fault of one [`Run`].
+/// The results of all faults of one [`Run`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Campaign {
-    /// The calls that were made without a fault.
-    pub calls: Vec<Place>,
-    /// What they ended in.
-    pub baseline: Outcome,
-    /// Each fault that was met.
+    /// The calls of the run without faults.
+    pub calls: Vec<Call>,
+    /// The result of the run without faults.
+    pub baseline: RunResult,
+    /// The faults that were injected.
     pub injections: Vec<Injection>,
-    /// What faults ended in, each once.
-    pub outcomes: Vec<Outcome>,
-    /// Faults whose call was not made again.
-    pub missed: Vec<(Place, Fault)>,
+    /// The different results of the injections.
+    pub results: Vec<RunResult>,
+    /// Faults that were not injected, because the run did not make the call again.
+    pub missed: Vec<(Call, Fault)>,
 }
 
-/// A fault, and what became of it.
+/// A fault that was injected, and its effect.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Injection {
     /// The call that failed.
-    pub place: Place,
+    pub call: Call,
     /// How it failed.
     pub fault: Fault,
-    /// The number of what the run ended in.
-    pub outcome: usize,
-    /// Calls that are made without the fault, and were not made with it.
-    pub left_out: Vec<Place>,
+    /// The index of the result in [`Campaign::results`].
+    pub result: usize,
+    /// Calls of the run without faults that this run did not make.
+    pub missing: Vec<Call>,
 }
 
-/// One of the calls that a run makes.
+/// A system call of a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
-    /// 0 for the program, then its children in the order they are made, or should be.
+pub struct Call {
+    /// 0 for the program, then its children in the order in which it creates them. A child
+    /// whose creation fails keeps its number.
     pub process: u32,
     /// The name of the call.
-    pub call: String,
-    /// How many calls of that name the process had made before.
-    pub before: u32,
-    /// The first argument, mostly a file descriptor.
+    pub name: String,
+    /// The number of earlier calls of that name in that process.
+    pub index: u32,
+    /// The first argument, a file descriptor for most calls.
     pub argument: u64,
 }
 
-/// What goes wrong with a call.
+/// The failure of a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Fault {
-    /// It fails with this errno.
+    /// This call fails with this errno.
     Errno(i32),
-    /// It fails with this errno, and so does each such call behind it.
-    Forever(i32),
-    /// It reads or writes no more than so many bytes.
-    Count(u64),
-    /// So does each such call behind it.
-    CountForever(u64),
+    /// This call fails with this errno, and so do all later calls of that name in the
+    /// process; of `read` and `write`, those on the same file descriptor.
+    ErrnoForever(i32),
+    /// This call reads or writes at most this many bytes.
+    Short(u64),
+    /// This call and all later ones, as for `ErrnoForever`, read or write at most this many
+    /// bytes.
+    ShortForever(u64),
 }

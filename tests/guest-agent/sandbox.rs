@@ -1,8 +1,8 @@
-//! The file system around the program: set for each run, and struck behind it.
+//! The root file system of the program, prepared for each run and removed after it.
 //!
-//! The program sees [`ROOT`] as its root: a tmpfs with a few devices, `/proc` and
-//! `/out` as the run wants them, and `/dev/console` as a plain file, so that what
-//! is written there can be read.
+//! The program's root is [`ROOT`], a tmpfs with some device nodes, with `/proc` and `/out`
+//! in the state that the run asks for, and with a regular file in place of `/dev/console`,
+//! from which the agent reads what the program wrote there.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -11,150 +11,142 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use guest_agent::{End, ForgedMaps, OLD, Out, Outcome, PROGRAM, Proc, Run};
+use guest_agent::{
+    End, ForgedMaps, MAPS_FILES, OLD_CONTENT, OutDir, PROGRAM, Proc, Run, RunResult,
+};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::launch::{self, Child};
 
-/// Where the program's root lies.
-pub(crate) const ROOT: &str = "/stage";
+/// The directory that becomes the program's root.
+pub(crate) const ROOT: &str = "/sandbox";
 
-/// The maps files that the program writes.
-const MAPS_FILES: [&str; 4] = [
-    "maps_1_start.txt",
-    "maps_2_mmap.txt",
-    "maps_3_set_vm_name.txt",
-    "maps_4_ummap.txt",
-];
+/// `vm.max_map_count`. Small, so that a case that maps until the limit makes a few calls
+/// instead of the default's 65,530, each of which gets every fault.
+const MAX_MAP_COUNT: &str = "40";
 
-/// How many mappings a process may have.
-const MOST_MAPPINGS: &str = "40";
-
-/// The stage is set.
-pub(crate) struct Stage;
-
-/// Makes what the helper itself needs, once.
+/// Prepares the guest for the agent itself, once.
 pub(crate) fn prepare() -> Result<()> {
     make_directory("/proc")?;
     make_directory(ROOT)?;
     mount_at("proc", "/proc", "")?;
-    // Whoever maps until no more is allowed shall do so in some calls, not in 30,000.
-    fs::write("/proc/sys/vm/max_map_count", MOST_MAPPINGS).context("max_map_count")
+    fs::write("/proc/sys/vm/max_map_count", MAX_MAP_COUNT).context("max_map_count")
 }
 
-impl Stage {
-    /// Sets the stage as `run` wants it.
-    pub(crate) fn set(run: &Run) -> Result<Self> {
+/// The prepared root file system of one run. Dropping it unmounts everything.
+pub(crate) struct Sandbox;
+
+impl Sandbox {
+    /// Prepares the root for `run`.
+    pub(crate) fn new(run: &Run) -> Result<Self> {
         mount_at("tmpfs", ROOT, "mode=755")?;
-        let stage = Stage;
+        let sandbox = Sandbox;
         bind_program()?;
         make_directory(&format!("{ROOT}/dev"))?;
         fs::write(format!("{ROOT}/dev/console"), "")?;
         for (name, minor) in [("null", 3), ("zero", 5), ("full", 7)] {
             let path = format!("{ROOT}/dev/{name}");
-            mknod(
-                path.as_str(),
-                SFlag::S_IFCHR,
-                Mode::from_bits_truncate(0o666),
-                makedev(1, minor),
-            )?;
+            let mode = Mode::from_bits_truncate(0o666);
+            mknod(path.as_str(), SFlag::S_IFCHR, mode, makedev(1, minor))?;
         }
-        if !run.is_init {
-            set_proc(run.proc)?;
+        // PID 1 mounts /proc by itself.
+        if !run.is_pid1 {
+            make_proc(run.proc)?;
         }
-        set_out(run.out)?;
-        Ok(stage)
+        make_out(run.out)?;
+        Ok(sandbox)
     }
 
-    /// What came of a run on this stage.
-    pub(crate) fn outcome(self, run: &Run, end: End, child: Child) -> Result<Outcome> {
-        let pid = if run.is_init { 1 } else { child.pid.as_raw() };
-        let plain = |text: &str| relative(&without_pid(text, pid), run.randomised);
-        Ok(Outcome {
+    /// The result of a run in this sandbox.
+    pub(crate) fn result(self, run: &Run, end: End, child: Child) -> Result<RunResult> {
+        let pid = if run.is_pid1 { 1 } else { child.pid.as_raw() };
+        let normalise = |text: &str| {
+            let text = replace_numbers(text, pid);
+            match run.randomise {
+                true => replace_addresses(&text),
+                false => text,
+            }
+        };
+        Ok(RunResult {
             end,
-            stdout: plain(&child.stdout.text()),
-            stderr: plain(&child.stderr.text()),
-            console: plain(&fs::read_to_string(format!("{ROOT}/dev/console"))?),
-            files: files(run, &plain)?,
+            stdout: normalise(&child.stdout.text()),
+            stderr: normalise(&child.stderr.text()),
+            console: normalise(&fs::read_to_string(format!("{ROOT}/dev/console"))?),
+            files: files(run, &normalise)?,
         })
     }
 }
 
-impl Drop for Stage {
+impl Drop for Sandbox {
     fn drop(&mut self) {
-        // All mounts below it go along. Nothing uses them any more.
+        // This detaches the mounts below ROOT too.
         let _ = umount2(ROOT, MntFlags::MNT_DETACH);
     }
 }
 
-/// The same file each time, not a copy: an emulator translates a program anew
-/// wherever it finds it in memory.
+/// Makes the program appear in the sandbox by a bind mount, not by a copy. A copy would lie
+/// at another physical address in each run, and QEMU would translate its code again.
 fn bind_program() -> Result<()> {
-    let place = format!("{ROOT}{PROGRAM}");
-    fs::write(&place, "")?;
-    let flags = MsFlags::MS_BIND;
-    mount(
-        Some(PROGRAM),
-        Path::new(&place),
-        None::<&str>,
-        flags,
-        None::<&str>,
-    )
-    .context("bind the program")
+    let target = format!("{ROOT}{PROGRAM}");
+    fs::write(&target, "")?;
+    let none = None::<&str>;
+    let target = Path::new(&target);
+    mount(Some(PROGRAM), target, none, MsFlags::MS_BIND, none).context("bind the program")
 }
 
-fn set_proc(proc: Proc) -> Result<()> {
-    let place = &format!("{ROOT}/proc");
+fn make_proc(proc: Proc) -> Result<()> {
+    let target = &format!("{ROOT}/proc");
     if proc == Proc::Missing {
         return Ok(());
     }
-    make_directory(place)?;
+    make_directory(target)?;
     match proc {
-        Proc::Mounted => mount_at("proc", place, ""),
-        // The namespace dies with its first process; its procfs stays.
-        Proc::Foreign => launch::in_pid_namespace(&|| mount_at("proc", place, "")),
+        Proc::Missing | Proc::Empty => Ok(()),
+        Proc::Mounted => mount_at("proc", target, ""),
+        // The mount outlives the PID namespace, which ends with this process.
+        Proc::OtherNamespace => launch::in_pid_namespace(&|| mount_at("proc", target, "")),
         Proc::Forged(maps) => {
-            make_directory(&format!("{place}/self"))?;
+            make_directory(&format!("{target}/self"))?;
             let content = match maps {
                 ForgedMaps::Empty => "",
                 ForgedMaps::Garbage => "\x1b[2Jnothing of the kind\n",
             };
-            Ok(fs::write(format!("{place}/self/maps"), content)?)
+            Ok(fs::write(format!("{target}/self/maps"), content)?)
         }
-        Proc::Missing | Proc::Empty => Ok(()),
     }
 }
 
-fn set_out(out: Out) -> Result<()> {
-    let place = &format!("{ROOT}/out");
-    if out == Out::Missing {
+fn make_out(out: OutDir) -> Result<()> {
+    let target = &format!("{ROOT}/out");
+    if out == OutDir::Missing {
         return Ok(());
     }
-    make_directory(place)?;
-    // With room for the four files, and no page more.
-    mount_at("tmpfs", place, "mode=755,nr_blocks=4")?;
+    make_directory(target)?;
+    // Four blocks, one for each old file.
+    mount_at("tmpfs", target, "mode=755,nr_blocks=4")?;
     for name in MAPS_FILES {
-        fs::write(format!("{place}/{name}"), OLD)?;
+        fs::write(format!("{target}/{name}"), OLD_CONTENT)?;
     }
     match out {
-        Out::Older => remount(place, MsFlags::empty(), "nr_blocks=64"),
-        Out::ReadOnly => remount(place, MsFlags::MS_RDONLY, ""),
-        Out::Full | Out::Missing => Ok(()),
+        OutDir::OldFiles => remount(target, MsFlags::empty(), "nr_blocks=64"),
+        OutDir::ReadOnly => remount(target, MsFlags::MS_RDONLY, ""),
+        OutDir::Full | OutDir::Missing => Ok(()),
     }
 }
 
-fn files(run: &Run, plain: &dyn Fn(&str) -> String) -> Result<BTreeMap<String, String>> {
+/// The files in `/out`, if the run was told to write there.
+fn files(run: &Run, normalise: &dyn Fn(&str) -> String) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
-    let keeps_files = run.args.iter().any(|word| word == "/out");
-    if !keeps_files || run.out == Out::Missing {
+    let writes_files = run.args.iter().any(|word| word == "/out");
+    if !writes_files || run.out == OutDir::Missing {
         return Ok(files);
     }
     for entry in fs::read_dir(format!("{ROOT}/out"))? {
         let entry = entry?;
         let content = fs::read(entry.path())?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        files.insert(name, plain(&String::from_utf8_lossy(&content)));
+        files.insert(name, normalise(&String::from_utf8_lossy(&content)));
     }
     Ok(files)
 }
@@ -166,52 +158,43 @@ fn make_directory(path: &str) -> Result<()> {
     }
 }
 
-fn mount_at(kind: &str, place: &str, options: &str) -> Result<()> {
-    mount(
-        Some(kind),
-        Path::new(place),
-        Some(kind),
-        MsFlags::empty(),
-        Some(options),
-    )
-    .with_context(|| format!("mount {kind} at {place}"))
+fn mount_at(file_system: &str, target: &str, options: &str) -> Result<()> {
+    let source = Some(file_system);
+    let path = Path::new(target);
+    mount(source, path, source, MsFlags::empty(), Some(options))
+        .with_context(|| format!("mount {file_system} at {target}"))
 }
 
-fn remount(place: &str, flags: MsFlags, options: &str) -> Result<()> {
+fn remount(target: &str, flags: MsFlags, options: &str) -> Result<()> {
+    let none = None::<&str>;
     let flags = flags | MsFlags::MS_REMOUNT;
-    mount(
-        None::<&str>,
-        Path::new(place),
-        None::<&str>,
-        flags,
-        Some(options),
-    )
-    .with_context(|| format!("remount {place}"))
+    mount(none, Path::new(target), none, flags, Some(options))
+        .with_context(|| format!("remount {target}"))
 }
 
-/// Puts `PID` and `INODE` for the numbers that differ from start to start.
-fn without_pid(text: &str, pid: i32) -> String {
+/// Replaces the program's PID by `PID`, and inode numbers of shared memory by `INODE`.
+fn replace_numbers(text: &str, pid: i32) -> String {
     let text = text.replace(&format!("PID: {pid}\n"), "PID: PID\n");
     let text = text.replace(&format!("/proc/{pid}/"), "/proc/PID/");
-    // The device of the kernel's own tmpfs, in which shared memory lies.
+    // Shared memory lies on the kernel's internal tmpfs, which is device 00:01.
     let mut pieces = text.split(" 00:01 ");
-    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    let mut replaced = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        // Behind it there are blanks up to a column, fewer behind a longer number.
+        // The kernel pads the number with blanks up to a column.
         let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
-        plain.push_str(" 00:01 INODE ");
-        plain.push_str(rest.trim_start_matches(' '));
+        replaced.push_str(" 00:01 INODE ");
+        replaced.push_str(rest.trim_start_matches(' '));
     }
-    plain
+    replaced
 }
 
-/// Puts `@N` for each address, N being how many bytes it lies behind the mapping
-/// that the text tells of.
-fn relative(text: &str, randomised: bool) -> String {
-    let Some(origin) = randomised.then(|| origin(text)).flatten() else {
+/// Replaces each address by `@N`, its distance in bytes from the mapping that the text
+/// reports. Without a report of a mapping the text stays as it is.
+fn replace_addresses(text: &str) -> String {
+    let Some(origin) = mapping(text) else {
         return text.to_owned();
     };
-    let mut plain = String::new();
+    let mut replaced = String::new();
     let mut word = String::new();
     for c in text.chars().chain(['\0']) {
         if c.is_ascii_hexdigit() || (c == 'x' && word == "0") {
@@ -219,20 +202,21 @@ fn relative(text: &str, randomised: bool) -> String {
             continue;
         }
         match u64::from_str_radix(word.trim_start_matches("0x"), 16) {
-            // Addresses have at least so many digits, offsets in them are smaller.
+            // Addresses have 8 or more digits. File offsets have 8 digits too, but are 0.
             Ok(address) if word.len() >= 8 && address > 0 => {
-                plain.push_str(&format!("@{}", address.wrapping_sub(origin) as i64));
+                replaced.push_str(&format!("@{}", address.wrapping_sub(origin) as i64));
             }
-            _ => plain.push_str(&word),
+            _ => replaced.push_str(&word),
         }
         word.clear();
-        plain.push(c);
+        replaced.push(c);
     }
-    plain.truncate(plain.len() - 1);
-    plain
+    replaced.truncate(replaced.len() - 1);
+    replaced
 }
 
-fn origin(text: &str) -> Option<u64> {
+/// The address of the mapping that the text reports.
+fn mapping(text: &str) -> Option<u64> {
     let (_, rest) = text.split_once("mmap addr: 0x")?;
     let digits = rest.split_once(' ')?.0;
     u64::from_str_radix(digits, 16).ok()

@@ -1,4 +1,4 @@
-//! Waits for a process, and types at its pauses.
+//! The supervisor of an untraced run: it sends signals and newlines at the pauses.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use guest_agent::{End, Run};
+use guest_agent::{End, PROMPT, Run};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -14,56 +14,59 @@ use nix::unistd::Pid;
 
 use crate::launch::Child;
 
-/// How long a process may go on. A run takes some hundredths of a second.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest time for a run, which normally takes some hundredths of a second.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often it is looked at.
-const TICK: Duration = Duration::from_micros(500);
+/// The time between two looks at the process.
+const INTERVAL: Duration = Duration::from_micros(500);
 
-/// How many looks in a row must find it asleep before it is taken to wait.
+/// The number of looks in a row that must find the process in a state. The process may be
+/// asleep for a moment without waiting for input.
 const LOOKS: u32 = 4;
 
-/// Lets `child` go, and attends it to its end.
-pub(crate) fn attend(child: &mut Child, run: &Run) -> Result<End> {
-    child.go()?;
-    let end = Instant::now() + PATIENCE;
+/// Lets `child` execute the program, and waits for its end.
+pub(crate) fn supervise(child: &mut Child, run: &Run) -> Result<End> {
+    child.execute()?;
+    let deadline = Instant::now() + TIMEOUT;
     let mut pauses = 0;
     loop {
         child.collect()?;
-        if let Some(end) = ended(child.pid)? {
-            child.stdout.finish()?;
-            child.stderr.finish()?;
+        if let Some(end) = poll_end(child.pid)? {
+            child.collect_rest()?;
             return Ok(end);
         }
-        if Instant::now() > end {
+        if Instant::now() > deadline {
             kill(child.pid, Signal::SIGKILL)?;
             waitpid(child.pid, None)?;
-            return Ok(End::Hung);
+            return Ok(End::TimedOut);
         }
-        if child.keyboard.is_some() && prompts(child) > pauses && is_waiting(child)? {
-            if run.pause.is_none_or(|pause| pause == pauses) {
-                disturb(child, &run.signals)?;
+        if child.keyboard.is_some() && prompts(child) > pauses && wait_for_state(child, 'S')? {
+            if run.signal_pause.is_none_or(|pause| pause == pauses) {
+                send_signals(child, &run.signals)?;
             }
             pauses += 1;
             press_enter(child)?;
         }
-        sleep(TICK);
+        sleep(INTERVAL);
     }
 }
 
-/// How many prompts it has shown.
+/// The number of prompts that the program has printed.
 fn prompts(child: &Child) -> usize {
-    child.stdout.text().matches("Press enter").count()
+    child.stdout.text().matches(PROMPT).count()
 }
 
-/// Sends `signals`, of which none but the last may end it or its pause.
-fn disturb(child: &mut Child, signals: &[i32]) -> Result<()> {
+/// Sends `signals` at a pause. The last one may end the program; each other must neither end
+/// the program nor the pause.
+fn send_signals(child: &mut Child, signals: &[i32]) -> Result<()> {
     for signal in signals {
         let before = prompts(child);
         kill(child.pid, Signal::try_from(*signal)?)?;
-        if *signal == libc::SIGSTOP {
-            wait_for(child, 'T')?;
-        } else if !wait_for(child, 'S')? {
+        let state = match *signal {
+            libc::SIGSTOP => 'T',
+            _ => 'S',
+        };
+        if !wait_for_state(child, state)? {
             return Ok(());
         }
         if prompts(child) != before {
@@ -76,39 +79,36 @@ fn disturb(child: &mut Child, signals: &[i32]) -> Result<()> {
 fn press_enter(child: &mut Child) -> Result<()> {
     let keyboard = child.keyboard.as_mut().context("no keyboard")?;
     match keyboard.write_all(b"\n") {
-        // It is gone, and its input with it: its end will tell.
+        // The process has ended. The next look will report that.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
     }
 }
 
-/// Waits until the process is in `state`; false if it ends instead.
-fn wait_for(child: &mut Child, state: char) -> Result<bool> {
+/// Waits until the process is in `state`. Returns false if it ends instead.
+fn wait_for_state(child: &mut Child, state: char) -> Result<bool> {
     let mut looks = 0;
     while looks < LOOKS {
         child.collect()?;
-        match self::state(child.pid)? {
+        match process_state(child.pid)? {
             'Z' => return Ok(false),
             now if now == state => looks += 1,
             _ => looks = 0,
         }
-        sleep(TICK);
+        sleep(INTERVAL);
     }
     Ok(true)
 }
 
-fn is_waiting(child: &mut Child) -> Result<bool> {
-    wait_for(child, 'S')
+/// The state of a process as a letter, see proc_pid_stat(5).
+fn process_state(pid: Pid) -> Result<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, after_name) = stat.rsplit_once(") ").context("no name")?;
+    after_name.chars().next().context("no state")
 }
 
-/// The letter by which the kernel tells what a process does, see proc_pid_stat(5).
-fn state(pid: Pid) -> Result<char> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let behind_name = text.rsplit_once(") ").context("no name")?.1;
-    behind_name.chars().next().context("no state")
-}
-
-fn ended(pid: Pid) -> Result<Option<End>> {
+/// How the process ended, if it has.
+fn poll_end(pid: Pid) -> Result<Option<End>> {
     Ok(match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => None,
         Ok(status) => end_of(&status).map(|(_, end)| end),
@@ -116,7 +116,7 @@ fn ended(pid: Pid) -> Result<Option<End>> {
     })
 }
 
-/// Which process ended, and how; nothing if none did.
+/// The process that ended, and how; `None` for a change of state that is not an end.
 pub(crate) fn end_of(status: &WaitStatus) -> Option<(Pid, End)> {
     match status {
         WaitStatus::Exited(pid, status) => Some((*pid, End::Exited(*status))),
