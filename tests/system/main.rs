@@ -2,11 +2,19 @@
 //!
 //! Each module has a function that returns its trials. The name of a trial begins with the
 //! name of its module, so `cargo test --test system robustness::` runs one module.
-//! `tests/README.md` lists the modules.
+//! `tests/README.md` describes the modules.
 
+mod check;
 mod fault_injection;
+mod machine;
 mod messages;
+mod mutants;
+mod pid1;
+mod probe;
+mod rig_failures;
 mod robustness;
+mod stages;
+mod transcript;
 mod trial;
 
 use std::process::ExitCode;
@@ -16,8 +24,14 @@ use libtest_mimic::Arguments;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let modules = [
+        ("stages", stages::trials()),
+        ("probe", probe::trials()),
+        ("check", check::trials()),
+        ("mutants", mutants::trials()),
+        ("pid1", pid1::trials()),
         ("robustness", robustness::trials()),
         ("fault_injection", fault_injection::trials()),
+        ("rig_failures", rig_failures::trials()),
     ];
     let mut all = Vec::new();
     for (module, trials) in modules {
