@@ -17,10 +17,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use which::which;
 
-use crate::host;
+use crate::host_packages;
 use crate::paths;
 use crate::program;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::tool;
 
 /// The targets: each a function in `tests/fuzz/targets.rs`.
@@ -40,7 +40,7 @@ pub fn run(target: &str, time: Duration) -> Result<()> {
         "no fuzz target is called {target}; there are {}",
         TARGETS.join(", ")
     );
-    host::FUZZER.ensure()?;
+    host_packages::FUZZER.ensure()?;
     let learnt = paths::scratch("fuzz")?.join(target);
     let learnt = paths::directory(learnt)?;
     let package = Path::new("tests/fuzz");
@@ -80,11 +80,11 @@ fn install() -> Result<PathBuf> {
     let directory = root.join("bin");
     let _lock = paths::lock("cargo-fuzz")?;
     if !directory.join("cargo-fuzz").exists() {
-        let step = Step::start(format!("installing cargo-fuzz {CARGO_FUZZ}"));
+        let progress = Progress::start(format!("installing cargo-fuzz {CARGO_FUZZ}"));
         let mut install = program::cargo("install");
         install.args(["cargo-fuzz", "--locked", "--version", CARGO_FUZZ, "--root"]);
         tool::output(install.arg(root))?;
-        step.done();
+        progress.done();
     }
     Ok(directory)
 }

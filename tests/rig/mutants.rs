@@ -26,12 +26,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::check::{self, Subject};
-use crate::host;
+use crate::conformance::{self, TestedKernel};
+use crate::host_packages;
 use crate::kernels::{self, Tree};
-use crate::ktap::{Case, Outcome};
 use crate::paths;
 use crate::qemu::Ending;
+use crate::report::{CaseResult, Outcome};
 use crate::tool;
 
 /// What stands for a case where the kernel does not live to report any.
@@ -129,22 +129,22 @@ impl Mutant {
 
     /// Runs the suite in the mutant's image, and returns the cases that failed. A
     /// kernel that panics has told as much, and fails the one case `a-panic`.
-    pub fn run(&self, image: PathBuf, initramfs: &Path) -> Result<Vec<Case>> {
+    pub fn run(&self, image: PathBuf, initramfs: &Path) -> Result<Vec<CaseResult>> {
         let name = format!("mutant-{}", self.name);
-        let console = Subject::Image(image).boot(initramfs, &name, &["check"])?;
+        let console = TestedKernel::Image(image).boot(initramfs, &name, &["check"])?;
         if let Ending::Panicked(words) = &console.ending {
-            return Ok(vec![Case {
+            return Ok(vec![CaseResult {
                 name: PANIC.to_owned(),
                 outcome: Outcome::Failed,
                 diagnostics: vec![words.clone()],
             }]);
         }
-        let report = check::read(&console)?;
+        let report = conformance::read(&console)?;
         Ok(report.failed().cloned().collect())
     }
 
     /// Fails unless the cases that failed are as they must be.
-    pub fn judge(&self, failed: &[Case]) -> Result<()> {
+    pub fn judge(&self, failed: &[CaseResult]) -> Result<()> {
         let failed: BTreeSet<&str> = failed.iter().map(|case| case.name.as_str()).collect();
         if self.caught_by.is_empty() {
             ensure!(failed.is_empty(), "a sound kernel fails {failed:?}");
@@ -174,7 +174,7 @@ pub struct Lab {
 impl Lab {
     /// Opens the lab, which the first time means to build a whole kernel.
     pub fn open() -> Result<Self> {
-        host::PATCH.ensure()?;
+        host_packages::PATCH.ensure()?;
         let parent = kernels::find(kernels::DEFAULT)?.tree()?;
         let lock = paths::lock("mutants")?;
         let label = parent.build.file_name().context("a tree has a name")?;
@@ -286,8 +286,8 @@ mod tests {
 
     const PATCH: &str = "Something\nis broken.\nCaught-by: a, b\n\n--- a/c/d.h\n+++ b/c/d.h\n";
 
-    fn case(name: &str) -> Case {
-        Case {
+    fn case(name: &str) -> CaseResult {
+        CaseResult {
             name: name.to_owned(),
             outcome: Outcome::Failed,
             diagnostics: Vec::new(),

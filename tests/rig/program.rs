@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use anyhow::{Context, Result, anyhow, bail};
 use cargo_metadata::Message;
 
-use crate::host;
+use crate::host_packages;
 use crate::paths;
 use crate::tool;
 
@@ -194,12 +194,12 @@ impl Compiler {
     fn choose() -> Result<Self> {
         let active = &active_rustc();
         let sysroot = PathBuf::from(ask(active, &["--print", "sysroot"])?);
-        if host::has_core(&sysroot) {
+        if host_packages::has_core(&sysroot) {
             let version = release(active)?;
             eprintln!("program: compiled by the active toolchain's rustc {version}");
             return Ok(Compiler::Active);
         }
-        host::RUST_TARGET.ensure()?;
+        host_packages::RUST_TARGET.ensure()?;
         let linker = linker()?;
         let version = release(Path::new(DEBIAN_RUSTC))?;
         eprintln!(

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Something that takes long enough to be worth a line.
-pub struct Step {
+pub struct Progress {
     what: String,
     since: Instant,
     bar: ProgressBar,
 }
 
-impl Step {
+impl Progress {
     /// Announces the step.
     pub fn start(what: impl Into<String>) -> Self {
         let what = what.into();
@@ -49,8 +49,11 @@ impl Step {
     }
 }
 
-impl Drop for Step {
+impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }
+
+// The former name, until every branch uses the new one.
+pub use Progress as Step;

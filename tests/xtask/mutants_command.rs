@@ -7,9 +7,9 @@ use std::thread;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rig::check;
-use rig::ktap::Case;
+use rig::conformance;
 use rig::mutants::{self, Lab, Mutant};
+use rig::report::CaseResult;
 
 /// Which kernels to break.
 #[derive(Args)]
@@ -51,7 +51,7 @@ impl Mutants {
     /// The sound kernel is first: if it fails a case, nothing else means much.
     fn try_all(&self, mutants: Vec<Mutant>) -> Result<usize> {
         let mut lab = Lab::open()?;
-        let initramfs = check::initramfs("mutants")?;
+        let initramfs = conformance::initramfs("mutants")?;
         let (to_boot, built) = mpsc::channel();
         let built = Mutex::new(built);
         thread::scope(|scope| {
@@ -94,7 +94,7 @@ fn boot_all(built: &Mutex<Receiver<Built>>, initramfs: &Path) -> usize {
     }
 }
 
-fn caught(failed: &[Case]) -> String {
+fn caught(failed: &[CaseResult]) -> String {
     let names: Vec<&str> = failed.iter().map(|case| case.name.as_str()).collect();
     match names[..] {
         [] => "passes all".to_owned(),

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// All that a run of `check` reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct KtapReport {
     /// The program, its version and revision.
     pub program: String,
     /// What uname(2) says of the kernel.
@@ -22,12 +22,12 @@ pub struct Report {
     /// The size of the kernel's pages.
     pub page_size: usize,
     /// The cases in the order they ran, at least one.
-    pub cases: Vec<Case>,
+    pub cases: Vec<CaseResult>,
 }
 
 /// A case and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
+pub struct CaseResult {
     /// What it promises.
     pub name: String,
     /// Whether that was so.
@@ -60,7 +60,7 @@ const TROUBLE: &[&str] = &[
     "refcount_t:",
 ];
 
-impl Report {
+impl KtapReport {
     /// Reads the report in a console's log, and what stands around it.
     pub fn read(log: &str) -> Result<Self> {
         look_for_trouble(log)?;
@@ -91,7 +91,7 @@ impl Report {
     }
 
     /// The case of that name.
-    pub fn case(&self, name: &str) -> Option<&Case> {
+    pub fn case(&self, name: &str) -> Option<&CaseResult> {
         self.cases.iter().find(|case| case.name == name)
     }
 
@@ -101,8 +101,8 @@ impl Report {
     }
 
     /// The cases that failed.
-    pub fn failed(&self) -> impl Iterator<Item = &Case> {
-        let failed = |case: &&Case| case.outcome == Outcome::Failed;
+    pub fn failed(&self) -> impl Iterator<Item = &CaseResult> {
+        let failed = |case: &&CaseResult| case.outcome == Outcome::Failed;
         self.cases.iter().filter(failed)
     }
 
@@ -114,7 +114,7 @@ impl Report {
         })
     }
 
-    fn add(&mut self, case: Case, plan: usize) -> Result<()> {
+    fn add(&mut self, case: CaseResult, plan: usize) -> Result<()> {
         ensure!(
             self.cases.len() < plan,
             "result of {} behind the plan",
@@ -149,7 +149,7 @@ struct Totals {
 
 /// What a stretch of lines comes to.
 enum Entry {
-    Result(Case),
+    Result(CaseResult),
     Totals(Totals),
 }
 
@@ -203,12 +203,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Three lines that make a log a full account of what was tested where.
-    fn head(&mut self) -> Result<Report> {
+    fn head(&mut self) -> Result<KtapReport> {
         let program = self.head_line("vm_anon_name ")?;
         let kernel = self.head_line("Linux ")?;
         let page_size = self.head_line("page size ")?;
         let page_size = page_size.trim_start_matches("page size ").parse();
-        Ok(Report {
+        Ok(KtapReport {
             program,
             kernel,
             page_size: page_size.context("the size of a page is a number")?,
@@ -282,7 +282,7 @@ fn is_printk(line: &str) -> bool {
 }
 
 /// `ok N NAME`, `not ok N NAME`, or `ok N NAME # SKIP REASON`.
-fn parse_result(line: &str, number: usize, diagnostics: Vec<String>) -> Result<Case> {
+fn parse_result(line: &str, number: usize, diagnostics: Vec<String>) -> Result<CaseResult> {
     let (is_ok, rest) = match (line.strip_prefix("ok "), line.strip_prefix("not ok ")) {
         (Some(rest), _) => (true, rest),
         (_, Some(rest)) => (false, rest),
@@ -307,7 +307,7 @@ fn parse_result(line: &str, number: usize, diagnostics: Vec<String>) -> Result<C
         (true, Some(Some(reason))) => Outcome::Skipped(reason.to_owned()),
         _ => bail!("'{line}': all that may follow # is SKIP with its reason"),
     };
-    Ok(Case {
+    Ok(CaseResult {
         name: name.to_owned(),
         outcome,
         diagnostics,
@@ -342,6 +342,10 @@ fn parse_totals(text: &str) -> Option<Totals> {
     })
 }
 
+// Former names, until every branch uses the new ones.
+pub use CaseResult as Case;
+pub use KtapReport as Report;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,13 +373,13 @@ vm_anon_name: status 1, then poweroff
 reboot: Power down
 ";
 
-    fn good() -> Report {
-        let case = |name: &str, outcome, diagnostics: &[&str]| Case {
+    fn good() -> KtapReport {
+        let case = |name: &str, outcome, diagnostics: &[&str]| CaseResult {
             name: name.to_owned(),
             outcome,
             diagnostics: diagnostics.iter().map(|&line| line.to_owned()).collect(),
         };
-        Report {
+        KtapReport {
             program: "vm_anon_name 0.1.0 (0123456789ab)".to_owned(),
             kernel: "Linux 6.12.1 #1 SMP aarch64".to_owned(),
             page_size: 4096,
@@ -391,7 +395,7 @@ reboot: Power down
     #[track_caller]
     fn check(part: &str, by: &str, expected: &str) {
         assert!(GOOD.contains(part), "{part:?} is not in the good log");
-        let error = Report::read(&GOOD.replacen(part, by, 1)).unwrap_err();
+        let error = KtapReport::read(&GOOD.replacen(part, by, 1)).unwrap_err();
         assert_eq!(format!("{error:#}"), expected);
     }
 
@@ -399,14 +403,17 @@ reboot: Power down
     #[track_caller]
     fn check_cut(part: &str, expected: &str) {
         let end = GOOD.find(part).unwrap();
-        let error = Report::read(&GOOD[..end]).unwrap_err();
+        let error = KtapReport::read(&GOOD[..end]).unwrap_err();
         assert_eq!(format!("{error:#}"), expected);
     }
 
     #[test]
     fn reads_a_good_log() {
-        assert_eq!(Report::read(GOOD).unwrap(), good());
-        assert_eq!(Report::read(&GOOD.replace('\n', "\r\n")).unwrap(), good());
+        assert_eq!(KtapReport::read(GOOD).unwrap(), good());
+        assert_eq!(
+            KtapReport::read(&GOOD.replace('\n', "\r\n")).unwrap(),
+            good()
+        );
         assert_eq!(good().release(), "6.12.1");
         assert_eq!(good().passed(), 1);
         assert_eq!(good().skipped().collect::<Vec<_>>(), ["since Linux 7.0"]);
@@ -420,7 +427,7 @@ reboot: Power down
             "no line 'KTAP version 1'",
         );
         check_cut("KTAP", "no line 'KTAP version 1'");
-        assert!(Report::read("").is_err());
+        assert!(KtapReport::read("").is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use which::which;
 
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::tool;
 
 /// Packages that serve one end, and how to see that they are installed.
@@ -142,7 +142,7 @@ impl Purpose {
     }
 
     fn install(&self) -> Result<()> {
-        let step = Step::start(format!("installing {}", self.packages.join(" ")));
+        let progress = Progress::start(format!("installing {}", self.packages.join(" ")));
         if self.is_foreign() {
             tool::output(Command::new("dpkg").args(["--add-architecture", "arm64"]))?;
         }
@@ -154,7 +154,7 @@ impl Purpose {
         let mut install = apt_get();
         install.args(["install", "--yes", "--no-install-recommends"]);
         tool::output(install.args(self.packages))?;
-        step.done();
+        progress.done();
         Ok(())
     }
 
