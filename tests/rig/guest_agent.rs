@@ -70,10 +70,10 @@ fn perform(kernel: &Kernel, name: &str, tasks: &[Task]) -> Result<Vec<Answer>> {
     let mut machine = kernel.machine(&initramfs)?;
     machine.name = name.to_owned();
     machine.extra_qemu.extend(CLOCK.map(str::to_owned));
-    let console = machine.run(TIMEOUT)?;
-    let log = console.log.display();
-    let answers = answers(&console.text()).with_context(|| format!("see {log}"))?;
-    console.expect_power_off()?;
+    let boot = machine.run(TIMEOUT)?;
+    let log = boot.log.display();
+    let answers = answers(&boot.text()).with_context(|| format!("see {log}"))?;
+    boot.expect_power_off()?;
     let (count, expected) = (answers.len(), tasks.len());
     ensure!(
         count == expected,

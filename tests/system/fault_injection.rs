@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, ensure};
 use guest_agent::{Call, End, Fault, Injection, OLD_CONTENT, Output, Run, RunResult, Stdin};
 use rig::kernels::Kernel;
-use rig::ktap::{Case, Report};
+use rig::report::{CaseResult, KtapReport};
 
 use crate::messages::STATUS_LINE;
 use crate::trial::Trial;
@@ -235,7 +235,7 @@ fn judge_check(
             )),
         };
     }
-    let report = match Report::read(&result.stdout) {
+    let report = match KtapReport::read(&result.stdout) {
         Ok(report) => report,
         // `check` failed before the first line of its report.
         Err(_) if status == 1 && is_on_stderr && result.stdout.is_empty() => {
@@ -251,7 +251,7 @@ fn judge_check(
     if status != expected_status {
         return Err(format!("exit status {status}, not {expected_status}"));
     }
-    let all = Report::read(&baseline.stdout).map_err(|error| format!("{error:#}"))?;
+    let all = KtapReport::read(&baseline.stdout).map_err(|error| format!("{error:#}"))?;
     if report.cases.len() != all.cases.len() {
         return Err("a case is missing".to_owned());
     }
@@ -285,7 +285,7 @@ fn judge_check(
 }
 
 /// Whether the report has more about the case than the statements that ran.
-fn has_reason(case: &Case) -> bool {
+fn has_reason(case: &CaseResult) -> bool {
     case.diagnostics.iter().any(|line| line.starts_with("  "))
 }
 

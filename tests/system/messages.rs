@@ -1,7 +1,7 @@
 //! Messages of the program that more than one trial expects.
 
 use anyhow::Result;
-use rig::check;
+use rig::conformance::{self, is_older};
 use rig::kernels::Kernel;
 
 /// The last line of the stages, with the end of the line before it.
@@ -23,7 +23,7 @@ pub(crate) fn powers_off_with(status: u8) -> String {
 
 /// Why a kernel cannot name memory, after the release.
 pub(crate) fn unsupported(kernel: &Kernel) -> Result<&'static str> {
-    Ok(match check::is_older(&kernel.version()?, check::NAMES) {
+    Ok(match is_older(&kernel.version()?, conformance::NAMES) {
         true => TOO_OLD,
         false => BUILT_WITHOUT,
     })

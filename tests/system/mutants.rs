@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use rig::ktap::Case;
 use rig::mutants::{self, Lab, Mutant};
+use rig::report::CaseResult;
 
 use crate::check::initramfs;
 use crate::trial::Trial;
@@ -35,7 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Builds the mutant and runs `check` in it. Returns the cases that failed, which must
 /// include those that the patch names.
-fn run(name: &str) -> Result<(Mutant, Vec<Case>)> {
+fn run(name: &str) -> Result<(Mutant, Vec<CaseResult>)> {
     let mutant = mutants::find(&[name.to_owned()])?.remove(0);
     let failed = mutant.run(image(&mutant)?, &initramfs()?)?;
     mutant.judge(&failed)?;

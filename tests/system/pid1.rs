@@ -35,12 +35,12 @@ fn then_word(kernel: &'static Kernel) -> Result<()> {
     ] {
         let args = ["-y", "-q", "--then", word];
         let machine = with_program(kernel, Build::Full, word, &args)?;
-        let console = machine.run(TIMEOUT)?;
+        let boot = machine.run(TIMEOUT)?;
         ensure!(
-            console.ending == ending,
+            boot.ending == ending,
             "{word}: {}\n{}",
-            console.ending,
-            console.text()
+            boot.ending,
+            boot.text()
         );
     }
     Ok(())
@@ -63,9 +63,9 @@ fn then_path(kernel: &'static Kernel) -> Result<()> {
         machine.name = "system-then-path".to_owned();
         machine.append = "rdinit=/bin/vm_anon_name".to_owned();
         machine.args = ["-y", "-q", "--then", path].map(str::to_owned).to_vec();
-        let console = machine.run(TIMEOUT)?;
-        console.expect_power_off()?;
-        let text = console.text();
+        let boot = machine.run(TIMEOUT)?;
+        boot.expect_power_off()?;
+        let text = boot.text();
         ensure!(text.contains(expected), "{path}\n{text}");
     }
     Ok(())
@@ -80,9 +80,9 @@ fn words_for_others(kernel: &'static Kernel) -> Result<()> {
     machine.append = "init=/sbin/init BOOT_IMAGE=/boot/Image root=/dev/sda1 ro splash \
                       systemd.unit=rescue.target LANG=C single -x"
         .to_owned();
-    let console = machine.run(TIMEOUT)?;
-    console.expect_power_off()?;
-    let text = console.text();
+    let boot = machine.run(TIMEOUT)?;
+    boot.expect_power_off()?;
+    let text = boot.text();
     for word in ["splash", "single", "-x", "rhgb", "--fast"] {
         ensure!(
             text.contains(&unknown_word(word)),
@@ -97,9 +97,8 @@ fn words_for_others(kernel: &'static Kernel) -> Result<()> {
 /// The kernel cannot open its console and leaves descriptors 0, 1 and 2 closed. The program
 /// opens another console. The kernel's own messages do not appear there.
 fn missing_console(kernel: &'static Kernel) -> Result<()> {
-    let mut machine = with_program(kernel, Build::Full, "missing-console", &[])?;
-    let line = "console=ttyS0 panic=-1 quiet -- -y";
-    machine.extra_qemu = vec!["-append".to_owned(), line.to_owned()];
+    let mut machine = with_program(kernel, Build::Full, "missing-console", &["-y"])?;
+    machine.consoles = vec!["ttyS0".to_owned()];
     let text = machine.run(TIMEOUT)?.text();
     ensure!(text.matches(PROMPT).count() == 4, "{text}");
     ensure!(text.contains(&powers_off_with(0)), "{text}");
@@ -111,11 +110,11 @@ fn least_memory(kernel: &'static Kernel) -> Result<()> {
     let mut machine = with_program(kernel, Build::Full, "least-memory", &["-y"])?;
     for mib in 8..=64 {
         machine.memory_mib = mib;
-        let console = machine.run(Duration::from_secs(20))?;
-        let text = console.text();
+        let boot = machine.run(Duration::from_secs(20))?;
+        let text = boot.text();
         if text.contains("Memory map a region") {
             eprintln!("least memory for the stages: {mib} MiB");
-            console.expect_power_off()?;
+            boot.expect_power_off()?;
             ensure!(text.contains(SAME_MAPS), "{text}");
             return Ok(());
         }
@@ -134,9 +133,9 @@ poweroff -f";
     let initramfs = guest::initramfs(before)?.file("/after", 0o755, after);
     let mut machine = kernel.machine(&initramfs.write("system-limit")?)?;
     machine.name = "system-limit".to_owned();
-    let console = machine.run(TIMEOUT)?;
-    console.expect_power_off()?;
-    let text = console.text();
+    let boot = machine.run(TIMEOUT)?;
+    boot.expect_power_off()?;
+    let text = boot.text();
     let passed = "\nok 1 limit-on-mappings-is-eagain\n";
     ensure!(text.contains(passed), "{text}");
     // Descriptor 3 is the directory that `ls` reads.

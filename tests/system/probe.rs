@@ -2,10 +2,10 @@
 
 use anyhow::{Result, ensure};
 use regex::Regex;
-use rig::check::{self, is_older};
+use rig::conformance::{self, is_older};
 use rig::kernels::Kernel;
 use rig::program::Build;
-use rig::qemu::Console;
+use rig::qemu::Boot;
 
 use crate::machine::{TIMEOUT, with_program};
 use crate::messages::{BUILT_WITHOUT, TOO_OLD, powers_off_with};
@@ -17,10 +17,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-fn probe(kernel: &Kernel, name: &str, args: &[&str]) -> Result<Console> {
-    let console = with_program(kernel, Build::Full, name, args)?.run(TIMEOUT)?;
-    console.expect_power_off()?;
-    Ok(console)
+fn probe(kernel: &Kernel, name: &str, args: &[&str]) -> Result<Boot> {
+    let boot = with_program(kernel, Build::Full, name, args)?.run(TIMEOUT)?;
+    boot.expect_power_off()?;
+    Ok(boot)
 }
 
 fn verdict(kernel: &'static Kernel) -> Result<()> {
@@ -38,24 +38,24 @@ fn verdict(kernel: &'static Kernel) -> Result<()> {
         );
         let line = format!("supported: Linux {release} names private memory, {features}");
         (0, line)
-    } else if is_older(&version, check::NAMES) {
+    } else if is_older(&version, conformance::NAMES) {
         (5, format!("too-old: Linux {release} {TOO_OLD}"))
     } else {
         (4, format!("built-without: Linux {release} {BUILT_WITHOUT}"))
     };
-    let console = probe(kernel, "probe", &["probe"])?;
-    let text = console.text();
+    let boot = probe(kernel, "probe", &["probe"])?;
+    let text = boot.text();
     let line = Regex::new(&format!("(?m)^{line}$"))?;
     ensure!(line.is_match(&text), "no line {line} in\n{text}");
-    let found = check::status(&console)?;
+    let found = conformance::status(&boot)?;
     ensure!(found == status, "exit status {found}, not {status}");
     Ok(())
 }
 
 fn quiet(kernel: &'static Kernel) -> Result<()> {
-    let console = probe(kernel, "probe-quiet", &["probe", "-q"])?;
-    ensure!(check::status(&console)? == 0, "not exit status 0");
-    let text = console.text();
+    let boot = probe(kernel, "probe-quiet", &["probe", "-q"])?;
+    ensure!(conformance::status(&boot)? == 0, "not exit status 0");
+    let text = boot.text();
     let expected = format!("\n{}\nreboot: Power down\n", powers_off_with(0));
     ensure!(text == expected, "{text:?}, not {expected:?}");
     Ok(())

@@ -44,22 +44,22 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Boots the machine. The description of its ending must begin with `expected`. Returns the
 /// text on the console.
 fn check(machine: &Machine, timeout: Duration, expected: &str) -> Result<String> {
-    let console = machine.run(timeout)?;
-    let ending = console.ending.to_string();
+    let boot = machine.run(timeout)?;
+    let ending = boot.ending.to_string();
     ensure!(ending.starts_with(expected), "{ending:?}, not {expected:?}");
-    let error = console.expect_power_off().err();
+    let error = boot.expect_power_off().err();
     let error = error.context("no error")?.to_string();
     ensure!(error.contains(&ending), "{error}");
-    let log = fs::read(&console.log)?;
+    let log = fs::read(&boot.log)?;
     let command = b"$ qemu-system-aarch64 ";
     ensure!(
         log.starts_with(command),
         "the log does not begin with the command"
     );
-    ensure!(log.ends_with(&console.bytes), "the log is not the console");
+    ensure!(log.ends_with(&boot.bytes), "the log is not the console");
     let processes = processes_of(machine)?;
     ensure!(processes.is_empty(), "still running: {processes:?}");
-    Ok(console.text())
+    Ok(boot.text())
 }
 
 /// The command lines of the processes that use the initramfs of this machine.
@@ -189,9 +189,9 @@ fn kernel_prints_garbage() -> Result<()> {
 fn no_kernel() -> Result<()> {
     let mut machine = with_program("no-kernel")?;
     machine.kernel = PathBuf::from("/nowhere");
-    let console = machine.run(LONG)?;
-    let Ending::QemuFailed(message) = &console.ending else {
-        bail!("{}", console.ending);
+    let boot = machine.run(LONG)?;
+    let Ending::QemuFailed(message) = &boot.ending else {
+        bail!("{}", boot.ending);
     };
     ensure!(message.contains("/nowhere"), "{message}");
     Ok(())

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use guest_agent::{MAPS_FILES, PROMPT};
 use regex::Regex;
-use rig::check::is_older;
+use rig::conformance::is_older;
 use rig::guest::{self, Kept};
 use rig::kernels::Kernel;
 use rig::program::Build;
@@ -63,9 +63,9 @@ fn transcript(kernel: &'static Kernel) -> Result<()> {
 /// named part, and the last maps equal the first.
 fn changes(kernel: &'static Kernel) -> Result<()> {
     let machine = with_program(kernel, Build::Full, "changes", &["-y"])?;
-    let console = machine.run(TIMEOUT)?;
-    console.expect_power_off()?;
-    let text = console.text();
+    let boot = machine.run(TIMEOUT)?;
+    boot.expect_power_off()?;
+    let text = boot.text();
     ensure!(text.contains(SAME_MAPS), "{text}");
     check_changes(&indented_lines(&text), kernel).with_context(|| text)
 }
