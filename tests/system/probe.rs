@@ -26,16 +26,11 @@ fn probe(kernel: &Kernel, name: &str, args: &[&str]) -> Result<Boot> {
 fn verdict(kernel: &'static Kernel) -> Result<()> {
     let version = kernel.version()?;
     let release = r"(\d+\.\d+\.\d+\S*)";
-    let since = |first| match is_older(&version, first) {
-        true => "no",
-        false => "yes",
-    };
+    let answer = |is_supported| if is_supported { "yes" } else { "no" };
     let (status, line) = if kernel.names {
-        let features = format!(
-            "shared memory: {}, PROCMAP_QUERY: {}",
-            since((6, 2)),
-            since((6, 11))
-        );
+        let shared = answer(!is_older(&version, (6, 2)) && !kernel.leaves_out("SHMEM"));
+        let query = answer(!is_older(&version, (6, 11)));
+        let features = format!("shared memory: {shared}, PROCMAP_QUERY: {query}");
         let line = format!("supported: Linux {release} names private memory, {features}");
         (0, line)
     } else if is_older(&version, conformance::NAMES) {

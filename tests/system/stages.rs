@@ -25,7 +25,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     trials.extend(Trial::on_matrix("transcript on a terminal", transcript));
     trials.extend(Trial::on_matrix("changes of the maps", changes));
-    trials.extend(Trial::on_matrix("diffs and files in a shell", shell));
+    trials.extend(Trial::on_matrix_with_shell(
+        "diffs and files in a shell",
+        shell,
+    ));
     trials.push(Trial::on_default("minimal build", minimal_build));
     trials.push(Trial::on_default("input from pipes", pipes));
     trials.push(Trial::on_default("input from terminals", terminals));

@@ -50,6 +50,15 @@ impl Trial {
         kernels::matrix().map(move |kernel| Self::on(kernel.name, name, test))
     }
 
+    /// One trial in each kernel of the matrix that can run shell scripts.
+    pub(crate) fn on_matrix_with_shell(
+        name: &str,
+        test: impl Fn(&'static Kernel) -> Result<()> + Send + Copy + 'static,
+    ) -> impl Iterator<Item = Self> {
+        let kernels = kernels::matrix().filter(|kernel| !kernel.leaves_out("BINFMT_SCRIPT"));
+        kernels.map(move |kernel| Self::on(kernel.name, name, test))
+    }
+
     /// Runs the trial only with `--ignored` or `--include-ignored`.
     pub(crate) fn ignored(self) -> Self {
         Self {
