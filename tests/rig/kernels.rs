@@ -293,6 +293,13 @@ impl Kernel {
         Ok(machine)
     }
 
+    /// Whether the configuration leaves out this option, such as `SHMEM`.
+    pub fn leaves_out(&self, option: &str) -> bool {
+        let config = self.config();
+        let mut options = config.lines().filter_map(build::parse_option);
+        options.any(|line| line == (option, "n"))
+    }
+
     /// The tree that the kernel is built in, to build variants from. Other processes
     /// wait for it until it is dropped.
     pub fn tree(&self) -> Result<Tree> {
