@@ -39,7 +39,5 @@ pub mod qemu;
 pub mod report;
 pub mod tool;
 
-// Former names, until every branch uses the new ones.
-pub use conformance as check;
+// The former name, until every branch uses the new one.
 pub use host_packages as host;
-pub use report::ktap;
