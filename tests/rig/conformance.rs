@@ -209,7 +209,7 @@ impl CheckRun {
     }
 
     /// Makes the results of this run the expected ones for its kernel.
-    pub fn bless(&self) -> Result<()> {
+    pub fn bless(&mut self) -> Result<()> {
         ensure!(self.problems.is_empty(), "{self}");
         ensure!(
             self.is_pinned,
@@ -219,7 +219,9 @@ impl CheckRun {
         );
         let report = self.report.as_ref();
         let report = report.ok_or_else(|| anyhow!("{} has no report", self.kernel))?;
-        self.expected.updated(report)?.save(&self.kernel)
+        self.expected = self.expected.updated(report)?;
+        self.differences.clear();
+        self.expected.save(&self.kernel)
     }
 }
 

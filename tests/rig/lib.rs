@@ -39,5 +39,6 @@ pub mod qemu;
 pub mod report;
 pub mod tool;
 
-// The former name, until every branch uses the new one.
+// Former names, until every branch uses the new ones.
+pub use conformance as check;
 pub use host_packages as host;
