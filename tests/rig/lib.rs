@@ -45,4 +45,3 @@ pub mod tool;
 // Former names, until every branch uses the new ones.
 pub use conformance as check;
 pub use host_packages as host;
-pub use report::ktap;
