@@ -20,7 +20,9 @@ use core::arch::naked_asm;
 extern "C" fn _start() -> ! {
     naked_asm!(
         "mov x0, sp", // The initial stack, before Rust moves sp.
-        "b {enter}",
+        "bl {enter}",
+        "mov x8, #94", // __NR_exit_group
+        "svc #0",
         enter = sym crate::start::enter,
     )
 }
