@@ -9,9 +9,6 @@
 #[path = "../src/suite/assembler.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod assembler;
-#[path = "../src/suite/encoding.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod encoding;
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -63,17 +60,18 @@ fn pass_link_arguments() {
     }
 }
 
-/// Leaves the assembled suite for `src/program/check.rs`.
+/// Writes the assembled suite, which `src/program/cold.rs` includes, or reports the first
+/// mistake in its texts, which ends the build.
 fn assemble_suite() {
     println!("cargo::rerun-if-changed=src/suite");
-    let suite = assembler::assemble().unwrap_or_else(|fault| panic!("cases.txt: {fault}"));
-    leave("suite", &suite);
-}
-
-/// Leaves the file `name` where the sources include it from.
-fn leave(name: &str, bytes: &[u8]) {
-    let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join(name), bytes).expect("OUT_DIR can be written");
+    let read = |path| fs::read_to_string(path).expect("the suite can be read");
+    match assembler::assemble(&read(assembler::CASES), &read(assembler::VERBS)) {
+        Ok(suite) => {
+            let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
+            fs::write(Path::new(&out).join("suite"), suite).expect("OUT_DIR can be written");
+        }
+        Err(mistake) => println!("cargo::error={mistake}"),
+    }
 }
 
 /// Whether the linker is a compiler driver, such as `aarch64-linux-gnu-gcc`.

@@ -15,7 +15,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol};
 use rig::initramfs::Initramfs;
 use rig::program::{self, Build, LINKER_VARIABLE, TARGET};
-use rig::{host, kernels, paths, tool};
+use rig::{host_packages, kernels, paths, tool};
 
 /// The largest page of an arm64 kernel. All kernels can map a segment whose address
 /// and file offset agree modulo this.
@@ -53,7 +53,7 @@ fn rustflags_of_the_environment_do_not_change_the_shape() {
 /// The script asks for it, because its arguments depend on the linker.
 #[test]
 fn a_target_directory_serves_two_linkers() {
-    host::PEERS.ensure().unwrap();
+    host_packages::PEERS.ensure().unwrap();
     for linker in [None, Some(DRIVER), None] {
         let path = program::build_variant(Build::Full, "two-linkers", |cargo| {
             if let Some(linker) = linker {
@@ -176,7 +176,7 @@ fn buildroot(level: &str) -> PathBuf {
     // A second installation would replace the file while another test reads it.
     static DONE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
-    host::PEERS.ensure().unwrap();
+    host_packages::PEERS.ensure().unwrap();
     let root = paths::scratch(&format!("buildroot-{level}")).unwrap();
     let program = root.join("bin/vm_anon_name");
     if !done.insert(program.clone()) {

@@ -91,3 +91,10 @@ pub(crate) unsafe extern "C" fn prctl_in_sharing_child(arguments: &[u64; 6]) -> 
         "1: ret",
     )
 }
+
+/// The system calls that the suite names, see `src/suite/calls.rs`. An architecture that
+/// lacks one of these names defines a constant of that name here.
+#[cfg(feature = "full")]
+pub(crate) mod call {
+    pub(crate) use syscalls::Sysno::*;
+}

@@ -9,7 +9,7 @@ use object::elf::{FileHeader64, PF_R, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 
 use crate::initramfs::Initramfs;
-use crate::{host, paths, tool};
+use crate::{host_packages, paths, tool};
 
 /// A compressor, with the options that kernel builds pass to it.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ impl Compressor {
 
 /// The bytes that a newc archive with `program` as its only file takes, compressed.
 pub fn compressed_size(program: &[u8], compressor: Compressor) -> Result<u64> {
-    host::COMPRESSORS.ensure()?;
+    host_packages::COMPRESSORS.ensure()?;
     let archive = Initramfs::new()
         .file("/init", 0o755, program)
         .write(&format!("compressed-{compressor:?}"))?;

@@ -16,27 +16,27 @@ use super::{Subject, meter};
 use crate::initramfs::Initramfs;
 use crate::kernels;
 use crate::program::Build;
-use crate::qemu::{Console, Machine};
+use crate::qemu::{Boot, Machine};
 
 /// Many times what a boot takes. With too little memory, some boots never end.
 const DEADLINE: Duration = Duration::from_secs(40);
 
 /// The guest time of the command from the start of PID 1 to the power-down, in
-/// microseconds, and the console.
-pub fn guest_time(words: &[&str]) -> Result<(u64, Console)> {
+/// microseconds, and the boot.
+pub fn guest_time(words: &[&str]) -> Result<(u64, Boot)> {
     let mut machine = with_fixed_clock(&as_init(words)?);
     machine.name = format!("icount-{}", words.join("-"));
-    let console = machine.run(DEADLINE)?;
+    let boot = machine.run(DEADLINE)?;
     ensure!(
-        has_passed(&console),
+        has_passed(&boot),
         "{} has not passed, see {}",
         words.join(" "),
-        console.log.display()
+        boot.log.display()
     );
-    let text = console.text();
+    let text = boot.text();
     let started = stamp(&text, "Run /init as init process")?;
     let ended = stamp(&text, "reboot: Power down")?;
-    Ok((ended - started, console))
+    Ok((ended - started, boot))
 }
 
 /// The least guest memory with which the command passes, in MiB, at most `enough`.
@@ -45,7 +45,7 @@ pub fn least_memory(words: &[&str], enough: u32) -> Result<u32> {
     machine.name = format!("memory-{}", words.join("-"));
     let mut passes = |memory_mib| {
         machine.memory_mib = memory_mib;
-        machine.run(DEADLINE).map(|console| has_passed(&console))
+        machine.run(DEADLINE).map(|boot| has_passed(&boot))
     };
     ensure!(
         passes(enough)?,
@@ -97,22 +97,22 @@ fn with_fixed_clock(machine: &Machine) -> Machine {
     let mut machine = machine.clone();
     // The processor `max` has an instruction for random numbers.
     machine.cpu = "cortex-a72".to_owned();
+    machine.board = "virt,dtb-randomness=off".to_owned();
     let options = [
-        ["-icount", "shift=0,sleep=off"],
-        ["-rtc", "base=2026-01-01,clock=vm"],
-        ["-machine", "dtb-randomness=off"],
+        "-icount",
+        "shift=0,sleep=off",
+        "-rtc",
+        "base=2026-01-01,clock=vm",
     ];
-    machine
-        .extra_qemu
-        .extend(options.as_flattened().iter().map(|word| word.to_string()));
+    machine.extra_qemu.extend(options.map(str::to_owned));
     // The level of the two messages whose stamps are read.
     machine.append = "norandmaps printk.time=1 loglevel=7".to_owned();
     machine
 }
 
 /// Whether the program exited with status 0 and the machine powered off.
-fn has_passed(console: &Console) -> bool {
-    console.expect_power_off().is_ok() && console.status() == Some(0)
+fn has_passed(boot: &Boot) -> bool {
+    boot.expect_power_off().is_ok() && boot.status() == Some(0)
 }
 
 /// The stamp of the line with `words`, as in `[    0.040152] Run /init`, in

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use which::which;
 
 use super::Subject;
-use crate::{debian, host, kernels, paths, program, tool};
+use crate::{debian, host_packages, kernels, paths, program, tool};
 
 const GCC: &str = "aarch64-linux-gnu-gcc";
 const GXX: &str = "aarch64-linux-gnu-g++";
@@ -62,7 +62,7 @@ const C_FLAGS: &[&str] = &[
 
 /// Builds all peers.
 pub fn build() -> Result<Vec<Subject>> {
-    host::PEERS.ensure()?;
+    host_packages::PEERS.ensure()?;
     let bench = Workbench::open()?;
     Ok(vec![
         bench.subject("cpp-dynamic", "C++, dynamic", bench.cpp(&[]))?,
@@ -75,7 +75,7 @@ pub fn build() -> Result<Vec<Subject>> {
 
 /// Builds the init of the machine that measures.
 pub(super) fn meter() -> Result<PathBuf> {
-    host::PEERS.ensure()?;
+    host_packages::PEERS.ensure()?;
     let bench = Workbench::open()?;
     let mut command = bench.compiler(GCC);
     command.arg("-static");
@@ -107,7 +107,7 @@ pub fn versions() -> Result<Vec<String>> {
         first_line(GCC, "--version")?,
         first_line("ld.lld", "--version")?,
         format!("glibc {libc}"),
-        format!("musl {}", debian::newest("musl-dev")?.version),
+        format!("musl {}", debian::version("musl-dev")?),
         format!("nolibc of Linux {kernel}"),
         format!("Linux {kernel} as the guest"),
         first_line("qemu-system-aarch64", "--version")?,
