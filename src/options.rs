@@ -236,12 +236,13 @@ impl<'a> Options<'a> {
         self.given >> flag as u16 & 1 != 0
     }
 
-    /// The helper case to run in this process, see [`Case::is_part`].
+    /// The helper case to run in this process, see [`Case::is_part`]. Those with two
+    /// dots change system settings, so only PID 1 runs them, and by itself.
     ///
     /// [`Case::is_part`]: crate::suite::Case::is_part
     pub fn helper(&self) -> Option<&'a CStr> {
         let first = self.cases.first().copied()?;
-        first.to_bytes().starts_with(b".").then_some(first)
+        matches!(first.to_bytes(), [b'.', second, ..] if *second != b'.').then_some(first)
     }
 
     /// Parses `-q`, `-qy`, `-nNAME`, `-n NAME`, `--name=NAME` or `--name NAME`. If
