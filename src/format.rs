@@ -19,8 +19,30 @@ pub trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }
 
-/// Appends a text to a [`Sink`], each `{}` replaced by the next value. A missing or
-/// surplus value does not compile.
+/// Appends a text to a [`Sink`], each `{}` replaced by the next value.
+///
+/// The compiler checks the text: a missing or surplus value does not compile, nor
+/// does a byte that is not printable ASCII or a newline.
+///
+/// ```compile_fail,E0080
+/// # let mut line = heapless::Vec::<u8, 64>::new();
+/// vm_anon_name::put!(&mut line, "{} of {}", 1u8); // a value is missing
+/// ```
+///
+/// ```compile_fail,E0080
+/// # let mut line = heapless::Vec::<u8, 64>::new();
+/// vm_anon_name::put!(&mut line, "{}", 1u8, 2u8); // a value too many
+/// ```
+///
+/// ```compile_fail,E0080
+/// # let mut line = heapless::Vec::<u8, 64>::new();
+/// vm_anon_name::put!(&mut line, "{:x}", 1u8); // not a placeholder
+/// ```
+///
+/// ```compile_fail,E0080
+/// # let mut line = heapless::Vec::<u8, 64>::new();
+/// vm_anon_name::put!(&mut line, "\t"); // a control character
+/// ```
 #[macro_export]
 macro_rules! put {
     ($out:expr, $text:literal $(, $value:expr)* $(,)?) => {{
@@ -86,11 +108,18 @@ value_from! {
 }
 
 /// The number of `{}` in `text`.
+///
+/// # Panics
+///
+/// If `text` contains any other `{`, or a byte that is neither printable ASCII nor
+/// a newline.
 pub const fn placeholders(text: &str) -> usize {
     let mut count = 0;
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
+        assert!(matches!(first, b' '..=b'~' | b'\n'));
         if *first == b'{' {
+            assert!(matches!(after, [b'}', ..]));
             count += 1;
         }
         rest = after;
