@@ -75,8 +75,8 @@ pub enum Value<'a> {
 #[derive(Clone, Copy)]
 pub struct Hex(pub u64);
 
-/// Bytes of unknown origin: printable ASCII and newlines as they are, any other
-/// byte as `\xNN`, so that no text controls the terminal that shows it.
+/// Bytes of unknown origin: printable ASCII as it is, any other byte as `\xNN`, so
+/// that no text starts a new line or controls the terminal that shows it.
 #[derive(Clone, Copy)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
@@ -144,7 +144,7 @@ impl Value<'_> {
     fn put(self, out: &mut impl Sink) {
         match self {
             Value::Text(text) => out.put(text),
-            Value::Escaped(text) => put_escaped(text, out),
+            Value::Escaped(text) => put_escaped(text, b' ', out),
             Value::Decimal(number) => put_decimal(number, out),
             Value::Hex(number) => {
                 out.put(b"0x");
@@ -165,9 +165,10 @@ pub fn put_decimal(number: u64, out: &mut impl Sink) {
     out.put(digits(number, 10, 1, &mut [0; MAX_DIGITS]));
 }
 
-fn put_escaped(text: &[u8], out: &mut impl Sink) {
+/// Appends `text`. Bytes are escaped unless they are printable ASCII or `plain`.
+fn put_escaped(text: &[u8], plain: u8, out: &mut impl Sink) {
     for byte in text {
-        if let b' '..=b'~' | b'\n' = byte {
+        if matches!(byte, b' '..=b'~') || *byte == plain {
             out.put(slice::from_ref(byte));
         } else {
             out.put(b"\\x");
@@ -176,7 +177,8 @@ fn put_escaped(text: &[u8], out: &mut impl Sink) {
     }
 }
 
-/// A sink that passes bytes on as [`Escaped`] shows them.
+/// A sink for lines of unknown origin: it passes newlines on as they are, other
+/// bytes as [`Escaped`] shows them.
 pub struct Escaping<'a, S>(
     /// The destination.
     pub &'a mut S,
@@ -184,7 +186,7 @@ pub struct Escaping<'a, S>(
 
 impl<S: Sink> Sink for Escaping<'_, S> {
     fn put(&mut self, bytes: &[u8]) {
-        put_escaped(bytes, self.0);
+        put_escaped(bytes, b'\n', self.0);
     }
 }
 
