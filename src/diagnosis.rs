@@ -15,8 +15,7 @@ use crate::{
 use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
 
 /// A kernel version, by major and minor number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Version(u16);
 
 impl Version {
@@ -58,8 +57,7 @@ impl Version {
 }
 
 /// Why a kernel names no memory at all.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Absence {
     /// It is older than [`Version::NAMES_PRIVATE`].
     TooOld,
@@ -110,7 +108,7 @@ impl Absence {
 }
 
 /// A call that should have named memory and failed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Failure<'a> {
     /// The error number of the call.
     pub errno: i32,

@@ -21,8 +21,7 @@ use crate::{
 };
 
 /// An error: one of the files is not a complete maps file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed {
     /// 1-based number of the first bad line in its file.
     pub line: u64,

@@ -57,7 +57,7 @@ macro_rules! put {
 }
 
 /// A value in a text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     /// Bytes as they are.
     Text(&'a [u8]),
@@ -72,16 +72,16 @@ pub enum Value<'a> {
 }
 
 /// A number in lower-case hexadecimal, with the prefix `0x`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Hex(pub u64);
 
 /// Bytes of unknown origin: printable ASCII as it is, any other byte as `\xNN`, so
 /// that no text starts a new line or controls the terminal that shows it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
 /// An error number with its name, such as `EINVAL (22)`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Errno(pub i32);
 
 macro_rules! value_from {

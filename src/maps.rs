@@ -19,8 +19,7 @@ use crate::scan::{number, split};
 const LABEL_COLUMN: usize = 72;
 
 /// A virtual memory area (VMA).
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Vma<'a> {
     /// The first address.
     pub start: u64,

@@ -5,8 +5,7 @@ use core::ffi::CStr;
 use heapless::Vec;
 
 /// What the program does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command {
     /// Walk through the four stages.
     Stages,
@@ -35,7 +34,7 @@ impl Command {
 }
 
 /// An option of the command line.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flag {
     /// Print as little as possible.
     Quiet,
@@ -101,7 +100,7 @@ const SPECS: [Spec; 11] = [
 ];
 
 /// Why a word cannot be used.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     /// Neither a command nor an option.
     Unknown,
@@ -144,7 +143,7 @@ impl Reason {
 pub const MAX_CASES: usize = 64;
 
 /// The parsed command line.
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Debug)]
 pub struct Options<'a> {
     /// Whether all words can be used. If not, nothing may be carried out.
     pub usable: bool,
