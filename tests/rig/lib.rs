@@ -17,6 +17,7 @@
 //!   the machine's own apt;
 //! - [`fuzz`] feeds the program's pure core with bytes from nowhere;
 //! - [`host`] installs the tools all of this runs, or names them;
+//! - [`recordings`] renews the maps files that the host tests parse;
 //! - [`measure`] builds the same job in other languages and compares the cost;
 //! - [`paths`], [`progress`] and [`tool`] are where files go, what is said
 //!   meanwhile, and how other programs are called.
@@ -39,4 +40,5 @@ pub mod paths;
 pub mod program;
 pub mod progress;
 pub mod qemu;
+pub mod recordings;
 pub mod tool;

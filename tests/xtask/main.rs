@@ -75,6 +75,8 @@ enum Task {
     Bench(measure::Bench),
     /// Tell which section and which module the bytes of both builds went to.
     Size,
+    /// Record /proc/PID/maps of real kernels anew, for the host tests.
+    Record,
     /// Check the format of all sources, and let clippy look at them.
     Lint,
 }
@@ -136,6 +138,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Bench(options) => measure::bench(&options),
         Task::Size => measure::size(),
+        Task::Record => rig::recordings::renew(),
         Task::Lint => lint(),
     }
 }
