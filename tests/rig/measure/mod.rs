@@ -8,7 +8,7 @@
 //! - [`meter`] runs it all in a real kernel: calls, instructions, memory;
 //! - [`table`] makes that one table, and keeps it in the README;
 //! - [`size`] tells which section and which module the program's bytes went to;
-//! - [`power`] times the program as PID 1, and finds how little memory it needs;
+//! - [`boot_time`] times the program as PID 1, and finds how little memory it needs;
 //! - [`library`] compares the parser with crates that do the same.
 
 pub mod boot_time;

@@ -1,4 +1,4 @@
-//! The console of a boot that has ended, and the judgement over it.
+//! Record of a boot that has ended: its console and how it ended.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,19 +11,19 @@ use crate::tool;
 /// How a boot ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The program told the kernel to power off.
+    /// The kernel powered the machine off.
     PoweredOff,
-    /// The program told the kernel to restart.
+    /// The kernel restarted the machine.
     Restarted,
-    /// The program told the kernel to halt.
+    /// The kernel halted the machine.
     Halted,
-    /// The kernel gave up; what it said.
+    /// The kernel panicked; its message.
     Panicked(String),
-    /// Nothing ended it before the deadline, or the kernel said that it hangs.
+    /// The machine still ran at the deadline, or the kernel reported a lockup.
     Hung(String),
-    /// Not one byte came from the console.
+    /// The machine still ran at the deadline and had printed nothing.
     NeverStarted,
-    /// QEMU left without a word from the kernel; what QEMU said.
+    /// QEMU ended, but the kernel did not say why; QEMU's own messages.
     QemuFailed(String),
 }
 
@@ -41,12 +41,12 @@ impl fmt::Display for Ending {
     }
 }
 
-/// What a line of the kernel says about the end.
-type Judgement = fn(String) -> Ending;
+/// Makes an ending of the kernel's line.
+type ToEnding = fn(String) -> Ending;
 
-/// What the kernel says when it ends, even when told to be quiet, and what that
-/// means. A panic comes first: it may be followed by a restart.
-const LAST_WORDS: &[(&str, Judgement)] = &[
+/// Messages that the kernel prints at its end even with `quiet`, the first match
+/// counts. A panic may be followed by a restart, so it is listed first.
+const LAST_MESSAGES: &[(&str, ToEnding)] = &[
     ("Kernel panic - not syncing", Ending::Panicked),
     ("soft lockup - CPU#", Ending::Hung),
     ("rcu: INFO: rcu_", Ending::Hung),
@@ -55,44 +55,45 @@ const LAST_WORDS: &[(&str, Judgement)] = &[
     ("reboot: System halted", |_| Ending::Halted),
 ];
 
-/// How the boot ended, by what the kernel said; nothing if it has not yet.
-pub(super) fn last_words(text: &[u8]) -> Option<Ending> {
+/// How the boot ended according to the kernel's messages, if they say it yet.
+pub(super) fn ending_in(text: &[u8]) -> Option<Ending> {
     let text = String::from_utf8_lossy(text);
-    LAST_WORDS.iter().find_map(|(words, ending)| {
+    LAST_MESSAGES.iter().find_map(|(words, ending)| {
         let line = text.lines().find(|line| line.contains(words))?;
         Some(ending(line.to_owned()))
     })
 }
 
-/// The console of a boot that has ended.
+/// A boot that has ended.
 #[derive(Clone, Debug)]
-pub struct Console {
-    /// Every byte, as it came.
+pub struct Boot {
+    /// Output of the console, byte for byte.
     pub bytes: Vec<u8>,
+    /// Output of the other serial devices, in the order of the machine's list.
+    pub other_serial: Vec<Vec<u8>>,
     /// How it ended.
     pub ending: Ending,
-    /// How long it took.
+    /// Time from the start of QEMU to its end.
     pub took: Duration,
-    /// The file the console was logged to.
+    /// Log file of the console.
     pub log: PathBuf,
 }
 
-impl Console {
-    /// The console as text, with the ends of lines that a terminal wants, and
-    /// that come doubled at times, made plain newlines.
+impl Boot {
+    /// Output of the console with plain newlines; see [`plain_text`].
     pub fn text(&self) -> String {
         plain_text(&self.bytes)
     }
 
-    /// The exit status that the program, as PID 1, said it has.
+    /// Exit status that the program reported as PID 1, on the last such line.
     pub fn status(&self) -> Option<u8> {
         let text = self.text();
         let mut lines = text.lines().rev();
-        let said = lines.find_map(|line| line.strip_prefix("vm_anon_name: status "))?;
-        said.split(',').next()?.parse().ok()
+        let status = lines.find_map(|line| line.strip_prefix("vm_anon_name: status "))?;
+        status.split(',').next()?.parse().ok()
     }
 
-    /// Fails unless the program powered the machine off.
+    /// Fails unless the machine was powered off.
     pub fn expect_power_off(&self) -> Result<()> {
         if self.ending != Ending::PoweredOff {
             bail!(
@@ -106,7 +107,8 @@ impl Console {
     }
 }
 
-/// Console output as text, each line ended by a newline alone.
+/// Console output as text with plain newlines: a tty writes `\r\n`, and `\r\r\n`
+/// where a program wrote `\r\n`.
 pub fn plain_text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut plain = String::with_capacity(text.len());
