@@ -44,7 +44,8 @@ pub(crate) fn run(process: &Process) -> ! {
     } else {
         block_write_signals();
     }
-    let options = Options::parse(&mut process.words(), is_init, &mut |word, reason| {
+    let mut options = Options::default();
+    options.parse(&mut process.words(), is_init, &mut |word, reason| {
         error!(&mut console, "'{}': {}", Escaped(word), reason.text());
     });
     let mut status = if !options.usable {

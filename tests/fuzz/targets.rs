@@ -155,7 +155,8 @@ pub fn options(input: &[u8]) {
 fn parse_options(words: &[&CStr], is_init: bool) {
     let mut refused = Vec::new();
     let mut rest = words.iter().copied();
-    let options = Options::parse(&mut rest, is_init, &mut |word, reason| {
+    let mut options = Options::default();
+    options.parse(&mut rest, is_init, &mut |word, reason| {
         refused.push((word, reason));
     });
     assert_eq!(rest.next(), None, "a word is left");

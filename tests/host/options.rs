@@ -154,7 +154,8 @@ const NOT_INIT: &str = "this is for PID 1 alone";
 fn parse(words: &[CString], is_init: bool) -> Parsed {
     let mut refused = Vec::new();
     let mut rest = words.iter().map(CString::as_c_str);
-    let options = Options::parse(&mut rest, is_init, &mut |word, reason| {
+    let mut options = Options::default();
+    options.parse(&mut rest, is_init, &mut |word, reason| {
         let word = String::from_utf8_lossy(word);
         refused.push(format!("'{word}': {}", reason.text()));
     });
@@ -585,7 +586,8 @@ fn a_helper_case_starts_with_one_dot() {
     let check = |words: &[&str], expected: Option<&CStr>| {
         let words = c_strings(words);
         let mut words = words.iter().map(CString::as_c_str);
-        let options = Options::parse(&mut words, false, &mut |_, _| panic!("refused"));
+        let mut options = Options::default();
+        options.parse(&mut words, false, &mut |_, _| panic!("refused"));
         assert_eq!(options.helper(), expected);
     };
     check(&[], None);
@@ -649,12 +651,12 @@ fn help_and_version_ignore_other_options() {
     check(&["-q", "probe", "-V"], version);
     let version = Parsed::command(Command::Version).given("q");
     check(&["version", "-q"], version);
-    // Outside PID 1, too
     let expected = Parsed {
         then: Some("halt".to_owned()),
         ..Parsed::command(Command::Help).given("th")
     };
-    check(&["-t", "halt", "-h"], expected);
+    check_init(&["-t", "halt", "-h"], expected.clone());
+    check(&["-t", "halt", "-h"], expected.refused("--then", NOT_INIT));
     // Help comes before version.
     let help = Parsed::command(Command::Help).given("hV");
     check(&["-hV"], help.clone());
