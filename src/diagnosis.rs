@@ -7,7 +7,7 @@
 //! early for an empty range. This program calls it the *probe call*.
 
 use crate::{
-    format::{Escaped, Sink},
+    format::Sink,
     name::{self, Fault},
     put,
     scan::number,
@@ -86,7 +86,6 @@ impl Absence {
     /// Writes the reason as a clause, such as `Linux 6.1 was built without
     /// CONFIG_ANON_VMA_NAME`.
     pub fn explain(self, release: &[u8], out: &mut impl Sink) {
-        let release = Escaped(release);
         match self {
             Absence::TooOld => put!(
                 out,
@@ -135,7 +134,7 @@ impl Failure<'_> {
         match (self.errno as u32, name::fault(self.name)) {
             (EINVAL, Some(Fault::TooLong)) => put!(out, ": a name has at most 79 bytes"),
             (EINVAL, Some(Fault::Byte(byte))) => {
-                put!(out, ": a name cannot contain '{}'", Escaped(&[byte]));
+                put!(out, ": a name cannot contain '{}'", [byte].as_slice());
             }
             (EBADF, _) if self.shared => {
                 if Version::of(self.release) < Version::NAMES_SHARED {

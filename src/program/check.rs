@@ -21,7 +21,6 @@ use core::{ffi::CStr, slice};
 use linux_raw_sys::{errno::EPERM, general::SIGSYS};
 use vm_anon_name::{
     diagnosis::{Absence, Version},
-    format::Escaped,
     options::{Flag, Options},
     put,
     suite::{Case, Cases, Suite},
@@ -82,7 +81,7 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     let mut status = status::SUCCESS;
     for name in &options.cases {
         if next(&mut { all }, slice::from_ref(name), false).is_none() {
-            let name = Escaped(name.to_bytes());
+            let name = name.to_bytes();
             error!(console, "'{}': no such case, see check --list", name);
             status = status::USAGE;
         }
@@ -95,16 +94,16 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     while let Some(case) = next(&mut cases, &options.cases, false) {
         count += 1;
         if options.has(Flag::List) {
-            put!(console, "{}\n", Escaped(case.name));
+            put!(console, "{}\n", case.name);
         }
     }
     if options.has(Flag::List) {
         return status;
     }
-    put!(console, "KTAP version 1\n1..{}\n# {}#", count, VERSION);
+    put!(console, "KTAP version 1\n1..{}\n# {}\n#", count, VERSION);
     let uname = Uname::get();
     for name in uname.all() {
-        put!(console, " {}", Escaped(name));
+        put!(console, " {}", name);
     }
     put!(console, "\n# page size {}\n", page);
     console.flush();
@@ -175,7 +174,7 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
         _ => Outcome::Skipped,
     };
     let console = &mut *actor.console;
-    let name = Escaped(case.name);
+    let name = case.name;
     match outcome {
         Outcome::Passed => put!(
             console,

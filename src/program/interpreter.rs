@@ -22,7 +22,6 @@ use linux_raw_sys::errno as number;
 use vm_anon_name::{
     diagram::Picture,
     errno,
-    format::{Escaped, Hex},
     maps::Vma,
     put,
     scan::split,
@@ -110,7 +109,11 @@ impl<'a> Actor<'a> {
                 put!(console, "#   killed by signal {}\n", signal);
             }
             Err(errno) => {
-                put!(console, "#   no child, or no word of its end: {}\n", errno);
+                put!(
+                    console,
+                    "#   no child, or no word of its end: {errno}\n",
+                    errno
+                );
             }
         }
         Outcome::Failed
@@ -243,7 +246,7 @@ impl<'a> Actor<'a> {
                 verb::AT => vma.label.starts_with(stated),
                 _ => {
                     if vma.end > window && vma.start < end {
-                        put!(self.console, "#   {}\n", Escaped(line));
+                        put!(self.console, "#   {}\n", line);
                     }
                     false
                 }
@@ -274,7 +277,6 @@ impl<'a> Actor<'a> {
         if seen == stated {
             return Ok(0);
         }
-        let (stated, seen) = (Escaped(stated), Escaped(seen));
         put!(self.console, "#   expected {}\n#   seen {}\n", stated, seen);
         Err(NOT_AS_STATED)
     }
@@ -282,14 +284,14 @@ impl<'a> Actor<'a> {
     /// Prints which step failed, how, and what the maps are there.
     fn report(&mut self, name: &[u8], step: &Step, expected: u8, error: i32) {
         let console = &mut *self.console;
-        put!(console, "# {}", Escaped(name));
+        put!(console, "# {}", name);
         let mut before = "(";
         for operand in step.operands.iter().take(step.count) {
             put!(console, "{}", before);
             before = ", ";
             match self.suite.text(*operand) {
-                Some(text) => put!(console, "\"{}\"", Escaped(text)),
-                None => put!(console, "{}", Hex(*operand)),
+                Some(text) => put!(console, "\"{}\"", text),
+                None => put!(console, "{hex}", *operand),
             }
         }
         put!(console, ")");
@@ -305,8 +307,8 @@ impl<'a> Actor<'a> {
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
         put!(
             self.console,
-            "\n#   the window is at {}, a page has {} bytes\n",
-            Hex(window),
+            "\n#   the window is at {hex}, a page has {} bytes\n",
+            window,
             page
         );
         let _ = self.look(SHOW, b"", 0);
