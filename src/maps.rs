@@ -59,7 +59,10 @@ impl<'a> Vma<'a> {
         let major = hex(&mut rest, b':')?;
         let minor = hex(&mut rest, b' ')?;
         let inode = number(&mut rest)?;
-        rest = rest.strip_prefix(b" ")?;
+        let [b' ', padded_label @ ..] = rest else {
+            return None;
+        };
+        rest = padded_label;
         // The kernel pads to the column and adds one space, even after wider
         // fields. Any further space belongs to the label.
         let column = LABEL_COLUMN.max(line.len() - rest.len());

@@ -98,9 +98,9 @@ impl<'a> Stages<'a> {
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
         self.finish(START, None);
 
-        // A size is below 2^63, so rounding up to a multiple of the page cannot
-        // overflow on a 64-bit machine.
-        let length = (self.options.size.unwrap_or(1) as usize).next_multiple_of(page);
+        // A size is below 2^63, so rounding up to a multiple of the page, a power of
+        // two, cannot overflow on a 64-bit machine.
+        let length = (self.options.size.unwrap_or(1) as usize + page - 1) & page.wrapping_neg();
         let hint = neighbour.map_or(0, |mapping| mapping.start().saturating_sub(length));
         let mapping = self.map(hint, length, self.options.has(Flag::Shared));
         if let Some(mapping) = &mapping {
