@@ -2,11 +2,7 @@
 
 use crate::sys::{Errno, Fd, STDERR, STDOUT, io};
 use heapless::Vec;
-use vm_anon_name::{
-    errno,
-    format::{Escaped, Sink},
-    put,
-};
+use vm_anon_name::{errno, format::Sink, put};
 
 /// Collects output and writes it in one piece, if it fits, at [`Console::flush`].
 ///
@@ -69,7 +65,7 @@ impl Console {
     /// Reports that `what`, a call or its object, failed with `errno`.
     pub(crate) fn report(&mut self, what: &[u8], errno: Errno) {
         self.begin_error();
-        put!(self, "{}: {}", Escaped(what), errno);
+        put!(self, "{}: {errno}", what, errno);
         let meaning = errno::meaning(errno.number());
         if !meaning.is_empty() {
             put!(self, ":{}", meaning);
