@@ -52,7 +52,7 @@ pub mod needs {
 }
 
 /// What the steps of a case remember: the places of the registers in
-/// [`Registers`](super::Registers). Their numbers in the assembled suite count from 1.
+/// `Registers`. Their numbers in the assembled suite count from 1.
 pub mod register {
     /// The address from which a case counts.
     pub const WINDOW: usize = 0;
