@@ -14,7 +14,7 @@ use super::archive::{self, Compressor};
 use super::table::grouped;
 use super::{Stages, boot_time};
 use crate::program::{self, Build};
-use crate::progress::Step;
+use crate::progress::Progress;
 
 /// A figure and its limit.
 pub struct Budget {
@@ -38,10 +38,10 @@ enum Unit {
 /// Compares everything that has a limit with it: the stages as measured, and the
 /// rest, which is measured here.
 pub fn compare(stages: &Stages) -> Result<Vec<Budget>> {
-    let step = Step::start("measuring archives, guest time and guest memory");
+    let progress = Progress::start("measuring archives, guest time and guest memory");
     let mut budgets = full_build(stages)?;
     budgets.extend(minimal_build(stages)?);
-    step.done();
+    progress.done();
     Ok(budgets)
 }
 

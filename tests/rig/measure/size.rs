@@ -3,7 +3,7 @@
 //! The shipped file has neither symbols nor line numbers. So the program is built
 //! once more with both, into a directory of its own; its loaded part has to have the
 //! same size. Code belongs to the source file of its line, including what was
-//! inlined from other crates; [`constants`] belong to the file whose code refers to
+//! inlined from other crates; constants belong to the file whose code refers to
 //! them.
 
 mod constants;
