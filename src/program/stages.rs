@@ -1,7 +1,7 @@
 //! The four stages: start, mmap, name, munmap.
 //!
-//! The transcript repeats that of the description from which this program started,
-//! spelling included.
+//! The transcript is that of the C++ program that this one replaces, including its
+//! spelling.
 
 use crate::{
     commands::status,
@@ -34,8 +34,8 @@ const MMAP: Stage = (c"maps_2_mmap.txt", "set vm_area_struct's name");
 const NAME: Stage = (c"maps_3_set_vm_name.txt", "unmmap the region");
 const MUNMAP: Stage = (c"maps_4_ummap.txt", "exit");
 
-/// Size of the anonymous mapping that exists before the first stage, in pages: that
-/// of the description's anonymous region.
+/// Size in pages of the anonymous mapping that exists before the first stage, as in
+/// the transcript of the C++ program.
 const NEIGHBOUR_PAGES: usize = 6;
 
 /// Walks through the stages and returns the exit status. After a call that failed,
@@ -91,9 +91,9 @@ impl<'a> Stages<'a> {
             "Memory map a region and print vm_area_struct\nPID: {}\n",
             self.pid
         );
-        // In the description, the new memory joins anonymous memory that a libc has
-        // mapped. Here is no libc, so the program maps some itself, and asks for the
-        // new memory right below: large mappings would otherwise be aligned to huge
+        // In the C++ program, the new memory joins anonymous memory that libc has
+        // mapped. This program has no libc, so it maps some itself, and requests the
+        // new memory directly below: the kernel would align a large mapping to huge
         // pages, away from it.
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
         self.finish(START, None);
