@@ -242,10 +242,10 @@ impl<'a> Options<'a> {
         self.given >> flag as u16 & 1 != 0
     }
 
-    /// The helper case to run in this process, see [`Case::is_part`]. Those with two
-    /// dots change system settings, so only PID 1 runs them, and by itself.
+    /// The helper case to run in this process, see [`Case::is_helper`]. Those that only
+    /// PID 1 runs begin with two dots.
     ///
-    /// [`Case::is_part`]: crate::suite::Case::is_part
+    /// [`Case::is_helper`]: crate::suite::Case::is_helper
     pub fn helper(&self) -> Option<&'a CStr> {
         let first = self.cases.first().copied()?;
         matches!(first.to_bytes(), [b'.', second, ..] if *second != b'.').then_some(first)

@@ -37,7 +37,7 @@ pub(crate) const VERSION: &str = concat!(
 );
 
 /// Runs the program from its command line to its end.
-pub(crate) fn run(process: &Process) -> ! {
+pub(crate) fn run(process: &Process) -> u8 {
     let is_init = getpid() == pid1::PID;
     let mut console = Console::new();
     if is_init {
@@ -66,7 +66,7 @@ pub(crate) fn run(process: &Process) -> ! {
     if is_init {
         pid1::finish(process, options.then, status, &mut console);
     }
-    exit(status)
+    status
 }
 
 fn command(process: &Process, options: &Options, stack: &Stack, console: &mut Console) -> u8 {

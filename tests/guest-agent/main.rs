@@ -8,8 +8,8 @@
 //! sandbox     prepares the root file system of the program
 //! ```
 //!
-//! A module calls only those below it. The agent has one thread. Its errors are answers to
-//! the rig.
+//! A module calls only those below it. The agent has one thread. It answers a task that
+//! fails with the error.
 
 mod campaign;
 mod launch;

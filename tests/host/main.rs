@@ -9,6 +9,7 @@
 //! that of mutated inputs in [`fuzz`].
 
 mod diagnosis;
+mod diagram;
 mod diff;
 mod errno;
 mod examples;
@@ -18,7 +19,6 @@ mod fuzz;
 mod maps;
 mod name;
 mod options;
-mod picture;
 mod scan;
 mod suite;
 
