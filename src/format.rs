@@ -179,11 +179,9 @@ impl<S: Sink> Sink for Escaping<'_, S> {
 /// Appends as much as fits and drops the rest. A full vector may lack bytes.
 impl<const N: usize> Sink for heapless::Vec<u8, N> {
     fn put(&mut self, bytes: &[u8]) {
-        let (fits, _) = bytes
-            .split_at_checked(self.capacity() - self.len())
-            .unwrap_or((bytes, b""));
-        // It cannot fail, because `fits` is no longer than the free space.
-        let _ = self.extend_from_slice(fits);
+        for byte in bytes {
+            let _ = self.push(*byte); // It fails if the vector is full.
+        }
     }
 }
 
