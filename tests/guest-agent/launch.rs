@@ -283,7 +283,12 @@ fn set_standard(standard: [Option<OwnedFd>; 3]) -> Result<()> {
     Ok(())
 }
 
-fn set_limit(limit: u32, value: u64) -> Result<()> {
+/// A seccomp filter gives this `call` the `errno` from now on.
+pub(crate) fn refuse(call: &str, errno: i32) -> Result<()> {
+    set_filter(Some(self::call(call)?), answer(Verdict::Errno(errno)))
+}
+
+pub(crate) fn set_limit(limit: u32, value: u64) -> Result<()> {
     let limits = libc::rlimit64 {
         rlim_cur: value,
         rlim_max: value,

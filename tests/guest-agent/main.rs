@@ -6,6 +6,7 @@
 //! watch      waits for a process, and types at its pauses
 //! launch     a process with everything around it as a run wants it
 //! stage      the file system around the program
+//! with       a tool for shells: executes a program under unusual conditions
 //! ```
 //!
 //! Calls go down this list only. The helper has one thread, and everything in it
@@ -16,9 +17,10 @@ mod launch;
 mod stage;
 mod tracer;
 mod watch;
+mod with;
 
-use std::fs;
 use std::io::{self, Write};
+use std::{env, fs, process};
 
 use anyhow::{Context, Result};
 use guest_agent::{Answer, MARK, Outcome, Run, TASKS, Task};
@@ -27,6 +29,14 @@ use nix::sys::reboot::{RebootMode, reboot};
 use crate::stage::Stage;
 
 fn main() {
+    let words: Vec<String> = env::args().collect();
+    if let Some((name, words)) = words.split_first()
+        && with::is_called(name)
+    {
+        let Err(error) = with::run(words);
+        eprintln!("{}: {error:#}", with::NAME);
+        process::exit(125);
+    }
     if let Err(error) = perform_all() {
         // Without a console there is nobody to tell.
         let _ = say(&Answer::Trouble(format!("{error:#}")));

@@ -65,7 +65,8 @@ pub fn initramfs(script: &str) -> Result<Initramfs> {
 }
 
 impl Kept {
-    fn of(console: String) -> Result<Self> {
+    /// The files in the output of a console.
+    pub fn of(console: String) -> Result<Self> {
         let mut files = BTreeMap::new();
         for line in console.lines() {
             let Some((name, content)) = line.strip_prefix("@@ ").and_then(|it| it.split_once(' '))
