@@ -34,6 +34,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use guest_agent::FilterAction;
+
 use crate::launch;
 
 /// The name under which the agent's executable is this tool.
@@ -93,7 +95,10 @@ fn set(key: &str, value: &str) -> Result<()> {
             check(unsafe { libc::prctl(i32::try_from(option)?, a, b, c, d) } < 0)
         }
         ("limit", [resource, value]) => launch::set_limit(resource.parse()?, value.parse()?),
-        ("refuse", [call, errno]) => launch::refuse(call, errno.parse()?),
+        ("refuse", [call, errno]) => {
+            let action = FilterAction::Errno(errno.parse()?);
+            launch::set_filter(Some(launch::number(call)?), launch::filter_return(action))
+        }
         ("drop", [capability]) => {
             let capability: libc::c_ulong = capability.parse()?;
             // SAFETY: No memory is involved.

@@ -1,8 +1,8 @@
-//! Runs `check` in a kernel, and judges the run as well as the cases in it.
+//! Runs of `check` in a kernel, and their comparison with the expected results.
 //!
-//! A run is good when the machine powered off by itself, the log is a whole
-//! report, no case failed, and the exit status says the same. A kernel that is
-//! known not to name memory must skip every case for the reason that is its own.
+//! A run is good if the machine powered off by itself, the console has a complete
+//! report, the exit status agrees with it, and each case has the result that
+//! `tests/expected` lists for this kernel.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,45 +14,55 @@ use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
 use crate::program::Build;
 use crate::qemu::{Boot, Machine};
-use crate::report::KtapReport;
+use crate::report::{CaseResult, ExpectedResults, KtapReport};
 use crate::tool;
 
-/// How long a run may take: a second or two, and 100 seconds for each case that hangs, of
-/// which a broken kernel may have some.
+/// Time limit of a run. It takes seconds, but each case that hangs takes 100 s.
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// What the status line begins with, by which PID 1 tells what it would exit with.
+/// Prefix of the line in which the program reports its exit status as PID 1.
 const STATUS: &str = "vm_anon_name: status ";
 
-/// The program, and the device some of its cases map; returns where the archive lies.
+/// The options of `check` that make missing support for names a failure.
+const REQUIRE: [&str; 2] = ["-r", "--require"];
+
+/// Writes an initramfs with the program and the device that some cases map.
 pub fn initramfs(name: &str) -> Result<PathBuf> {
     let initramfs = Initramfs::with_program(Build::Full)?;
     let initramfs = initramfs.char_device("/dev/zero", 0o666, 1, 5);
     initramfs.write(name)
 }
 
-/// What can be checked.
+/// A kernel that `check` is run in.
 #[derive(Clone, Debug)]
 pub enum TestedKernel {
-    /// One of the rig's kernels, of which more is known.
+    /// A kernel of the list, whose results are known.
     Listed(&'static Kernel),
-    /// The file of an image, which may be any kernel.
+    /// An image file.
     Image(PathBuf),
 }
 
-/// What came of checking a kernel.
-#[derive(Debug)]
+/// A run of `check`.
+#[derive(Debug, Default)]
 pub struct CheckRun {
-    /// What the kernel is called.
+    /// Name of the kernel, or path of the image.
     pub kernel: String,
-    /// Its version, as far as known.
+    /// Version of the kernel, empty if it is not known.
     pub version: String,
-    /// What it reported, if it came to that.
+    /// The report, if it is complete.
     pub report: Option<KtapReport>,
-    /// What is wrong beyond cases that failed, a text of one or more lines each.
+    /// What is wrong apart from the results of cases: panics, an incomplete report, a
+    /// wrong exit status.
     pub complaints: Vec<String>,
-    /// How long it took.
+    /// Results that differ from the expected ones, except failures.
+    pub differences: Vec<String>,
+    /// Whether the results must be the expected ones, because the kernel is of the
+    /// version that they were recorded with.
+    pub is_pinned: bool,
+    /// Duration of the boot.
     pub took: Duration,
+    /// Results that were recorded for this kernel.
+    pub expected: ExpectedResults,
 }
 
 impl TestedKernel {
@@ -65,7 +75,7 @@ impl TestedKernel {
         }
     }
 
-    /// What to call it.
+    /// Name of the kernel, or path of the image.
     pub fn name(&self) -> String {
         match self {
             TestedKernel::Listed(kernel) => kernel.name.to_owned(),
@@ -73,99 +83,66 @@ impl TestedKernel {
         }
     }
 
-    /// Boots the program in it with these arguments; the log gets this name.
+    /// Boots the kernel with the program as PID 1 and these arguments. `name` is that
+    /// of the log.
     pub fn boot(&self, initramfs: &Path, name: &str, args: &[&str]) -> Result<Boot> {
         let mut machine = match self {
             TestedKernel::Listed(kernel) => kernel.machine(initramfs)?,
             TestedKernel::Image(image) => Machine::new(image, initramfs),
         };
-        // A kernel that has lost its footing would go on until the deadline.
+        // After an oops a kernel may hang, and the boot would last until the deadline.
         machine.append = "oops=panic".to_owned();
         machine.name = name.to_owned();
         machine.args = args.iter().map(|&arg| arg.to_owned()).collect();
         machine.run(DEADLINE)
     }
 
-    /// Runs `check` with these arguments and judges the run; the log gets this name.
+    /// Runs `check` with these arguments. `name` is that of the log.
     pub fn check(&self, initramfs: &Path, name: &str, args: &[&str]) -> CheckRun {
-        let mut verdict = CheckRun {
+        let mut run = CheckRun {
             kernel: self.name(),
-            version: self.version(),
-            report: None,
-            complaints: Vec::new(),
-            took: Duration::ZERO,
+            ..CheckRun::default()
         };
-        let args = [&["check"], args].concat();
-        match self.boot(initramfs, name, &args) {
-            Ok(console) => self.judge(&console, &mut verdict),
-            Err(error) => verdict.complaints.push(format!("{error:#}")),
+        if let Err(error) = self.try_check(initramfs, name, args, &mut run) {
+            run.complaints.push(format!("{error:#}"));
         }
-        verdict
+        run
     }
 
-    fn judge(&self, console: &Boot, verdict: &mut CheckRun) {
-        verdict.took = console.took;
-        match read(console) {
-            Ok(report) => {
-                if let Err(error) = self.expect_absence(&report) {
-                    verdict.complaints.push(error.to_string());
-                }
-                if verdict.version.is_empty() {
-                    verdict.version = report.release().to_owned();
-                }
-                verdict.report = Some(report);
-            }
-            Err(error) => verdict.complaints.push(format!("{error:#}")),
+    fn try_check(
+        &self,
+        initramfs: &Path,
+        name: &str,
+        args: &[&str],
+        run: &mut CheckRun,
+    ) -> Result<()> {
+        if let TestedKernel::Listed(kernel) = self {
+            let image = kernel.image()?;
+            run.version = image.version;
+            run.is_pinned = image.is_pinned;
+            run.expected = ExpectedResults::load(kernel.name)?;
         }
-    }
-
-    /// Fails if cases were skipped for want of the feature where it is, or for
-    /// another reason where it is not, or if any passed there.
-    fn expect_absence(&self, report: &KtapReport) -> Result<()> {
-        let TestedKernel::Listed(kernel) = self else {
-            return Ok(());
-        };
-        let absence = absence(kernel, report.release());
-        if let Some(reason) = absence.as_deref() {
-            ensure!(report.passed() == 0, "cases pass without names");
-            if let Some(told) = report.skipped().find(|told| *told != reason) {
-                bail!("skipped because '{told}', not because '{reason}'");
+        let boot = self.boot(initramfs, name, &[&["check"], args].concat())?;
+        run.took = boot.took;
+        let report = read(&boot)?;
+        let is_required = args.iter().any(|word| REQUIRE.contains(word));
+        match self {
+            TestedKernel::Listed(kernel) if kernel.names || !is_required => {
+                let is_whole = args.iter().all(|word| word.starts_with('-'));
+                run.differences = run.expected.differences(&report, is_whole);
             }
-        } else if let Some(told) = report
-            .skipped()
-            .find(|told| told.contains(report.release()))
-        {
-            bail!("skipped because '{told}', though this kernel names memory");
+            TestedKernel::Listed(_) => {}
+            TestedKernel::Image(_) => run.version = report.release().to_owned(),
         }
+        run.report = Some(report);
         Ok(())
     }
-
-    fn version(&self) -> String {
-        let version = match self {
-            TestedKernel::Listed(kernel) => kernel.version().ok(),
-            TestedKernel::Image(_) => None,
-        };
-        version.unwrap_or_default()
-    }
 }
 
-/// The first version that names anonymous memory.
+/// The first version of Linux that names anonymous memory.
 pub const NAMES: (u32, u32) = (5, 17);
 
-/// Why this kernel must skip all cases, in the program's words; nothing if it must
-/// not. The release is what it calls itself, which the rig cannot know beforehand.
-pub fn absence(kernel: &Kernel, release: &str) -> Option<String> {
-    if kernel.names {
-        return None;
-    }
-    Some(if is_older(release, NAMES) {
-        format!("Linux {release} is older than 5.17, the first to name anonymous memory")
-    } else {
-        format!("Linux {release} was built without CONFIG_ANON_VMA_NAME")
-    })
-}
-
-/// Whether this release, like 5.10.0-32-cloud, is older than that version.
+/// Whether this release, such as 5.10.0-32-cloud, is older than that version.
 pub fn is_older(release: &str, version: (u32, u32)) -> bool {
     let mut numbers = release.split('.').map_while(|number| number.parse().ok());
     match (numbers.next(), numbers.next()) {
@@ -175,12 +152,12 @@ pub fn is_older(release: &str, version: (u32, u32)) -> bool {
 }
 
 /// The report of a run of `check` that ended as it should.
-pub fn read(console: &Boot) -> Result<KtapReport> {
-    let report = KtapReport::read(&console.text());
-    // A panic or a hang says more than the line where the report breaks off.
-    console.expect_power_off()?;
+pub fn read(boot: &Boot) -> Result<KtapReport> {
+    let report = KtapReport::read(&boot.text());
+    // A panic or a hang explains why a report is incomplete.
+    boot.expect_power_off()?;
     let report = report.map_err(|error| {
-        let (log, text) = (console.log.display(), console.text());
+        let (log, text) = (boot.log.display(), boot.text());
         anyhow!("{error:#}, see {log}\n{}", tool::tail(&text))
     })?;
     let expected = match (report.failed().count(), report.passed()) {
@@ -188,77 +165,119 @@ pub fn read(console: &Boot) -> Result<KtapReport> {
         (0, 0) => 4,
         (0, _) => 0,
     };
-    let told = status(console)?;
+    let status = status(boot)?;
     ensure!(
-        told == expected,
-        "the status is {told}, but {expected} by the cases"
+        status == expected,
+        "exit status {status}, but the results make it {expected}"
     );
     Ok(report)
 }
 
-/// What the program would have exited with, had it not been PID 1.
-pub fn status(console: &Boot) -> Result<u8> {
-    let text = console.text();
-    let mut told = text.lines().filter_map(|line| line.strip_prefix(STATUS));
-    let first = told.next().and_then(|line| line.split(',').next());
-    match (first.and_then(|number| number.parse().ok()), told.next()) {
+/// The exit status that the program reported as PID 1.
+pub fn status(boot: &Boot) -> Result<u8> {
+    let text = boot.text();
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(STATUS));
+    let first = lines.next().and_then(|line| line.split(',').next());
+    match (first.and_then(|number| number.parse().ok()), lines.next()) {
         (Some(status), None) => Ok(status),
-        _ => bail!("not one line '{STATUS}N', see {}", console.log.display()),
+        _ => bail!(
+            "not exactly one line '{STATUS}N', see {}",
+            boot.log.display()
+        ),
     }
 }
 
 impl CheckRun {
-    /// Whether nothing is amiss.
+    /// Whether the run is good.
     pub fn is_ok(&self) -> bool {
-        let failed = self.report.iter().flat_map(KtapReport::failed).count();
-        failed == 0 && self.complaints.is_empty()
+        let is_as_expected = self.differences.is_empty() || !self.is_pinned;
+        self.complaints.is_empty() && is_as_expected && self.failures().next().is_none()
+    }
+
+    /// Cases that failed, except those that are expected to fail.
+    pub fn failures(&self) -> impl Iterator<Item = &CaseResult> {
+        let failed = self.report.iter().flat_map(KtapReport::failed);
+        failed.filter(|case| self.reference(&case.name).is_none())
+    }
+
+    /// Reference of the fault that makes this case fail on this kernel.
+    pub fn reference(&self, case: &str) -> Option<&str> {
+        self.expected.reference(case)
+    }
+
+    /// Makes the results of this run the expected ones for its kernel.
+    pub fn bless(&self) -> Result<()> {
+        ensure!(self.complaints.is_empty(), "{self}");
+        ensure!(
+            self.is_pinned,
+            "{} {} is not the pinned version, see `cargo xtask kernels --update`",
+            self.kernel,
+            self.version
+        );
+        let report = self.report.as_ref();
+        let report = report.ok_or_else(|| anyhow!("{} has no report", self.kernel))?;
+        self.expected.updated(report)?.save(&self.kernel)
     }
 }
 
-/// A line, and below it what is amiss.
+/// One line, followed by what is wrong.
 impl fmt::Display for CheckRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_ok() { "ok" } else { "FAILED" };
         write!(f, "{:16} {:10} {word}: ", self.kernel, self.version)?;
         match &self.report {
-            Some(report) => write!(f, "{}", counts(report))?,
+            Some(report) => write!(f, "{}", self.counts(report))?,
             None => write!(f, "no report")?,
         }
         for line in self.complaints.iter().flat_map(|text| text.lines()) {
             write!(f, "\n    {line}")?;
         }
-        for case in self.report.iter().flat_map(KtapReport::failed) {
+        for case in self.failures() {
             write!(f, "\n  {}", case.name)?;
             for line in &case.diagnostics {
                 write!(f, "\n    {line}")?;
             }
         }
+        if !self.differences.is_empty() {
+            let kernel = &self.kernel;
+            match self.is_pinned {
+                true => write!(f, "\n  not as in tests/expected/{kernel}.txt:")?,
+                false => write!(f, "\n  not as recorded with the pinned version:")?,
+            }
+        }
+        for text in &self.differences {
+            write!(f, "\n    {text}")?;
+        }
         Ok(())
     }
 }
 
-/// `3 failed, 149 passed, 8 skipped`; with the reason, if it is the same for all.
-fn counts(report: &KtapReport) -> String {
-    let skipped = report.skipped().count();
-    let counts = [
-        (report.failed().count(), "failed"),
-        (report.passed(), "passed"),
-        (skipped, "skipped"),
-    ];
-    let counts: Vec<String> = counts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    let mut text = counts.join(", ");
-    let mut reasons = report.skipped();
-    if skipped == report.cases.len()
-        && let Some(reason) = reasons.next()
-        && reasons.all(|other| other == reason)
-    {
-        text = format!("{text}: {reason}");
+impl CheckRun {
+    /// `3 failed, 149 passed, 8 skipped`, and the reason if it is the same for all.
+    fn counts(&self, report: &KtapReport) -> String {
+        let failures = self.failures().count();
+        let skipped = report.skipped().count();
+        let counts = [
+            (failures, "failed"),
+            (report.failed().count() - failures, "failed as expected"),
+            (report.passed(), "passed"),
+            (skipped, "skipped"),
+        ];
+        let counts: Vec<String> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let mut text = counts.join(", ");
+        let mut reasons = report.skipped();
+        if skipped == report.cases.len()
+            && let Some(reason) = reasons.next()
+            && reasons.all(|other| other == reason)
+        {
+            text = format!("{text}: {reason}");
+        }
+        text
     }
-    text
 }
 
 // Former names, until every branch uses the new ones.

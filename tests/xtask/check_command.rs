@@ -1,56 +1,67 @@
-//! `cargo xtask check`: the conformance suite in one kernel, some, or the matrix.
+//! `cargo xtask check`: the conformance suite in the kernels.
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use rig::conformance::{self, TestedKernel};
 use rig::kernels;
 use rig::report::junit;
 
-/// What is checked, and where it is written down.
+/// What is checked, and where the results go.
 #[derive(Args)]
 pub struct Check {
-    /// A kernel by its name in the list, or the file of an image; all that the
-    /// tests need, if none is given.
+    /// A kernel by its name in the list, or an image file. Default: all kernels that
+    /// the tests use.
     #[arg(long = "kernel", value_name = "NAME|IMAGE")]
     kernels: Vec<String>,
-    /// Also write the results as JUnit's XML.
+    /// Also write the results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Arguments of the program's check, as the names of cases.
+    /// Make the results the expected ones, in tests/expected. New failures are refused.
+    #[arg(long, conflicts_with = "args")]
+    bless: bool,
+    /// Arguments of the program's check, such as names of cases.
     #[arg(last = true)]
     args: Vec<String>,
 }
 
 impl Check {
-    /// Prints a verdict a kernel, and fails if one is bad.
+    /// Prints the results per kernel, and fails if one is not as expected.
     pub fn run(&self) -> Result<()> {
         let initramfs = conformance::initramfs("check")?;
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
-        let mut verdicts = Vec::new();
-        for subject in self.subjects()? {
-            let name = format!("check-{}", subject.name().replace('/', "_"));
-            let verdict = subject.check(&initramfs, &name, &args);
-            println!("{verdict}");
-            verdicts.push(verdict);
+        let mut runs = Vec::new();
+        for kernel in self.kernels()? {
+            let name = format!("check-{}", kernel.name().replace('/', "_"));
+            let run = kernel.check(&initramfs, &name, &args);
+            println!("{run}");
+            if self.bless {
+                run.bless()?;
+            }
+            runs.push(run);
         }
         if let Some(path) = &self.junit {
-            junit::write(&verdicts, path)?;
+            junit::write(&runs, path)?;
         }
-        match verdicts.iter().filter(|verdict| !verdict.is_ok()).count() {
+        match runs.iter().filter(|run| !run.is_ok()).count() {
+            _ if self.bless => Ok(()),
             0 => Ok(()),
-            bad => bail!("{bad} of {} kernels failed", verdicts.len()),
+            bad => bail!("{bad} of {} kernels failed", runs.len()),
         }
     }
 
-    fn subjects(&self) -> Result<Vec<TestedKernel>> {
+    fn kernels(&self) -> Result<Vec<TestedKernel>> {
         if self.kernels.is_empty() {
             return Ok(kernels::matrix().map(TestedKernel::Listed).collect());
         }
-        self.kernels
-            .iter()
-            .map(|word| TestedKernel::of(word))
-            .collect()
+        let kernels = self.kernels.iter().map(|word| TestedKernel::of(word));
+        let kernels: Vec<TestedKernel> = kernels.collect::<Result<_>>()?;
+        let is_image = |kernel: &TestedKernel| matches!(kernel, TestedKernel::Image(_));
+        ensure!(
+            !self.bless || !kernels.iter().any(is_image),
+            "the results of an image file cannot be recorded"
+        );
+        Ok(kernels)
     }
 }

@@ -56,12 +56,8 @@ enum Task {
     Check(check_command::Check),
     /// Break kernels on purpose and see whether the suite notices.
     Mutants(mutants_command::Mutants),
-    /// List the kernels: version, whether it is in the cache, and why it is there.
-    Kernels {
-        /// Fetch or build all that the tests need.
-        #[arg(long)]
-        build: bool,
-    },
+    /// List the kernels: pinned version, whether it is in the cache, and why it is there.
+    Kernels(KernelsCommand),
     /// Fuzz the parser, the diff and the options, guided by coverage.
     Fuzz {
         /// Which of them; all if none is named.
@@ -77,6 +73,16 @@ enum Task {
     Size,
     /// Check the format of all sources, and let clippy look at them.
     Lint,
+}
+
+#[derive(Args)]
+struct KernelsCommand {
+    /// Fetch or build the kernels that the tests need.
+    #[arg(long)]
+    build: bool,
+    /// Pin the newest versions that Debian serves, in tests/debian.lock.
+    #[arg(long)]
+    update: bool,
 }
 
 #[derive(Args)]
@@ -102,6 +108,19 @@ struct Run {
     /// Arguments of the program.
     #[arg(last = true)]
     args: Vec<String>,
+}
+
+impl KernelsCommand {
+    fn run(&self) -> Result<()> {
+        if self.update {
+            update_pins()?;
+        }
+        match (self.build, self.update) {
+            (true, _) => build_kernels(),
+            (false, true) => Ok(()),
+            (false, false) => list_kernels(),
+        }
+    }
 }
 
 impl Which {
@@ -131,8 +150,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Initramfs { which, output } => initramfs(&which, output),
         Task::Check(check) => check.run(),
         Task::Mutants(mutants) => mutants.run(),
-        Task::Kernels { build: true } => build_kernels(),
-        Task::Kernels { build: false } => list_kernels(),
+        Task::Kernels(options) => options.run(),
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Bench(options) => measure::bench(&options),
         Task::Size => measure::size(),
@@ -205,13 +223,20 @@ fn initramfs(which: &Which, output: Option<PathBuf>) -> Result<()> {
 fn list_kernels() -> Result<()> {
     let mut out = stdout().lock();
     for kernel in kernels::ALL {
-        let (version, cached) = match kernel.cached() {
-            Ok(Some(image)) => (image.version, "cached"),
-            Ok(None) => (kernel.version()?, "-"),
-            Err(_) => ("?".to_owned(), "not to be had"),
+        let version = kernel.pinned_version()?.unwrap_or_default();
+        let cached = match kernel.cached()? {
+            Some(_) => "cached",
+            None => "-",
         };
         let Kernel { name, why, .. } = kernel;
         writeln!(out, "{name:16} {version:12} {cached:7} {why}")?;
+    }
+    Ok(())
+}
+
+fn update_pins() -> Result<()> {
+    for package in kernels::update_pins()? {
+        println!("{package}");
     }
     Ok(())
 }

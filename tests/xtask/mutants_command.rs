@@ -1,4 +1,4 @@
-//! `cargo xtask mutants`: is every broken kernel caught?
+//! `cargo xtask mutants`: the conformance suite in kernels with a defect.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -11,45 +11,46 @@ use rig::conformance;
 use rig::mutants::{self, Lab, Mutant};
 use rig::report::CaseResult;
 
-/// Which kernels to break.
+/// Which mutants are run.
 #[derive(Args)]
 pub struct Mutants {
-    /// The mutants by name, see --list; all, if none is given.
+    /// The mutants by name, see --list. Default: all.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// List them: what is broken, and which cases must notice.
+    /// List the mutants with their defects and the cases that must fail.
     #[arg(short, long)]
     list: bool,
-    /// How many to boot at once, while the next is built.
+    /// Number of machines that run at once, while the next mutant is built.
     #[arg(short, long, default_value_t = 1)]
     jobs: usize,
 }
 
-/// A mutant and its image, or why there is none.
+/// A mutant with its image, or the error of the build.
 type Built = (Mutant, Result<PathBuf>);
 
 impl Mutants {
-    /// Prints a line a mutant, and fails if one is not caught as it must be.
+    /// Prints one line per mutant. Fails if one is not caught by all of its cases.
     pub fn run(&self) -> Result<()> {
         let mutants = mutants::find(&self.names)?;
         if self.list {
             for mutant in mutants {
-                println!("{}: {}", mutant.name, mutant.sentence);
+                println!("{}: {}", mutant.name, mutant.description);
                 println!("    {}", mutant.caught_by.join(", "));
             }
             return Ok(());
         }
         let count = mutants.len();
-        let bad = self.try_all(mutants)?;
+        let bad = self.run_all(mutants)?;
         match bad {
             0 => Ok(()),
-            _ => bail!("{bad} of {} kernels are not as they must be", count + 1),
+            _ => bail!("{bad} of {} kernels are not caught as expected", count + 1),
         }
     }
 
-    /// Builds one after the other, boots what is built, and counts what is amiss.
-    /// The sound kernel is first: if it fails a case, nothing else means much.
-    fn try_all(&self, mutants: Vec<Mutant>) -> Result<usize> {
+    /// Builds the mutants one after the other and runs those that are built; returns
+    /// the number of failures. The original kernel is the first: if it fails a case, the
+    /// other results mean little.
+    fn run_all(&self, mutants: Vec<Mutant>) -> Result<usize> {
         let mut lab = Lab::open()?;
         let initramfs = conformance::initramfs("mutants")?;
         let (to_boot, built) = mpsc::channel();
@@ -71,7 +72,7 @@ impl Mutants {
     }
 }
 
-/// Boots what comes, until no more does, and counts what is amiss.
+/// Runs the mutants that are received; returns the number of failures.
 fn boot_all(built: &Mutex<Receiver<Built>>, initramfs: &Path) -> usize {
     let mut bad = 0;
     loop {

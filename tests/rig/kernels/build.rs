@@ -1,7 +1,7 @@
-//! From a package of kernel sources to an image.
+//! Kernel builds: from a package of sources to an image.
 //!
 //! Sources are unpacked once per version and shared; each kernel is built in a
-//! directory of its own. An interrupted build goes on where it stopped.
+//! directory of its own. An interrupted build resumes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,37 +19,37 @@ use crate::paths;
 use crate::progress::Progress;
 use crate::tool;
 
-/// Where Kbuild leaves what QEMU boots.
+/// Path of the image in the build directory.
 const IMAGE: &str = "arch/arm64/boot/Image";
 
-/// The same on every machine and day, so that equal inputs give equal images.
+/// Variables that make builds reproducible; see Documentation/kbuild/reproducible-builds.rst.
 const IDENTITY: [(&str, &str); 4] = [
     ("KBUILD_BUILD_TIMESTAMP", "1970-01-01"),
-    // Else it counts how often the tree was built.
+    // By default it counts the builds in the tree.
     ("KBUILD_BUILD_VERSION", "1"),
     ("KBUILD_BUILD_USER", "rig"),
     ("KBUILD_BUILD_HOST", "vm_anon_name"),
 ];
 
-/// The sources of a kernel and the directory it is built in.
+/// Sources of a kernel and its build directory.
 #[derive(Debug)]
 pub struct Tree {
-    /// The sources, which other kernels of the same version share.
+    /// Sources, which kernels of the same version share.
     pub source: PathBuf,
-    /// The directory of all that is made from them.
+    /// Build directory.
     pub build: PathBuf,
     name: String,
     _lock: Option<File>,
 }
 
-/// A short name for a configuration.
+/// Hash of a configuration, for file names.
 pub(super) fn fingerprint(config: &str) -> String {
     let hash = Sha256::digest(config);
     hash[..6].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Tree {
-    /// The tree of that label; `lock` is held as long as the tree is.
+    /// Unpacks the sources and creates the build directory. The tree holds `lock`.
     pub(super) fn open(
         package: &Package,
         name: String,
@@ -65,12 +65,12 @@ impl Tree {
         })
     }
 
-    /// The image last built.
+    /// Path of the image of the last build.
     pub fn image(&self) -> PathBuf {
         self.build.join(IMAGE)
     }
 
-    /// Runs make in the tree; what it says goes to the log beside the image.
+    /// Runs make in the tree. Its output goes to `build.log` in the build directory.
     pub fn make(&self, arguments: &[&str]) -> Result<()> {
         let goals = arguments.join(" ");
         let progress = Progress::start(format!("kernel {}: make {goals}", self.name));
@@ -81,15 +81,14 @@ impl Tree {
         let shown = tool::show(&command);
         writeln!(file, "$ {shown}")?;
         if !follow(&mut command, file, &progress).with_context(|| format!("cannot run {shown}"))? {
-            let said = tool::tail(&fs::read_to_string(&log)?);
-            bail!("{shown}\nfailed, see {}\n{said}", log.display());
+            let output = tool::tail(&fs::read_to_string(&log)?);
+            bail!("{shown}\nfailed, see {}\n{output}", log.display());
         }
         progress.done();
         Ok(())
     }
 
-    /// Configures the tree and builds the image. Where that was begun before,
-    /// Kbuild finds by itself what is still to be done.
+    /// Configures the tree and builds the image, or completes an interrupted build.
     pub(super) fn build(&self, config: &str) -> Result<()> {
         let file = self.build.join(".config");
         self.make(&["tinyconfig"])?;
@@ -100,8 +99,8 @@ impl Tree {
         self.make(&["Image"])
     }
 
-    /// A tree of the same sources and options in a directory of its own, made the
-    /// first time. The sources are hard links: to change one, replace it.
+    /// A tree with the same sources and configuration in `directory`, created unless it
+    /// is there. Its sources are hard links: to change a file, replace it.
     pub fn copy(&self, directory: &Path, lock: File) -> Result<Self> {
         let source = paths::directory(directory.to_owned())?.join("source");
         if !source.exists() {
@@ -109,7 +108,7 @@ impl Tree {
             let mut copy = Command::new("cp");
             copy.args(["--archive", "--link", "--no-target-directory"]);
             tool::output(copy.args([&self.source, &partial]))?;
-            // Objects of a build before would be younger than these, and be kept.
+            // Objects of an earlier copy are newer than these sources: make would keep them.
             paths::emptied(directory.join("build"))?;
             paths::rename(&partial, &source)?;
         }
@@ -126,7 +125,7 @@ impl Tree {
         })
     }
 
-    /// Copies the image, and how it came about, to a new directory.
+    /// Copies the image, its configuration and the build log to a new directory.
     pub(super) fn deliver(&self, directory: &Path) -> Result<()> {
         let directory = paths::emptied(directory.to_owned())?;
         for file in [IMAGE, ".config", "build.log"] {
@@ -145,7 +144,7 @@ impl Tree {
         command.args(["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"]);
         let jobs = thread::available_parallelism().map_or(1, usize::from);
         command.arg(format!("-j{jobs}")).args(arguments);
-        // Flags of a make that may have started the rig are not for this one.
+        // If make runs the rig, its flags do not apply here.
         command
             .env_remove("MAKEFLAGS")
             .env("LC_ALL", "C")
@@ -154,7 +153,7 @@ impl Tree {
     }
 }
 
-/// Runs the command, logs and shows its lines, and tells whether it succeeded.
+/// Runs the command, logs and displays its output; returns whether it succeeded.
 fn follow(command: &mut Command, mut log: File, progress: &Progress) -> io::Result<bool> {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.stderr(log.try_clone()?).spawn()?;
@@ -171,7 +170,7 @@ fn follow(command: &mut Command, mut log: File, progress: &Progress) -> io::Resu
     Ok(child.wait()?.success())
 }
 
-/// Unpacks the sources a package carries, in place of those of older versions.
+/// Unpacks the sources in a package, and removes those of its other versions.
 fn unpack(package: &Package) -> Result<PathBuf> {
     let sources = paths::cache("sources")?;
     let directory = sources.join(package.label());
@@ -180,7 +179,7 @@ fn unpack(package: &Package) -> Result<PathBuf> {
         return Ok(directory);
     }
     let unpacked = package.unpack()?;
-    let progress = Progress::start(format!("unpacking {} {}", package.name, package.version));
+    let progress = Progress::start(format!("unpacking {package}"));
     let partial = paths::emptied(directory.with_added_extension("partial"))?;
     let mut tar = Command::new("tar");
     tar.args(["--extract", "--strip-components=1", "--directory"])
@@ -190,13 +189,13 @@ fn unpack(package: &Package) -> Result<PathBuf> {
     tool::output(&mut tar)?;
     paths::rename(&partial, &directory)?;
     paths::remove(&unpacked)?;
-    forget_older(package, &directory)?;
+    remove_others(package, &directory)?;
     progress.done();
     Ok(directory)
 }
 
-/// Removes the sources this package had in other versions.
-fn forget_older(package: &Package, current: &Path) -> Result<()> {
+/// Removes the sources of all versions of the package but the current one.
+fn remove_others(package: &Package, current: &Path) -> Result<()> {
     let prefix = format!("{}-", package.name);
     for entry in fs::read_dir(paths::cache("sources")?)?.flatten() {
         let is_same = entry.file_name().to_string_lossy().starts_with(&prefix);
@@ -207,7 +206,7 @@ fn forget_older(package: &Package, current: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fails with the options asked for that the kernel did not take over.
+/// Fails if an option that was asked for is not in the resulting configuration.
 fn verify(asked: &str, got: &str) -> Result<()> {
     let got = options(got);
     let missing: Vec<String> = options(asked)
@@ -216,12 +215,15 @@ fn verify(asked: &str, got: &str) -> Result<()> {
         .map(|(name, value)| format!("CONFIG_{name}={value}"))
         .collect();
     if !missing.is_empty() {
-        bail!("this kernel does not take {}", missing.join(", "));
+        bail!(
+            "this version of Linux does not accept {}",
+            missing.join(", ")
+        );
     }
     Ok(())
 }
 
-/// The options of a configuration; of one set twice the last value, as in Kconfig.
+/// Options of a configuration. Of an option that is set twice the last value counts.
 fn options(config: &str) -> BTreeMap<&str, &str> {
     config.lines().filter_map(parse_option).collect()
 }

@@ -107,7 +107,7 @@ pub fn versions() -> Result<Vec<String>> {
         first_line(GCC, "--version")?,
         first_line("ld.lld", "--version")?,
         format!("glibc {libc}"),
-        format!("musl {}", debian::newest("musl-dev")?.version),
+        format!("musl {}", debian::version("musl-dev")?),
         format!("nolibc of Linux {kernel}"),
         format!("Linux {kernel} as the guest"),
         first_line("qemu-system-aarch64", "--version")?,

@@ -1,7 +1,7 @@
-//! The verdicts over kernels as JUnit's XML, which build servers display.
+//! Results of `check` on kernels as JUnit XML, for build servers.
 //!
-//! A kernel is a test suite. What is wrong with a run as a whole, a panic or a
-//! broken report, is one more test case in it, so that no reader can miss it.
+//! A kernel is a test suite. Its first test case is the run as a whole: a panic, an
+//! incomplete report, or results other than the expected ones.
 
 use std::path::Path;
 
@@ -12,64 +12,69 @@ use super::{CaseResult, Outcome};
 use crate::conformance::CheckRun;
 use crate::paths;
 
-/// What the extra test case is called.
+/// Name of the test case for the run as a whole.
 const RUN: &str = "the-run-itself";
 
-/// Writes the verdicts to the file.
-pub fn write(verdicts: &[CheckRun], path: &Path) -> Result<()> {
-    let text = to_xml(verdicts)?;
+/// Writes the runs to the file.
+pub fn write(runs: &[CheckRun], path: &Path) -> Result<()> {
+    let text = to_xml(runs)?;
     paths::write(path, text)
 }
 
-fn to_xml(verdicts: &[CheckRun]) -> Result<String> {
+fn to_xml(runs: &[CheckRun]) -> Result<String> {
     let mut report = Report::new("vm_anon_name check");
-    report.add_test_suites(verdicts.iter().map(suite));
-    report.to_string().context("cannot put the verdicts in XML")
+    report.add_test_suites(runs.iter().map(suite));
+    report.to_string().context("cannot write XML")
 }
 
-fn suite(verdict: &CheckRun) -> TestSuite {
-    let mut suite = TestSuite::new(&verdict.kernel);
-    suite.set_time(verdict.took);
-    suite.add_property(("version", verdict.version.as_str()));
-    suite.add_test_case(case(&verdict.kernel, RUN, run_status(verdict)));
-    if let Some(report) = &verdict.report {
+fn suite(run: &CheckRun) -> TestSuite {
+    let mut suite = TestSuite::new(&run.kernel);
+    suite.set_time(run.took);
+    suite.add_property(("version", run.version.as_str()));
+    suite.add_test_case(test_case(run, RUN, run_status(run)));
+    if let Some(report) = &run.report {
         suite.add_property(("kernel", report.kernel.as_str()));
         suite.add_property(("program", report.program.as_str()));
         let cases = report.cases.iter();
-        suite.add_test_cases(cases.map(|it| case(&verdict.kernel, &it.name, case_status(it))));
+        suite.add_test_cases(cases.map(|case| test_case(run, &case.name, case_status(run, case))));
     }
     suite
 }
 
-fn case(kernel: &str, name: &str, status: TestCaseStatus) -> TestCase {
+fn test_case(run: &CheckRun, name: &str, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(name, status);
-    case.set_classname(kernel);
+    case.set_classname(&run.kernel);
     case
 }
 
-fn run_status(verdict: &CheckRun) -> TestCaseStatus {
-    if verdict.complaints.is_empty() {
+fn run_status(run: &CheckRun) -> TestCaseStatus {
+    let mut lines = run.complaints.clone();
+    lines.extend(run.differences.iter().filter(|_| run.is_pinned).cloned());
+    if lines.is_empty() {
         return TestCaseStatus::success();
     }
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-    status.set_description(verdict.complaints.join("\n"));
+    status.set_description(lines.join("\n"));
     status
 }
 
-fn case_status(case: &CaseResult) -> TestCaseStatus {
-    match &case.outcome {
-        Outcome::Passed => TestCaseStatus::success(),
-        Outcome::Skipped(reason) => {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message(reason.as_str());
-            status
-        }
-        Outcome::Failed => {
+fn case_status(run: &CheckRun, case: &CaseResult) -> TestCaseStatus {
+    match (&case.outcome, run.reference(&case.name)) {
+        (Outcome::Passed, _) => TestCaseStatus::success(),
+        (Outcome::Skipped(reason), _) => skipped(reason),
+        (Outcome::Failed, Some(reference)) => skipped(&format!("expected to fail: {reference}")),
+        (Outcome::Failed, None) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_description(case.diagnostics.join("\n"));
             status
         }
     }
+}
+
+fn skipped(reason: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(reason);
+    status
 }
 
 #[cfg(test)]
@@ -79,27 +84,28 @@ mod tests {
     use super::*;
     use crate::report::KtapReport;
 
-    fn verdict(report: Option<KtapReport>, complaint: &str) -> CheckRun {
+    fn run(report: Option<KtapReport>, complaint: &str) -> CheckRun {
         CheckRun {
             kernel: "6.12".to_owned(),
             version: "6.12.1".to_owned(),
             report,
             complaints: complaint.lines().map(str::to_owned).collect(),
             took: Duration::from_millis(1500),
+            ..CheckRun::default()
         }
     }
 
-    /// The test suite of the verdict, from behind its opening tag.
+    /// Compares the test suite of the run, without the start of its opening tag.
     #[track_caller]
-    fn check(verdict: CheckRun, expected: &str) {
-        let xml = to_xml(&[verdict]).unwrap();
+    fn check(run: CheckRun, expected: &str) {
+        let xml = to_xml(&[run]).unwrap();
         let (_, suite) = xml.split_once("<testsuite ").unwrap();
         let lines = suite.lines().map(str::trim);
         assert_eq!(lines.collect::<Vec<_>>().join("\n"), expected.trim());
     }
 
     #[test]
-    fn tells_every_outcome() {
+    fn writes_every_outcome() {
         let case = |name: &str, outcome, diagnostics: &[&str]| CaseResult {
             name: name.to_owned(),
             outcome,
@@ -116,7 +122,7 @@ mod tests {
             ],
         };
         check(
-            verdict(Some(report), ""),
+            run(Some(report), ""),
             r#"
 name="6.12" tests="4" skipped="1" errors="0" failures="1" time="1.500">
 <properties>
@@ -140,9 +146,9 @@ expected b</failure>
     }
 
     #[test]
-    fn tells_what_is_wrong_with_the_run() {
+    fn writes_what_is_wrong_with_the_run() {
         check(
-            verdict(None, "the machine hung"),
+            run(None, "the machine hung"),
             r#"
 name="6.12" tests="1" skipped="0" errors="1" failures="0" time="1.500">
 <properties>

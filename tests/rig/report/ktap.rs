@@ -1,10 +1,10 @@
-//! A strict reader of what `check` prints: KTAP, and more than KTAP asks for.
+//! Strict reader of the KTAP reports of `check`.
 //!
-//! The kernel's test protocol (Documentation/dev-tools/ktap.rst in Linux) lets a
-//! reader pass over what it does not know, and leave out what is not there. Here
-//! nothing is let pass: a report is the plan, every result in its order, each
-//! verdict told twice alike, and totals that agree. A kernel that complains
-//! meanwhile spoils the report even if every case has passed.
+//! KTAP (Documentation/dev-tools/ktap.rst in Linux) lets a reader ignore lines that it
+//! does not know and results that are missing. This one accepts only a complete report:
+//! the plan, all results in order, each outcome also in the line for readers without
+//! SKIP, and totals that agree. A kernel that prints a warning or an oops meanwhile
+//! makes the report an error, even if every case has passed.
 
 use std::collections::BTreeSet;
 use std::iter::Enumerate;
@@ -12,43 +12,43 @@ use std::str::Lines;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// All that a run of `check` reported.
+/// A complete report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KtapReport {
-    /// The program, its version and revision.
+    /// Name, version and revision of the program.
     pub program: String,
-    /// What uname(2) says of the kernel.
+    /// The kernel according to uname(2): system, release, version, machine.
     pub kernel: String,
-    /// The size of the kernel's pages.
+    /// Page size in bytes.
     pub page_size: usize,
-    /// The cases in the order they ran, at least one.
+    /// The results in order, at least one.
     pub cases: Vec<CaseResult>,
 }
 
-/// A case and what became of it.
+/// Result of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseResult {
-    /// What it promises.
+    /// Name of the case.
     pub name: String,
-    /// Whether that was so.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// What it said before its result, a line each, without the number sign.
+    /// The diagnostic lines before the result, without `# `.
     pub diagnostics: Vec<String>,
 }
 
-/// What became of a case.
+/// Outcome of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All as promised.
+    /// The kernel behaved as the case expects.
     Passed,
-    /// Not as promised.
+    /// It did not, or the case could not be completed.
     Failed,
-    /// Not tried, and why.
+    /// The case does not apply to this kernel; the reason.
     Skipped(String),
 }
 
-/// What a kernel says when something is wrong with it rather than with a case.
-const TROUBLE: &[&str] = &[
+/// Messages of a kernel that has detected a fault in itself.
+const KERNEL_FAULTS: &[&str] = &[
     "Kernel panic",
     "Internal error",
     "Unable to handle kernel",
@@ -61,9 +61,10 @@ const TROUBLE: &[&str] = &[
 ];
 
 impl KtapReport {
-    /// Reads the report in a console's log, and what stands around it.
+    /// Reads the report in the output of a console. Other lines may precede and follow
+    /// it, and messages of the kernel may be between its lines.
     pub fn read(log: &str) -> Result<Self> {
-        look_for_trouble(log)?;
+        expect_no_kernel_fault(log)?;
         let mut reader = Reader::new(log);
         reader.find_version()?;
         let plan = reader.plan()?;
@@ -85,7 +86,7 @@ impl KtapReport {
         Ok(report)
     }
 
-    /// The kernel's release, like 6.12.117.
+    /// Release of the kernel, such as 6.12.117.
     pub fn release(&self) -> &str {
         self.kernel.split(' ').nth(1).unwrap_or_default()
     }
@@ -95,7 +96,7 @@ impl KtapReport {
         self.cases.iter().find(|case| case.name == name)
     }
 
-    /// How many cases passed.
+    /// Number of cases that passed.
     pub fn passed(&self) -> usize {
         self.totals().passed
     }
@@ -106,7 +107,7 @@ impl KtapReport {
         self.cases.iter().filter(failed)
     }
 
-    /// Why each skipped case was skipped.
+    /// The reasons of the skipped cases.
     pub fn skipped(&self) -> impl Iterator<Item = &str> {
         self.cases.iter().filter_map(|case| match &case.outcome {
             Outcome::Skipped(reason) => Some(reason.as_str()),
@@ -117,7 +118,7 @@ impl KtapReport {
     fn add(&mut self, case: CaseResult, plan: usize) -> Result<()> {
         ensure!(
             self.cases.len() < plan,
-            "result of {} behind the plan",
+            "the result of {} exceeds the plan",
             case.name
         );
         ensure!(
@@ -147,21 +148,21 @@ struct Totals {
     skipped: usize,
 }
 
-/// What a stretch of lines comes to.
+/// A result with its diagnostic lines, or the last line of the report.
 enum Entry {
     Result(CaseResult),
     Totals(Totals),
 }
 
-fn look_for_trouble(log: &str) -> Result<()> {
+fn expect_no_kernel_fault(log: &str) -> Result<()> {
     let mut lines = log.lines().filter(|line| !line.starts_with('#'));
-    match lines.find(|line| TROUBLE.iter().any(|words| line.contains(words))) {
-        Some(line) => bail!("the kernel complains: {}", line.trim_end()),
+    match lines.find(|line| KERNEL_FAULTS.iter().any(|words| line.contains(words))) {
+        Some(line) => bail!("the kernel reports a fault: {}", line.trim_end()),
         None => Ok(()),
     }
 }
 
-/// Takes line by line, the kernel's own left out.
+/// The lines of the console without the messages of the kernel.
 struct Reader<'a> {
     lines: Enumerate<Lines<'a>>,
 }
@@ -173,15 +174,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next line with its number, if there is one.
+    /// The next line and its number, unless it is the end.
     fn next(&mut self) -> Option<(usize, &'a str)> {
         let (index, line) = self.lines.find(|(_, line)| !is_printk(line))?;
         Some((index + 1, line.trim_end_matches('\r')))
     }
 
-    /// The next line, for there must be one.
+    /// The next line and its number, or an error at the end.
     fn line(&mut self) -> Result<(usize, &'a str)> {
-        self.next().context("the log ends before the totals")
+        self.next().context("the report ends before the totals")
     }
 
     fn find_version(&mut self) -> Result<()> {
@@ -193,16 +194,17 @@ impl<'a> Reader<'a> {
         bail!("no line 'KTAP version 1'")
     }
 
-    /// `1..N`, right behind the version, as KTAP advises.
+    /// The plan `1..N`, which must follow the version.
     fn plan(&mut self) -> Result<usize> {
         let (number, line) = self.line()?;
         let plan = line.strip_prefix("1..").and_then(|n| n.parse().ok());
-        let plan = plan.with_context(|| format!("line {number}: no plan, but '{line}'"))?;
+        let plan =
+            plan.with_context(|| format!("line {number}: expected the plan, found '{line}'"))?;
         ensure!(plan > 0, "a plan of zero cases");
         Ok(plan)
     }
 
-    /// Three lines that make a log a full account of what was tested where.
+    /// The three lines that say which program was run on which kernel.
     fn head(&mut self) -> Result<KtapReport> {
         let program = self.head_line("vm_anon_name ")?;
         let kernel = self.head_line("Linux ")?;
@@ -211,7 +213,7 @@ impl<'a> Reader<'a> {
         Ok(KtapReport {
             program,
             kernel,
-            page_size: page_size.context("the size of a page is a number")?,
+            page_size: page_size.context("the page size is not a number")?,
             cases: Vec::new(),
         })
     }
@@ -221,31 +223,31 @@ impl<'a> Reader<'a> {
         let text = line.strip_prefix("# ").unwrap_or_default();
         ensure!(
             text.starts_with(start),
-            "line {number}: no '# {start}...', but '{line}'"
+            "line {number}: expected '# {start}...', found '{line}'"
         );
         Ok(text.trim_end().to_owned())
     }
 
-    /// Diagnostics, then the result they belong to, which must be that `number`;
-    /// or the totals, which have none.
+    /// Diagnostic lines and the result that they belong to, which must have this number;
+    /// or the totals, without diagnostic lines.
     fn entry(&mut self, number: usize) -> Result<Entry> {
         let mut diagnostics = Vec::new();
-        let mut verdict = None;
+        let mut outcome = None;
         loop {
             let (at, line) = self.line()?;
             if let Some(totals) = line.strip_prefix("# Totals: ") {
                 ensure!(
-                    diagnostics.is_empty() && verdict.is_none(),
-                    "line {at}: totals where a result was due"
+                    diagnostics.is_empty() && outcome.is_none(),
+                    "line {at}: totals instead of a result"
                 );
                 let totals = parse_totals(totals);
                 return Ok(Entry::Totals(
-                    totals.with_context(|| format!("line {at}: no totals, but '{line}'"))?,
+                    totals.with_context(|| format!("line {at}: invalid totals '{line}'"))?,
                 ));
             }
-            if let Some(told) = line.strip_prefix("# vm_anon_name: ") {
-                ensure!(verdict.is_none(), "line {at}: a second verdict '{told}'");
-                verdict = Some(told);
+            if let Some(text) = line.strip_prefix("# vm_anon_name: ") {
+                ensure!(outcome.is_none(), "line {at}: a second outcome '{text}'");
+                outcome = Some(text);
             } else if let Some(text) = line.strip_prefix('#') {
                 diagnostics.push(text.strip_prefix(' ').unwrap_or(text).to_owned());
             } else {
@@ -253,27 +255,28 @@ impl<'a> Reader<'a> {
                 let case = case.with_context(|| format!("line {at}"))?;
                 let expected = format!("{}: {}", case.name, word(&case.outcome));
                 ensure!(
-                    verdict == Some(&expected),
-                    "line {at}: '{line}' where '# vm_anon_name: {}' was told",
-                    verdict.unwrap_or("nothing")
+                    outcome == Some(&expected),
+                    "line {at}: '{line}' after '# vm_anon_name: {}'",
+                    outcome.unwrap_or("nothing")
                 );
                 return Ok(Entry::Result(case));
             }
         }
     }
 
-    /// Behind the totals the program says how it ended, which is not KTAP.
+    /// Fails if KTAP lines follow the totals. Other lines may: as PID 1 the program
+    /// reports its exit status.
     fn expect_no_more(&mut self) -> Result<()> {
         while let Some((number, line)) = self.next() {
             let first = line.split(' ').next().unwrap_or_default();
             let is_ktap = BTreeSet::from(["KTAP", "ok", "not", "#"]).contains(first);
-            ensure!(!is_ktap, "line {number}: '{line}' behind the totals");
+            ensure!(!is_ktap, "line {number}: '{line}' after the totals");
         }
         Ok(())
     }
 }
 
-/// A message of the kernel, which most begin with the time.
+/// Whether the line is a message of the kernel with its time.
 fn is_printk(line: &str) -> bool {
     let time = line
         .strip_prefix('[')
@@ -286,12 +289,12 @@ fn parse_result(line: &str, number: usize, diagnostics: Vec<String>) -> Result<C
     let (is_ok, rest) = match (line.strip_prefix("ok "), line.strip_prefix("not ok ")) {
         (Some(rest), _) => (true, rest),
         (_, Some(rest)) => (false, rest),
-        _ => bail!("'{line}' is no KTAP"),
+        _ => bail!("'{line}' is not KTAP"),
     };
-    let (told, description) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (given, description) = rest.split_once(' ').unwrap_or((rest, ""));
     ensure!(
-        told.parse() == Ok(number),
-        "result {told} where {number} was due"
+        given.parse() == Ok(number),
+        "result {given} instead of {number}"
     );
     let (name, directive) = match description.split_once(" # ") {
         Some((name, directive)) => (name, Some(directive)),
@@ -299,13 +302,13 @@ fn parse_result(line: &str, number: usize, diagnostics: Vec<String>) -> Result<C
     };
     ensure!(
         !name.is_empty() && !name.contains(['#', ' ']),
-        "'{name}' is no case's name"
+        "'{name}' is not the name of a case"
     );
     let outcome = match (is_ok, directive.map(|it| it.strip_prefix("SKIP "))) {
         (true, None) => Outcome::Passed,
         (false, None) => Outcome::Failed,
         (true, Some(Some(reason))) => Outcome::Skipped(reason.to_owned()),
-        _ => bail!("'{line}': all that may follow # is SKIP with its reason"),
+        _ => bail!("'{line}': only SKIP with a reason may follow #"),
     };
     Ok(CaseResult {
         name: name.to_owned(),
@@ -314,7 +317,7 @@ fn parse_result(line: &str, number: usize, diagnostics: Vec<String>) -> Result<C
     })
 }
 
-/// The word for monitors that cannot read SKIP.
+/// The outcome in the line for readers without SKIP.
 fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "pass",
@@ -323,14 +326,14 @@ fn word(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// The totals as kselftest prints them, the kinds that `check` does not have zero.
+/// The totals in the form of kselftest. `check` has no xfail, xpass and error.
 fn parse_totals(text: &str) -> Option<Totals> {
     let mut numbers = [0; 6];
     let labels = ["pass", "fail", "xfail", "xpass", "skip", "error"];
     let mut words = text.split(' ');
     for (number, label) in numbers.iter_mut().zip(labels) {
-        let (told, value) = words.next()?.split_once(':')?;
-        *number = value.parse().ok().filter(|_| told == label)?;
+        let (name, value) = words.next()?.split_once(':')?;
+        *number = value.parse().ok().filter(|_| name == label)?;
     }
     let [passed, failed, 0, 0, skipped, 0] = numbers else {
         return None;
@@ -391,15 +394,15 @@ reboot: Power down
         }
     }
 
-    /// The good log, with the `part` replaced `by` something, gives this error.
+    /// Expects this error if `part` of the good report is replaced.
     #[track_caller]
     fn check(part: &str, by: &str, expected: &str) {
-        assert!(GOOD.contains(part), "{part:?} is not in the good log");
+        assert!(GOOD.contains(part), "{part:?} is not in the good report");
         let error = KtapReport::read(&GOOD.replacen(part, by, 1)).unwrap_err();
         assert_eq!(format!("{error:#}"), expected);
     }
 
-    /// The good log, cut off before the `part`, gives this error.
+    /// Expects this error if the good report ends before `part`.
     #[track_caller]
     fn check_cut(part: &str, expected: &str) {
         let end = GOOD.find(part).unwrap();
@@ -408,7 +411,7 @@ reboot: Power down
     }
 
     #[test]
-    fn reads_a_good_log() {
+    fn reads_a_good_report() {
         assert_eq!(KtapReport::read(GOOD).unwrap(), good());
         assert_eq!(
             KtapReport::read(&GOOD.replace('\n', "\r\n")).unwrap(),
@@ -420,7 +423,7 @@ reboot: Power down
     }
 
     #[test]
-    fn wants_a_version() {
+    fn requires_a_version() {
         check(
             "KTAP version 1",
             "TAP version 14",
@@ -431,110 +434,110 @@ reboot: Power down
     }
 
     #[test]
-    fn wants_a_plan() {
+    fn requires_a_plan() {
         check(
             "1..3\n",
             "",
-            "line 4: no plan, but '# vm_anon_name 0.1.0 (0123456789ab)'",
+            "line 4: expected the plan, found '# vm_anon_name 0.1.0 (0123456789ab)'",
         );
-        check("1..3", "1..three", "line 4: no plan, but '1..three'");
+        check(
+            "1..3",
+            "1..three",
+            "line 4: expected the plan, found '1..three'",
+        );
         check("1..3", "1..0", "a plan of zero cases");
         check(
             "1..3",
             "1..0 # SKIP nothing here",
-            "line 4: no plan, but '1..0 # SKIP nothing here'",
+            "line 4: expected the plan, found '1..0 # SKIP nothing here'",
         );
         check("1..3", "1..4", "3 results of the 4 planned");
-        check("1..3", "1..2", "result of third behind the plan");
+        check("1..3", "1..2", "the result of third exceeds the plan");
         check(
             "ok 1 first\n",
             "ok 1 first\n1..3\n",
-            "line 10: '1..3' is no KTAP",
+            "line 10: '1..3' is not KTAP",
         );
     }
 
     #[test]
-    fn wants_a_head() {
+    fn requires_a_head() {
         check(
             "# page size 4096\n",
             "",
-            "line 7: no '# page size ...', but '# vm_anon_name: first: pass'",
+            "line 7: expected '# page size ...', found '# vm_anon_name: first: pass'",
         );
         check(
             "# Linux",
             "# Minix",
-            "line 6: no '# Linux ...', but '# Minix 6.12.1 #1 SMP aarch64 '",
+            "line 6: expected '# Linux ...', found '# Minix 6.12.1 #1 SMP aarch64 '",
         );
     }
 
     #[test]
-    fn wants_every_result_once_and_in_order() {
-        check("not ok 2", "not ok 3", "line 14: result 3 where 2 was due");
-        check(
-            "ok 3 third",
-            "ok 2 third",
-            "line 16: result 2 where 3 was due",
-        );
+    fn requires_every_result_once_and_in_order() {
+        check("not ok 2", "not ok 3", "line 14: result 3 instead of 2");
+        check("ok 3 third", "ok 2 third", "line 16: result 2 instead of 3");
         check(
             "ok 3 third",
             "ok third",
-            "line 16: result third where 3 was due",
+            "line 16: result third instead of 3",
         );
         check(
             "# vm_anon_name: first: pass\nok 1 first\n",
             "",
-            "line 12: result 2 where 1 was due",
+            "line 12: result 2 instead of 1",
         );
         check(
             "third: skip\nok 3 third # SKIP since Linux 7.0",
             "first: pass\nok 3 first",
             "first has two results",
         );
-        check("ok 1 first", "ok 1", "line 9: '' is no case's name");
+        check("ok 1 first", "ok 1", "line 9: '' is not the name of a case");
         check(
             "ok 1 first",
             "ok 1 first of all",
-            "line 9: 'first of all' is no case's name",
+            "line 9: 'first of all' is not the name of a case",
         );
     }
 
     #[test]
-    fn wants_verdicts_that_agree() {
-        let first = "line 9: 'ok 1 first' where '# vm_anon_name: first: fail' was told";
+    fn requires_outcomes_that_agree() {
+        let first = "line 9: 'ok 1 first' after '# vm_anon_name: first: fail'";
         check("first: pass", "first: fail", first);
         check(
             "third: skip",
             "third: pass",
-            "line 16: 'ok 3 third # SKIP since Linux 7.0' where '# vm_anon_name: third: pass' was told",
+            "line 16: 'ok 3 third # SKIP since Linux 7.0' after '# vm_anon_name: third: pass'",
         );
         check(
             "# vm_anon_name: first: pass\n",
             "",
-            "line 8: 'ok 1 first' where '# vm_anon_name: nothing' was told",
+            "line 8: 'ok 1 first' after '# vm_anon_name: nothing'",
         );
         check(
             "ok 1 first\n",
             "",
-            "line 12: a second verdict 'second: fail'",
+            "line 12: a second outcome 'second: fail'",
         );
     }
 
     #[test]
-    fn wants_a_reason_to_skip() {
+    fn requires_a_reason_to_skip() {
         check(
             " # SKIP since Linux 7.0",
             " # SKIP",
-            "line 16: 'ok 3 third # SKIP': all that may follow # is SKIP with its reason",
+            "line 16: 'ok 3 third # SKIP': only SKIP with a reason may follow #",
         );
         check(
             "ok 3 third # SKIP since Linux 7.0",
             "not ok 3 third # TODO later",
-            "line 16: 'not ok 3 third # TODO later': all that may follow # is SKIP with its reason",
+            "line 16: 'not ok 3 third # TODO later': only SKIP with a reason may follow #",
         );
     }
 
     #[test]
-    fn wants_totals_that_agree() {
+    fn requires_totals_that_agree() {
         check(
             "pass:1 fail:1",
             "pass:2 fail:0",
@@ -544,48 +547,48 @@ reboot: Power down
         check(
             " error:0",
             " error:1",
-            "line 17: no totals, but '# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:1'",
+            "line 17: invalid totals '# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:1'",
         );
         check(
             "ok 3 third # SKIP since Linux 7.0\n",
             "",
-            "line 16: totals where a result was due",
+            "line 16: totals instead of a result",
         );
-        check_cut("# Totals", "the log ends before the totals");
-        check_cut("ok 3", "the log ends before the totals");
-        check_cut("# page", "the log ends before the totals");
+        check_cut("# Totals", "the report ends before the totals");
+        check_cut("ok 3", "the report ends before the totals");
+        check_cut("# page", "the report ends before the totals");
     }
 
     #[test]
-    fn wants_nothing_else() {
+    fn rejects_other_lines() {
         check(
             "ok 1 first\n",
             "ok 1 first\nSegmentation fault\n",
-            "line 10: 'Segmentation fault' is no KTAP",
+            "line 10: 'Segmentation fault' is not KTAP",
         );
         check(
             "ok 1 first\n",
             "ok 1 first\nKTAP version 1\n",
-            "line 10: 'KTAP version 1' is no KTAP",
+            "line 10: 'KTAP version 1' is not KTAP",
         );
         check(
             "reboot",
             "ok 4 fourth\nreboot",
-            "line 20: 'ok 4 fourth' behind the totals",
+            "line 20: 'ok 4 fourth' after the totals",
         );
     }
 
     #[test]
-    fn wants_a_kernel_that_is_well() {
+    fn rejects_a_kernel_fault() {
         check(
             "reboot: Power down",
             "Kernel panic - not syncing: Attempted to kill init!",
-            "the kernel complains: Kernel panic - not syncing: Attempted to kill init!",
+            "the kernel reports a fault: Kernel panic - not syncing: Attempted to kill init!",
         );
         check(
             "[    1.5] the kernel speaks again",
             "[    1.5] WARNING: CPU: 0 PID: 80 at lib/refcount.c:28",
-            "the kernel complains: [    1.5] WARNING: CPU: 0 PID: 80 at lib/refcount.c:28",
+            "the kernel reports a fault: [    1.5] WARNING: CPU: 0 PID: 80 at lib/refcount.c:28",
         );
     }
 }

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::Trial;
 use rig::guest::{self, Kept};
 use rig::initramfs::Initramfs;
 use rig::kernels;
 use rig::program::Build;
 use rig::report::{KtapReport, Outcome};
 
-use crate::trial;
+use crate::trial::Trial;
 
 const DEADLINE: Duration = Duration::from_secs(180);
 
@@ -28,14 +27,14 @@ for file in report status bystander; do keep $file /tmp/$file; done
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for mib in [20, 24, 28, 32, 40] {
-        trials.push(trial(
+        trials.push(Trial::new(
             format!("check beside a bystander in {mib} MiB"),
             move || beside_a_bystander(mib),
         ));
     }
     // It has no sysctl for the limit on mappings.
     for mib in [16, 20, 24] {
-        trials.push(trial(
+        trials.push(Trial::new(
             format!("check as PID 1 of bare in {mib} MiB"),
             move || bare(mib),
         ));

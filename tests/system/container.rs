@@ -8,12 +8,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use libtest_mimic::Trial;
 use rig::kernels;
 use rig::report::KtapReport;
 
 use crate::shell::{self, Output};
-use crate::trial;
+use crate::trial::Trial;
 
 const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -142,7 +141,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let commands = pairs
         .enumerate()
         .map(|(number, ((container, _), (line, expected)))| {
-            trial(format!("{container}: {line}"), move || {
+            Trial::new(format!("{container}: {line}"), move || {
                 let output = output(number)?;
                 status(output, *expected)?;
                 let said = format!("{}{}", output.stdout, output.stderr);
@@ -156,7 +155,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         });
     let rows = ROWS.iter().enumerate().map(|(number, (name, _, judge))| {
         let number = CONTAINERS.len() * COMMANDS.len() + number;
-        trial(format!("container: {name}"), move || judge(output(number)?))
+        Trial::new(format!("container: {name}"), move || judge(output(number)?))
     });
     commands.chain(rows).collect()
 }

@@ -7,12 +7,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use libtest_mimic::Trial;
 use rig::kernels;
 use rig::report::{KtapReport, Outcome};
 
 use crate::shell::{self, Output};
-use crate::trial;
+use crate::trial::Trial;
 
 const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -315,7 +314,7 @@ const RICH_ROWS: &[Row] = &[
 pub(crate) fn trials() -> Vec<Trial> {
     let on_default = rows_trials(kernels::DEFAULT, ROWS, &DEFAULT_OUTPUTS);
     let on_rich = rows_trials("rich", RICH_ROWS, &RICH_OUTPUTS);
-    let bare = trial("a kernel with nothing else", bare_kernel);
+    let bare = Trial::new("a kernel with nothing else", bare_kernel);
     on_default.chain(on_rich).chain([bare]).collect()
 }
 
@@ -332,7 +331,7 @@ fn rows_trials(
 ) -> impl Iterator<Item = Trial> {
     rows.iter().enumerate().map(move |(number, row)| {
         let (name, _, expected) = *row;
-        trial(format!("{kernel}: {name}"), move || {
+        Trial::new(format!("{kernel}: {name}"), move || {
             let outputs = outputs.get_or_init(|| {
                 let scripts = rows.iter().map(|(_, script, _)| *script);
                 let scripts = std::iter::once(UNDISTURBED).chain(scripts);

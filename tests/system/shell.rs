@@ -31,7 +31,7 @@ run() {
 
 /// An archive with a shell, the program, and the tool `with`; `script` is `/init`.
 pub(crate) fn initramfs(script: &str) -> Result<Initramfs> {
-    let agent = fs::read(guest_agent::helper()?).context("the guest agent")?;
+    let agent = fs::read(guest_agent::agent()?).context("the guest agent")?;
     Ok(guest::initramfs(script)?.file("/bin/with", 0o755, agent))
 }
 

@@ -7,13 +7,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use libtest_mimic::Trial;
 use rig::initramfs::Initramfs;
 use rig::kernels;
 use rig::program::Build;
 
 use crate::shell::{self, Output};
-use crate::trial;
+use crate::trial::Trial;
 
 /// How long a boot may take that does not wait for Enter.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -112,13 +111,13 @@ pub(crate) fn trials() -> Vec<Trial> {
             &after.join(" "),
         ]
         .join(" ");
-        trial(format!("PID 1: {}", line.trim()), || boot_ends(boot))
+        Trial::new(format!("PID 1: {}", line.trim()), || boot_ends(boot))
     });
     let errors = USAGE_ERRORS
         .iter()
         .enumerate()
         .map(|(number, (line, word))| {
-            trial(format!("a usage error: {line}"), move || {
+            Trial::new(format!("a usage error: {line}"), move || {
                 let output = output(number)?;
                 let is_usage_error = output.status == 2 && output.stdout.is_empty();
                 ensure!(is_usage_error && output.stderr.contains(word), "{output}");
@@ -126,7 +125,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             })
         });
     let right = RIGHT.iter().enumerate().map(|(number, line)| {
-        trial(format!("no usage error: {line}"), move || {
+        Trial::new(format!("no usage error: {line}"), move || {
             let output = output(USAGE_ERRORS.len() + number)?;
             ensure!(output.status == 0 && output.stderr.is_empty(), "{output}");
             Ok(())
