@@ -26,6 +26,9 @@ const STATUS: &str = "vm_anon_name: status ";
 /// The options of `check` that make missing support for names a failure.
 const REQUIRE: [&str; 2] = ["-r", "--require"];
 
+/// Number of differences that are printed.
+const MOST_DIFFERENCES: usize = 20;
+
 /// Writes an initramfs with the program and the device that some cases map.
 pub fn initramfs(name: &str) -> Result<PathBuf> {
     let initramfs = Initramfs::with_program(Build::Full)?;
@@ -245,10 +248,13 @@ impl fmt::Display for CheckRun {
                 false => write!(f, "\n  not as recorded with the pinned version:")?,
             }
         }
-        for text in &self.differences {
+        for text in self.differences.iter().take(MOST_DIFFERENCES) {
             write!(f, "\n    {text}")?;
         }
-        Ok(())
+        match self.differences.len().saturating_sub(MOST_DIFFERENCES) {
+            0 => Ok(()),
+            more => write!(f, "\n    and {more} more"),
+        }
     }
 }
 

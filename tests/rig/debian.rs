@@ -79,6 +79,7 @@ impl Package {
         let directory = paths::cache("debian/unpacked")?.join(self.label());
         let _lock = paths::lock(&self.label())?;
         if !directory.exists() {
+            self.expect_served()?;
             let progress = Progress::start(format!("fetching {self}"));
             self.unpack_into(&directory)?;
             progress.done();
@@ -96,15 +97,19 @@ impl Package {
         paths::rename(&partial, directory)
     }
 
-    /// Fetches the package, or fails with [`NotServed`].
-    fn download(&self, directory: &Path) -> Result<()> {
-        if self.is_gone() || Archive::look_up(|archive| archive.lists(self))?.is_none() {
-            return self.not_served();
+    /// Fails with [`NotServed`] if the package lists lack this version.
+    fn expect_served(&self) -> Result<()> {
+        match self.is_gone() || Archive::look_up(|archive| archive.lists(self))?.is_none() {
+            true => self.not_served(),
+            false => Ok(()),
         }
+    }
+
+    fn download(&self, directory: &Path) -> Result<()> {
         let mut fetch = Archive::open()?.apt("apt-get");
         fetch.arg("download").current_dir(directory);
         match tool::output(fetch.arg(format!("{}={}", self.name, self.version))) {
-            // The list is older than the removal of the file.
+            // Lists outlive files.
             Err(error) if error.to_string().contains("404  Not Found") => self.not_served(),
             outcome => outcome.map(drop),
         }
@@ -139,7 +144,7 @@ pub fn with_package<T>(pattern: &str, attempt: impl Fn(&Package) -> Result<T>) -
     loop {
         let package = newest(pattern)?;
         match attempt(&package) {
-            // Lists name files that the server has removed; take the next older one.
+            // Lists outlive files; the next older version follows.
             Err(error) if error.is::<NotServed>() => {}
             outcome => {
                 if let Some(pin) = &pin {

@@ -1,8 +1,8 @@
-//! The Debian packages the host needs, by purpose.
+//! Debian packages that the host needs, by purpose.
 //!
-//! A purpose is met when its tools are there, which costs a few look-ups and no
-//! package manager. Otherwise root gets them installed, and anyone else is told
-//! the command to type.
+//! Whether a purpose is met is found by looking for files, without a package manager.
+//! If it is not, the packages are installed if the rig runs as root, and otherwise the
+//! error names the command that installs them.
 
 use std::fs;
 use std::path::Path;
@@ -15,21 +15,21 @@ use crate::paths;
 use crate::progress::Progress;
 use crate::tool;
 
-/// Packages that serve one end, and how to see that they are installed.
+/// Packages for one purpose, and a check that they are installed.
 pub struct Purpose {
     what: &'static str,
     packages: &'static [&'static str],
     is_met: fn() -> bool,
 }
 
-/// Boots kernels.
+/// For booting kernels.
 pub const EMULATOR: Purpose = Purpose {
     what: "boot aarch64 kernels",
     packages: &["qemu-system-arm"],
     is_met: || on_path(&["qemu-system-aarch64"]),
 };
 
-/// Turns Debian's kernel sources into an image.
+/// For building kernels.
 pub const KERNEL_BUILD: Purpose = Purpose {
     what: "build kernels",
     packages: &[
@@ -55,21 +55,21 @@ pub const KERNEL_BUILD: Purpose = Purpose {
     },
 };
 
-/// Breaks kernels on purpose.
+/// For building mutants.
 pub const PATCH: Purpose = Purpose {
     what: "patch kernels",
     packages: &["patch"],
     is_met: || on_path(&["patch"]),
 };
 
-/// Reads KTAP without the rig's help: prove of perl, kunit.py of the kernel.
+/// For reading KTAP with perl's prove and the kernel's kunit.py.
 pub const KTAP_JUDGES: Purpose = Purpose {
-    what: "judge reports",
+    what: "read KTAP reports",
     packages: &["perl", "python3"],
     is_met: || on_path(&["prove", "python3"]),
 };
 
-/// Compiles what the program is measured beside, and what measures it.
+/// For compiling the peers in C and C++, and the meter.
 pub const PEERS: Purpose = Purpose {
     what: "compile C and C++ for aarch64",
     packages: &[
@@ -84,7 +84,7 @@ pub const PEERS: Purpose = Purpose {
     },
 };
 
-/// A libc to link the guest's helper with.
+/// For linking the guest agent with a libc.
 pub const CROSS_LIBC: Purpose = Purpose {
     what: "link for aarch64",
     packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
@@ -94,7 +94,7 @@ pub const CROSS_LIBC: Purpose = Purpose {
     },
 };
 
-/// A Rust compiler with the aarch64 target, for where rustup has none.
+/// For compiling the program where the active toolchain lacks the aarch64 target.
 pub const RUST_TARGET: Purpose = Purpose {
     what: "compile Rust for aarch64",
     packages: &["rustc-web", "libstd-rust-web-dev:arm64", "rust-web-clippy"],
@@ -105,7 +105,7 @@ pub const RUST_TARGET: Purpose = Purpose {
     },
 };
 
-/// Compiles libFuzzer, which is C++.
+/// For compiling libFuzzer, which is C++.
 pub const FUZZER: Purpose = Purpose {
     what: "fuzz",
     packages: &["g++"],
@@ -113,19 +113,19 @@ pub const FUZZER: Purpose = Purpose {
 };
 
 impl Purpose {
-    /// Makes sure the packages are there.
+    /// Installs the packages unless they are there.
     pub fn ensure(&self) -> Result<()> {
         if (self.is_met)() {
             return Ok(());
         }
-        // One at a time: the tests start side by side and need the same things.
+        // Tests that run in parallel need the same packages.
         let _lock = paths::lock("host")?;
         if (self.is_met)() {
             return Ok(());
         }
         if !is_root()? || which("apt-get").is_err() {
             bail!(
-                "to {} this machine needs some packages; type\n  {}",
+                "this machine lacks packages to {}; type\n  {}",
                 self.what,
                 self.by_hand()
             );
@@ -133,7 +133,7 @@ impl Purpose {
         self.install()?;
         if !(self.is_met)() {
             bail!(
-                "{} are installed, yet cannot be used to {}",
+                "{} are installed, but this machine still cannot {}",
                 self.packages.join(" "),
                 self.what
             );
@@ -146,8 +146,8 @@ impl Purpose {
         if self.is_foreign() {
             tool::output(Command::new("dpkg").args(["--add-architecture", "arm64"]))?;
         }
-        // Fails over any archive of the machine, needed here or not; what is
-        // missing then shows in the next step.
+        // It fails if any archive of the machine fails, even one that is not needed.
+        // If one is, the installation fails.
         if let Err(error) = tool::output(apt_get().arg("update")) {
             eprintln!("{error:#}");
         }
@@ -175,7 +175,7 @@ impl Purpose {
     }
 }
 
-/// Whether the Rust installation at this prefix can compile for aarch64.
+/// Whether the Rust installation at this prefix has the core library for aarch64.
 pub fn has_core(sysroot: &Path) -> bool {
     let libraries = sysroot.join("lib/rustlib/aarch64-unknown-linux-gnu/lib");
     fs::read_dir(libraries).is_ok_and(|entries| {
@@ -200,7 +200,7 @@ fn is_root() -> Result<bool> {
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
-    // Another installation may just be running, as it often is on a new machine.
+    // New machines often run another apt at boot.
     command.args(["-o", "DPkg::Lock::Timeout=300"]);
     command
 }
