@@ -11,28 +11,21 @@
 #[path = "../src/suite/assembler.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod assembler;
-#[path = "../src/suite/code.rs"]
+#[path = "../src/suite/encoding.rs"]
 #[allow(dead_code, unreachable_pub)]
-mod code;
-#[path = "../src/messages.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod messages;
-mod pack;
-mod pairs;
+mod encoding;
 
 use std::{env, fs, path::Path, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=linker");
-    println!("cargo::rerun-if-changed=src/packing.rs");
-    pack_texts();
-    pack_messages();
+    assemble_suite();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
     let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     // The file is the segment and nothing else, unless it is to be debugged, or linked
     // by GNU's linker, which does not make such a file.
     let is_shipped = env::var("DEBUG").is_ok_and(|debug| debug == "false");
-    let is_bare = is_shipped && !is_driver();
+    let is_bare = false;
     let script = if is_bare { "bare.ld" } else { "program.ld" };
     let script = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
         .join("linker")
@@ -76,27 +69,11 @@ fn main() {
     }
 }
 
-/// Leaves the help, a NUL and the suite for `src/program/full/texts.rs`.
-fn pack_texts() {
-    println!("cargo::rerun-if-changed=src/help.txt");
+/// Leaves the assembled suite for `src/program/check.rs`.
+fn assemble_suite() {
     println!("cargo::rerun-if-changed=src/suite");
-    let help = fs::read("src/help.txt").expect("src/help.txt can be read");
-    let suite = match env::var_os("CARGO_FEATURE_CHECK") {
-        Some(_) => assembler::assemble().unwrap_or_else(|fault| panic!("cases.txt: {fault}")),
-        None => Vec::new(),
-    };
-    let texts = [&help, &b"\0"[..], &suite].concat();
-    leave("texts", &pack::pack(&texts));
-    leave("length", texts.len().to_string().as_bytes());
-}
-
-/// Leaves the messages for `src/pairs.rs`.
-fn pack_messages() {
-    println!("cargo::rerun-if-changed=src/messages.rs");
-    leave(
-        "messages",
-        &pairs::pack(messages::all().map(|(_, text)| text)),
-    );
+    let suite = assembler::assemble().unwrap_or_else(|fault| panic!("cases.txt: {fault}"));
+    leave("suite", &suite);
 }
 
 /// Leaves the file `name` where the sources include it from.

@@ -1,7 +1,7 @@
 //! The conformance suite, assembled: cases, and the steps that they are made of.
 //!
 //! People write it in `suite/cases.txt`; `suite/assembler.rs` turns that into bytes
-//! when the program is built (which are packed, see [`packing`](crate::packing)):
+//! when the program is built:
 //!
 //! ```text
 //! suite       OPERATION... NONE CASE... NONE DEFINITION... 0 BODY...
@@ -18,10 +18,10 @@
 //! Definitions and operations are told by their places, counted from 1; statements and
 //! steps are read alike. Numbers of two bytes have the higher one first.
 
-pub mod code;
+pub mod encoding;
 
-use crate::{kernel::Version, text::split};
-use code::{end, part};
+use crate::{diagnosis::Version, scan::split};
+use encoding::{end, part};
 
 /// What the parts of operands stand for, in bytes.
 pub type Units = [u64; 16];
@@ -116,8 +116,8 @@ impl<'a> Cases<'a> {
         }
         Some(Case {
             name,
-            since: Version((numbers >> 16) as u16),
-            before: Version(numbers as u16),
+            since: Version::new((numbers >> 24) as u8, (numbers >> 16) as u8),
+            before: Version::new((numbers >> 8) as u8, numbers as u8),
             statements: body(&mut self.bodies),
         })
     }

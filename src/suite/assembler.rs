@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use super::code::{end, part, verb};
+use super::encoding::{end, part, verb};
 
 /// The texts it is made from.
 const CASES: &str = include_str!("cases.txt");

@@ -12,14 +12,11 @@ mod fixtures;
 mod fuzz;
 mod kernel;
 mod maps;
-mod messages;
 mod name;
 mod options;
-mod packing;
 mod picture;
 mod suite;
 mod text;
-mod words;
 
 use vm_anon_name::{messages::Message, say::Say, text::Sink};
 

@@ -17,7 +17,7 @@
 //! | `$` | `[heap]` |
 //! | `?` | anything else |
 
-use crate::{maps::Vma, text::Sink};
+use crate::{format::Sink, maps::Vma};
 
 /// Draws VMAs, given in the order of their addresses, as they pass by.
 pub struct Picture<'a> {

@@ -9,24 +9,27 @@
 //! `tests/host/suite/trust.rs` proves that of every case.
 #![allow(unsafe_code)]
 
-use super::report;
 use crate::{
-    full::console::Console,
-    sys::{Errno, Result, memory},
+    console::Console,
+    sys::{
+        Errno, Result,
+        process::{ChildEnd, run_in_child},
+        raw,
+    },
 };
 use heapless::Vec;
 use linux_raw_sys::errno as number;
 use vm_anon_name::{
+    diagram::Picture,
     errno,
+    format::{Escaped, Hex},
     maps::Vma,
-    messages::Message,
-    picture::Picture,
-    say::Say,
+    put,
+    scan::split,
     suite::{
         Step, Suite, Units, Verdict,
-        code::{part, verb},
+        encoding::{part, verb},
     },
-    text::split,
 };
 
 const EBADMSG: Errno = Errno::new(number::EBADMSG);
@@ -41,8 +44,8 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
-/// What a case that was skipped leaves for `wait4(2)`.
-const SKIPPED: usize = (Outcome::Skipped as usize) << 8;
+const PASSED: u8 = Outcome::Passed as u8;
+const SKIPPED: u8 = Outcome::Skipped as u8;
 
 /// How long a case may take, in seconds: far longer than any takes on a host that is
 /// busy with other things, too.
@@ -75,7 +78,7 @@ pub(super) struct Actor<'a> {
 impl<'a> Actor<'a> {
     /// Reserves the window.
     pub(super) fn new(suite: Suite<'a>, page: u64, console: &'a mut Console) -> Result<Self> {
-        let reserved = memory::reserve(RESERVED * page)?;
+        let reserved = raw::reserve(RESERVED * page)?;
         let window = reserved + RESERVED / 2 * page;
         // A huge page is what one page of page table entries maps, 8 bytes each.
         let huge = page * page / 8;
@@ -92,26 +95,22 @@ impl<'a> Actor<'a> {
     /// Does what `statements` say in a child, so that a crash or a hang is its own.
     pub(super) fn run_in_child(&mut self, statements: &[u8]) -> Outcome {
         self.console.flush();
-        let end = memory::in_child(PATIENCE, &mut || {
+        let end = run_in_child(PATIENCE, &mut || {
             let outcome = self.run(statements);
             self.console.flush();
             outcome as u8
         });
+        let console = &mut *self.console;
         match end {
-            Ok(0) => return Outcome::Passed,
-            Ok(SKIPPED) => return Outcome::Skipped,
-            Ok(status) => match status & 0x7f {
-                0 => {}
-                memory::HUNG => {
-                    self.console.say(Message::HUNG);
-                }
-                signal => {
-                    self.console.say(Message::KILLED).number(signal as u64);
-                }
-            },
+            Ok(ChildEnd::Exited(PASSED)) => return Outcome::Passed,
+            Ok(ChildEnd::Exited(SKIPPED)) => return Outcome::Skipped,
+            Ok(ChildEnd::Exited(_)) => {}
+            Ok(ChildEnd::TimedOut) => put!(console, "#   it hung and was killed\n"),
+            Ok(ChildEnd::Killed(signal)) => {
+                put!(console, "#   killed by signal {}\n", signal);
+            }
             Err(errno) => {
-                report::number(self.console.say(Message::NO_CHILD), errno);
-                self.console.say(Message::NEWLINE);
+                put!(console, "#   no child, or no word of its end: {}\n", errno);
             }
         }
         Outcome::Failed
@@ -169,7 +168,7 @@ impl<'a> Actor<'a> {
     fn act(&mut self, number: u16, step: &Step, rest: &mut &[u8]) -> Result<u64> {
         let [first, second, ..] = step.operands;
         // SAFETY: As at the head of this file.
-        let text = |address| unsafe { memory::text(address) };
+        let text = |address| unsafe { raw::text(address) };
         match number {
             verb::SEE | verb::LABEL | verb::AT => self.look(number, text(first), second),
             verb::COMPARE => self.compare(text(second), text(first)),
@@ -189,14 +188,14 @@ impl<'a> Actor<'a> {
                     _ => number_bytes.get(..length).unwrap_or_default(),
                 };
                 // SAFETY: As at the head of this file.
-                unsafe { memory::write(first, bytes) };
+                unsafe { raw::write(first, bytes) };
                 Ok(0)
             }
             verb::AGAIN => Ok(first),
             // SAFETY: As at the head of this file.
-            verb::SHARE => unsafe { memory::prctl_in_sharing_child(&step.operands) },
+            verb::SHARE => unsafe { raw::prctl_in_sharing_child(&step.operands) },
             // SAFETY: As at the head of this file.
-            number => unsafe { memory::call(number, step.operands) },
+            number => unsafe { raw::call(number, step.operands) },
         }
     }
 
@@ -219,7 +218,7 @@ impl<'a> Actor<'a> {
     #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
     fn look(&mut self, number: u16, stated: &[u8], address: u64) -> Result<u64> {
         let mut maps = Vec::<u8, 8192>::new();
-        memory::read_from_start(memory::file(self.unit(part::MAPS)), &mut maps)?;
+        raw::read_from_start(raw::file(self.unit(part::MAPS)), &mut maps)?;
         let here = maps.as_ptr().addr() as u64;
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
         let end = window + SHOWN * page;
@@ -244,7 +243,7 @@ impl<'a> Actor<'a> {
                 verb::AT => vma.label.starts_with(stated),
                 _ => {
                     if vma.end > window && vma.start < end {
-                        self.console.say(Message::MAPS).foreign(line);
+                        put!(self.console, "#   {}\n", Escaped(line));
                     }
                     false
                 }
@@ -275,35 +274,41 @@ impl<'a> Actor<'a> {
         if seen == stated {
             return Ok(0);
         }
-        let message = self.console.say(Message::COMPARED);
-        message.foreign(stated).foreign(seen);
+        let (stated, seen) = (Escaped(stated), Escaped(seen));
+        put!(self.console, "#   expected {}\n#   seen {}\n", stated, seen);
         Err(NOT_AS_STATED)
     }
 
     /// Prints which step failed, how, and what the maps are there.
     fn report(&mut self, name: &[u8], step: &Step, expected: u8, error: i32) {
-        self.console.say(Message::CALL).foreign(name);
-        let mut before = Message::OPENED;
+        let console = &mut *self.console;
+        put!(console, "# {}", Escaped(name));
+        let mut before = "(";
         for operand in step.operands.iter().take(step.count) {
-            self.console.say(before);
-            before = Message::COMMA;
-            if let Some(text) = self.suite.text(*operand) {
-                self.console.say(Message::TEXT).foreign(text);
-            } else {
-                self.console.say(Message::ARGUMENT).address(*operand);
+            put!(console, "{}", before);
+            before = ", ";
+            match self.suite.text(*operand) {
+                Some(text) => put!(console, "\"{}\"", Escaped(text)),
+                None => put!(console, "{}", Hex(*operand)),
             }
         }
-        self.console.say(Message::CLOSED);
+        put!(console, ")");
         if error != NOT_AS_STATED.number() {
-            let message = self.console.say(Message::OUTCOME);
-            let message = message.word(outcome(expected.into()));
-            message.word(outcome(error)).number(error as u64);
+            put!(
+                console,
+                ": expected {}, seen {} ({})",
+                outcome(expected.into()),
+                outcome(error),
+                error as u64
+            );
         }
         let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
-        self.console
-            .say(Message::WINDOW)
-            .address(window)
-            .number(page);
+        put!(
+            self.console,
+            "\n#   the window is at {}, a page has {} bytes\n",
+            Hex(window),
+            page
+        );
         let _ = self.look(SHOW, b"", 0);
     }
 }
@@ -313,9 +318,9 @@ fn holds(vma: &Vma, address: u64) -> bool {
 }
 
 /// How a call ended, by name.
-fn outcome(error: i32) -> Message {
+fn outcome(error: i32) -> &'static [u8] {
     if error == 0 {
-        Message::SUCCESS
+        b"success"
     } else {
         errno::name(error)
     }

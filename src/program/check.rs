@@ -4,31 +4,34 @@
 //! version, a plan, a line a case. Monitors that cannot tell a skipped case from
 //! a passed one in it find `# vm_anon_name: CASE: skip` before each line.
 
-mod act;
-
-use super::{
-    VERSION,
-    console::Console,
-    probe, report, status,
-    texts::{self, Texts},
-    up_to_nul,
-};
 use crate::{
-    init,
+    cold,
+    commands::{VERSION, status},
+    console::{Console, error},
+    interpreter::{Actor, Outcome},
+    naming, pid1,
     start::Process,
-    sys::{self, Errno, files},
+    sys::{
+        Errno,
+        process::{ChildEnd, getpid, run_in_child},
+        system::Uname,
+    },
 };
-use act::{Actor, Outcome};
-use core::{ffi::CStr, mem::MaybeUninit, slice};
-use linux_raw_sys::errno::EPERM;
+use core::{ffi::CStr, slice};
+use linux_raw_sys::{errno::EPERM, general::SIGSYS};
 use vm_anon_name::{
-    kernel::{Absence, Version},
-    messages::Message,
+    diagnosis::{Absence, Version},
+    format::Escaped,
     options::{Flag, Options},
-    say::Say,
+    put,
     suite::{Case, Cases, Suite},
-    text::split,
 };
+
+/// How long the trial of the call may take, in seconds.
+const TRIAL_TIMEOUT: i64 = 10;
+
+/// The signal with which a seccomp filter kills.
+const FILTERED: u8 = SIGSYS as u8;
 
 /// What is known before the first case.
 struct Surroundings<'a> {
@@ -40,31 +43,26 @@ struct Surroundings<'a> {
 
 /// Runs the cases that `options` names, or all, and gives the exit status; or the part of
 /// a case, in the process that `execve` has left for it.
-#[inline(never)] // So that the suite lies on the stack for no other command.
-pub(crate) fn run(process: &Process, pid: u32, options: &Options, console: &mut Console) -> u8 {
-    let mut texts: Texts = [0; _];
-    let status = texts::unpack(&mut texts, console);
-    if status != status::FINE {
-        return status;
-    }
-    let suite = Suite::new(split(&texts, b'\0').1);
+#[inline(never)]
+pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -> u8 {
+    let suite = Suite::new(&cold::SUITE);
     let page = process.page_size() as u64;
     let mut actor = match Actor::new(suite, page, console) {
         Ok(actor) => actor,
         Err(errno) => {
-            report::failure(console, errno, b"mmap of the window");
+            console.report(b"mmap of the window", errno);
             return status::FAILED;
         }
     };
-    if let Some(part) = options.part() {
+    if let Some(part) = options.helper() {
         return run_part(part, &mut actor);
     }
     // Where it cannot be lowered, some cases take longer, and that is all.
-    let lowers = pid == init::PID && !options.has(Flag::List);
-    let is_lowered = lowers && run_part(c"..lower", &mut actor) == status::FINE;
+    let lowers = getpid() == pid1::PID && !options.has(Flag::List);
+    let is_lowered = lowers && run_part(c"..lower", &mut actor) == status::SUCCESS;
     let status = run_cases(page, options, &mut actor);
-    if is_lowered && run_part(c"..restore", &mut actor) != status::FINE {
-        actor.console.complain(Message::LOWERED).end();
+    if is_lowered && run_part(c"..restore", &mut actor) != status::SUCCESS {
+        error!(actor.console, "vm.max_map_count stays lowered");
     }
     status
 }
@@ -81,47 +79,41 @@ fn run_part(name: &CStr, actor: &mut Actor) -> u8 {
 fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     let console = &mut *actor.console;
     let all = actor.suite.cases;
-    let mut status = status::FINE;
+    let mut status = status::SUCCESS;
     for name in &options.cases {
         if next(&mut { all }, slice::from_ref(name), false).is_none() {
-            let complaint = console.complain(Message::NO_CASE);
-            complaint.foreign(name.to_bytes()).end();
+            let name = Escaped(name.to_bytes());
+            error!(console, "'{}': no such case, see check --list", name);
             status = status::USAGE;
         }
     }
-    if status != status::FINE {
+    if status != status::SUCCESS {
         return status;
     }
-    let mut count = 0;
+    let mut count = 0u64;
     let mut cases = all;
     while let Some(case) = next(&mut cases, &options.cases, false) {
         count += 1;
         if options.has(Flag::List) {
-            console.say(Message::LINE).foreign(case.name);
+            put!(console, "{}\n", Escaped(case.name));
         }
     }
     if options.has(Flag::List) {
         return status;
     }
-    let head = console.say(Message::HEAD);
-    head.number(count).foreign(VERSION.as_bytes());
-    let mut names = MaybeUninit::uninit();
-    let names = files::uname(&mut names);
-    for field in [
-        &names.sysname,
-        &names.release,
-        &names.version,
-        &names.machine,
-    ] {
-        console.say(Message::FIELD).foreign(up_to_nul(field));
+    put!(console, "KTAP version 1\n1..{}\n# {}#", count, VERSION);
+    let uname = Uname::get();
+    for name in uname.all() {
+        put!(console, " {}", Escaped(name));
     }
-    console.say(Message::PAGE_SIZE).number(page);
-    let release = up_to_nul(&names.release);
-    let probe = match probe::rehearse(&mut || sys::probe().is_err().into()) {
-        0 => sys::probe().err().map_or(0, Errno::number),
-        probe::FILTERED => EPERM as i32,
+    put!(console, "\n# page size {}\n", page);
+    console.flush();
+    let release = uname.release();
+    let probe = match run_in_child(TRIAL_TIMEOUT, &mut || naming::probe().is_err().into()) {
+        Ok(ChildEnd::Killed(FILTERED)) => EPERM as i32,
         // The cases will tell what the call does instead of returning.
-        _ => 0,
+        Ok(ChildEnd::Killed(_) | ChildEnd::TimedOut) => 0,
+        _ => naming::probe().err().map_or(0, Errno::number),
     };
     let here = Surroundings {
         release,
@@ -129,7 +121,7 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
         absence: Absence::of(probe, release),
         require: options.has(Flag::Require),
     };
-    let (mut number, mut totals) = (0, [0; 3]);
+    let (mut number, mut totals) = (0u64, [0u64; 3]);
     let mut cases = all;
     while let Some(case) = next(&mut cases, &options.cases, false) {
         number += 1;
@@ -139,12 +131,17 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
         }
     }
     let [passed, failed, skipped] = totals;
-    let message = actor.console.say(Message::TOTALS);
-    message.number(passed).number(failed).number(skipped);
+    put!(
+        actor.console,
+        "# Totals: pass:{} fail:{} xfail:0 xpass:0 skip:{} error:0\n",
+        passed,
+        failed,
+        skipped
+    );
     match (passed, failed) {
         (_, 1..) => status::FAILED,
         (0, _) => status::LACKING,
-        _ => status::FINE,
+        _ => status::SUCCESS,
     }
 }
 
@@ -169,42 +166,54 @@ fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) ->
     let outcome = match here.absence {
         Some(absence) if here.require => {
             let console = &mut *actor.console;
-            console.say(Message::COMMENT);
+            put!(console, "# ");
             absence.explain(here.release, console);
-            console.say(Message::NEWLINE);
+            put!(console, "\n");
             Outcome::Failed
         }
         None if fits => actor.run_in_child(case.statements),
         _ => Outcome::Skipped,
     };
     let console = &mut *actor.console;
-    let message = match outcome {
-        Outcome::Passed => Message::PASSED,
-        Outcome::Failed => Message::FAILED,
-        Outcome::Skipped => Message::SKIPPED,
-    };
-    let message = console.say(message).foreign(case.name);
-    message.number(number).foreign(case.name);
+    let name = Escaped(case.name);
+    match outcome {
+        Outcome::Passed => put!(
+            console,
+            "# vm_anon_name: {}: pass\nok {} {}",
+            name,
+            number,
+            name
+        ),
+        Outcome::Failed => put!(
+            console,
+            "# vm_anon_name: {}: fail\nnot ok {} {}",
+            name,
+            number,
+            name
+        ),
+        Outcome::Skipped => put!(
+            console,
+            "# vm_anon_name: {}: skip\nok {} {} # SKIP ",
+            name,
+            number,
+            name
+        ),
+    }
     if outcome == Outcome::Skipped {
         match here.absence {
             Some(absence) => absence.explain(here.release, console),
-            None if fits => {
-                console.say(Message::NEEDS);
-            }
+            None if fits => put!(console, "what it needs is not in this kernel"),
             None => {
-                let (message, version) = if here.version < case.since {
-                    (Message::SINCE, case.since)
+                let (word, version) = if here.version < case.since {
+                    ("since", case.since)
                 } else {
-                    (Message::BEFORE, case.before)
+                    ("before", case.before)
                 };
-                let [major, minor] = version.0.to_be_bytes();
-                console
-                    .say(message)
-                    .number(major.into())
-                    .number(minor.into());
+                let [major, minor] = version.numbers();
+                put!(console, "{} Linux {}.{}", word, major, minor);
             }
         }
     }
-    console.say(Message::NEWLINE);
+    put!(console, "\n");
     outcome
 }
