@@ -9,11 +9,11 @@ use crate::{
     commands::{VERSION, status},
     console::{Console, error},
     interpreter::{Actor, Outcome},
-    naming, pid1,
+    naming,
     start::Process,
     sys::{
         Errno,
-        process::{ChildEnd, getpid, run_in_child},
+        process::{ChildEnd, run_in_child},
         system::Uname,
     },
 };
@@ -44,7 +44,12 @@ struct Surroundings<'a> {
 /// Runs the cases that `options` names, or all, and gives the exit status; or the part of
 /// a case, in the process that `execve` has left for it.
 #[inline(never)]
-pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -> u8 {
+pub(crate) fn run(
+    process: &Process,
+    options: &Options,
+    is_init: bool,
+    console: &mut Console,
+) -> u8 {
     let suite = Suite::new(&cold::SUITE);
     let page = process.page_size() as u64;
     let mut actor = match Actor::new(suite, page, console) {
@@ -58,7 +63,7 @@ pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -
         return run_part(part, &mut actor);
     }
     // Where it cannot be lowered, some cases take longer, and that is all.
-    let lowers = getpid() == pid1::PID && !options.has(Flag::List);
+    let lowers = is_init && !options.has(Flag::List);
     let is_lowered = lowers && run_part(c"..lower", &mut actor) == status::SUCCESS;
     let status = run_cases(page, options, &mut actor);
     if is_lowered && run_part(c"..restore", &mut actor) != status::SUCCESS {

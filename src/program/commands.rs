@@ -8,7 +8,7 @@ use crate::{
     stages,
     start::Process,
     sys::{
-        process::{block_write_signals, exit, getpid},
+        process::{block_write_signals, exit},
         system::Reboot,
     },
 };
@@ -37,11 +37,9 @@ pub(crate) const VERSION: &str = concat!(
 
 /// Runs the program from its command line to its end.
 pub(crate) fn run(process: &Process) -> ! {
-    let is_init = getpid() == pid1::PID;
     let mut console = Console::new();
-    if is_init {
-        pid1::prepare(&mut console);
-    } else {
+    let is_init = pid1::take_over(&mut console);
+    if !is_init {
         block_write_signals();
     }
     let options = Options::parse(&mut process.words(), is_init, &mut |word, reason| {
@@ -50,7 +48,7 @@ pub(crate) fn run(process: &Process) -> ! {
     let mut status = if !options.usable {
         status::USAGE
     } else if let Some(stack) = Stack::check() {
-        command(process, &options, &stack, &mut console)
+        command(process, &options, is_init, &stack, &mut console)
     } else {
         error!(
             &mut console,
@@ -67,11 +65,17 @@ pub(crate) fn run(process: &Process) -> ! {
     exit(status)
 }
 
-fn command(process: &Process, options: &Options, stack: &Stack, console: &mut Console) -> u8 {
+fn command(
+    process: &Process,
+    options: &Options,
+    is_init: bool,
+    stack: &Stack,
+    console: &mut Console,
+) -> u8 {
     match options.command {
         Command::Stages => stages::run(process, options, stack, console),
         Command::Probe => probe::run(options.has(Flag::Quiet), stack, console),
-        Command::Check => check::run(process, options, console),
+        Command::Check => check::run(process, options, is_init, console),
         Command::Help => {
             console.put(&cold::HELP);
             status::SUCCESS
@@ -87,7 +91,7 @@ fn command(process: &Process, options: &Options, stack: &Stack, console: &mut Co
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
     let mut console = Console::new();
     error!(&mut console, "panic at {}:{}", file, line);
-    if getpid() == pid1::PID {
+    if pid1::take_over(&mut console) {
         pid1::leave(Reboot::PowerOff, &mut console);
     }
     exit(status::PANICKED)

@@ -142,8 +142,23 @@ fn without_uart(machine: &Machine) -> Result<Vec<String>> {
         .position(|window| window == compatible)
         .context("no UART")?;
     tree[place..place + compatible.len()].copy_from_slice(b"off,pl011\0off,primecell\0");
+    pack(&mut tree)?;
     paths::write(&path, tree)?;
     Ok(vec!["-dtb".to_owned(), path_text(path)])
+}
+
+/// Cuts a flattened device tree down to what its header says is in use: QEMU leaves a megabyte
+/// free, with which the kernel refuses the tree.
+fn pack(tree: &mut Vec<u8>) -> Result<()> {
+    let field = |offset: usize| {
+        let bytes = tree.get(offset..offset + 4).context("no header")?;
+        anyhow::Ok(u32::from_be_bytes(bytes.try_into()?))
+    };
+    // off_dt_struct + size_dt_struct, off_dt_strings + size_dt_strings
+    let end = (field(8)? + field(36)?).max(field(12)? + field(32)?);
+    tree[4..8].copy_from_slice(&end.to_be_bytes());
+    tree.truncate(end.try_into()?);
+    Ok(())
 }
 
 fn path_text(path: PathBuf) -> String {

@@ -144,3 +144,28 @@ pub(crate) fn block_write_signals() {
     // SAFETY: The kernel reads `set`.
     let _ = unsafe { call!(Sysno::rt_sigprocmask, SIG_BLOCK, start, no_old, size) };
 }
+
+/// `rt_sigaction(2)`: SIGINT and SIGTERM end this process with the status 128 + N, as
+/// a shell tells of a process that signal N killed. Without a handler, the first process
+/// of a PID namespace is not ended by a signal from within, and only by SIGKILL from outside.
+#[cfg(feature = "full")]
+pub(crate) fn end_on_signals() {
+    extern "C" fn end(signal: u32) {
+        exit(128 + signal as u8);
+    }
+    set_handler(SIGINT, end as *const () as usize);
+    set_handler(SIGTERM, end as *const () as usize);
+}
+
+/// `rt_sigaction(2)`: what `signal` does from now on, an address or one of `SIG_DFL` and
+/// `SIG_IGN`.
+#[cfg(feature = "full")]
+fn set_handler(signal: u32, handler: usize) {
+    // A `struct sigaction` of the kernel: handler, flags, restorer, mask. No handler returns, so
+    // none needs a restorer.
+    let action = [handler, 0, 0, 0];
+    let (start, no_old) = (action.as_ptr(), ptr::null::<u8>());
+    // It cannot fail, for the signals can be caught.
+    // SAFETY: The kernel reads `action`, and the handler is a function that takes a number.
+    let _ = unsafe { call!(Sysno::rt_sigaction, signal, start, no_old, size_of::<u64>()) };
+}
