@@ -1,66 +1,67 @@
-//! A picture of some pages: one character each, and a bar at each VMA's ends.
+//! Diagram of a range of pages: one character for each page, a bar at the ends of each VMA.
 //!
 //! ```text
-//! |.|a|.|     one page without a name, one named "a", one without: three VMAs
-//! |aa|_|A|    two pages in one VMA, a gap, a shared page
+//! |.|a|.|     an unnamed page, a page named "a", an unnamed page: three VMAs
+//! |aa|_|A|    a VMA of two pages, a gap, a page of shared memory
 //! ```
+//!
+//! A VMA that continues outside the range has no bar at that end.
 //!
 //! | character | the page's label |
 //! |---|---|
-//! | `_` | none: nothing is mapped |
-//! | `.` | none |
-//! | a letter | `[anon:letter]`; `[anon_shmem:letter]` in upper case |
+//! | `_` | nothing is mapped |
+//! | `.` | no label |
+//! | a letter | `[anon:letter]`; in upper case `[anon_shmem:letter]` |
 //! | `'` | `[anon:]` |
 //! | `"` | `[anon_shmem:]` |
 //! | `:` | `/dev/zero (deleted)`: shared memory without a name |
 //! | `/` | any other path |
 //! | `$` | `[heap]` |
-//! | `?` | anything else |
+//! | `?` | any other label |
 
 use crate::{format::Sink, maps::Vma};
 
-/// Draws VMAs, given in the order of their addresses, as they pass by.
-pub struct Picture<'a> {
+/// Draws VMAs, which must be added in the order of their addresses.
+pub struct Diagram<'a> {
     out: &'a mut dyn Sink,
     page: u64,
     /// The address of the next page to draw.
     next: u64,
     /// The address after the last page to draw.
     end: u64,
-    /// Whether a VMA has ended at `next`, so that there is a bar already.
-    barred: bool,
+    /// Whether the last VMA ended at `next`, so that its bar is there already.
+    has_bar: bool,
 }
 
-impl<'a> Picture<'a> {
-    /// Draws the pages, of `page` bytes each, from `start` to `end`.
+impl<'a> Diagram<'a> {
+    /// A diagram of the pages from `start` to `end`, of `page` bytes each.
     pub fn new(out: &'a mut dyn Sink, page: u64, start: u64, end: u64) -> Self {
-        Picture {
+        Diagram {
             out,
             page,
             next: start,
             end,
-            barred: false,
+            has_bar: false,
         }
     }
 
-    /// Draws what of `vma` is in the picture, and the gap before it.
+    /// Draws the part of `vma` inside the range, and the gap before it.
     pub fn add(&mut self, vma: &Vma) {
         self.draw(vma.start, b'_');
-        if vma.start == self.next && self.next < self.end && !self.barred {
-            self.out.put(b"|");
-        }
-        if vma.end <= self.next || self.next >= self.end {
-            // It lies before the picture, or behind.
+        if self.next >= self.end || vma.end <= self.next {
             return;
+        }
+        if vma.start == self.next && !self.has_bar {
+            self.out.put(b"|");
         }
         self.draw(vma.end, character(vma));
         if vma.end == self.next {
             self.out.put(b"|");
-            self.barred = true;
+            self.has_bar = true;
         }
     }
 
-    /// Draws the gap that is left.
+    /// Draws the gap up to the end of the range.
     pub fn finish(&mut self) {
         self.draw(self.end, b'_');
     }
@@ -69,30 +70,23 @@ impl<'a> Picture<'a> {
         while self.next < to.min(self.end) {
             self.out.put(&[character]);
             self.next += self.page;
-            self.barred = false;
+            self.has_bar = false;
         }
     }
 }
 
-// Not a match on all of it: a byte string in a pattern costs 12 bytes a byte.
+// A byte string in a pattern would be compared byte by byte, in code.
 fn character(vma: &Vma) -> u8 {
-    let shared = vma.label.starts_with(b"[anon_shmem:");
-    match vma.name() {
-        Some([]) if shared => return b'"',
-        Some([]) => return b'\'',
-        Some([letter]) if shared => return letter.to_ascii_uppercase(),
-        Some([letter]) => return *letter,
-        _ => {}
-    }
-    if vma.label == b"/dev/zero (deleted)" {
-        b':'
-    } else if vma.label == b"[heap]" {
-        b'$'
-    } else {
-        match vma.label {
-            [] => b'.',
-            [b'/', ..] => b'/',
-            _ => b'?',
-        }
+    let is_shared = vma.label.starts_with(b"[anon_shmem:");
+    match (vma.name(), vma.label) {
+        (Some([]), _) if is_shared => b'"',
+        (Some([]), _) => b'\'',
+        (Some([letter]), _) if is_shared => letter.to_ascii_uppercase(),
+        (Some([letter]), _) => *letter,
+        (_, []) => b'.',
+        (_, label) if label == b"/dev/zero (deleted)" => b':',
+        (_, [b'/', ..]) => b'/',
+        (_, label) if label == b"[heap]" => b'$',
+        _ => b'?',
     }
 }

@@ -189,5 +189,5 @@ pub fn digits(mut value: u64, base: u64, width: usize, buffer: &mut [u8; MAX_DIG
             break;
         }
     }
-    buffer.split_at(MAX_DIGITS - count).1
+    buffer.split_at(MAX_DIGITS.saturating_sub(count)).1
 }

@@ -236,12 +236,13 @@ impl<'a> Options<'a> {
         self.given >> flag as u16 & 1 != 0
     }
 
-    /// The helper case to run in this process, see [`Case::is_part`].
+    /// The helper case to run in this process, see [`Case::is_helper`]. Those that only
+    /// PID 1 runs begin with two dots.
     ///
-    /// [`Case::is_part`]: crate::suite::Case::is_part
+    /// [`Case::is_helper`]: crate::suite::Case::is_helper
     pub fn helper(&self) -> Option<&'a CStr> {
         let first = self.cases.first().copied()?;
-        first.to_bytes().starts_with(b".").then_some(first)
+        matches!(first.to_bytes(), [b'.', second, ..] if *second != b'.').then_some(first)
     }
 
     /// Parses `-q`, `-qy`, `-nNAME`, `-n NAME`, `--name=NAME` or `--name NAME`. If

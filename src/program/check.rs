@@ -1,14 +1,14 @@
-//! `check`: the conformance suite, run case by case, reported as KTAP.
+//! `check`: runs the conformance suite and prints the results as KTAP.
 //!
-//! KTAP is the kernel's test protocol (`Documentation/dev-tools/ktap.rst`): a
-//! version, a plan, a line a case. Monitors that cannot tell a skipped case from
-//! a passed one in it find `# vm_anon_name: CASE: skip` before each line.
+//! KTAP is the kernel's test protocol (`Documentation/dev-tools/ktap.rst`): a version, a
+//! plan, and one line for each case. Some monitors cannot tell a skipped case from a
+//! passed one there; the line `# vm_anon_name: CASE: skip` before it is for them.
 
 use crate::{
     cold,
     commands::{VERSION, status},
     console::{Console, error},
-    interpreter::{Actor, Outcome},
+    interpreter::{Interpreter, Outcome, Stop},
     naming,
     start::Process,
     sys::{
@@ -21,29 +21,27 @@ use core::{ffi::CStr, slice};
 use linux_raw_sys::{errno::EPERM, general::SIGSYS};
 use vm_anon_name::{
     diagnosis::{Absence, Version},
+    errno,
     format::Escaped,
     options::{Flag, Options},
     put,
-    suite::{Case, Cases, Suite},
+    suite::{Case, Cases, Suite, operation},
 };
 
-/// How long the trial of the call may take, in seconds.
-const TRIAL_TIMEOUT: i64 = 10;
+/// How long the probe call may take, in seconds.
+const PROBE_TIMEOUT: i64 = 10;
 
 /// The signal with which a seccomp filter kills.
 const FILTERED: u8 = SIGSYS as u8;
 
-/// What is known before the first case.
-struct Surroundings<'a> {
-    release: &'a [u8],
-    version: Version,
-    absence: Option<Absence>,
-    require: bool,
-}
+/// Helper cases that lower the limit on mappings, which makes some cases faster, and give
+/// it its old value.
+const LOWER: &CStr = c"..lower";
+const RESTORE: &CStr = c"..restore";
 
-/// Runs the cases that `options` names, or all, and gives the exit status; or the part of
-/// a case, in the process that `execve` has left for it.
-#[inline(never)]
+/// Runs the cases that `options` names, or all, or the helper case that another case runs
+/// by execve(2). Returns the exit status.
+#[inline(never)] // Its frame must not add to the frames of other commands.
 pub(crate) fn run(
     process: &Process,
     options: &Options,
@@ -51,93 +49,112 @@ pub(crate) fn run(
     console: &mut Console,
 ) -> u8 {
     let suite = Suite::new(&cold::SUITE);
-    let page = process.page_size() as u64;
-    let mut actor = match Actor::new(suite, page, console) {
-        Ok(actor) => actor,
+    let mut interpreter = match Interpreter::new(suite, process.page_size() as u64, console) {
+        Ok(interpreter) => interpreter,
         Err(errno) => {
             console.report(b"mmap of the window", errno);
             return status::FAILED;
         }
     };
-    if let Some(part) = options.helper() {
-        return run_part(part, &mut actor);
+    let interpreter = &mut interpreter;
+    if let Some(name) = options.helper() {
+        return if run_helper(name, interpreter) {
+            status::SUCCESS
+        } else {
+            status::FAILED
+        };
     }
-    // Where it cannot be lowered, some cases take longer, and that is all.
-    let lowers = is_init && !options.has(Flag::List);
-    let is_lowered = lowers && run_part(c"..lower", &mut actor) == status::SUCCESS;
-    let status = run_cases(page, options, &mut actor);
-    if is_lowered && run_part(c"..restore", &mut actor) != status::SUCCESS {
-        error!(actor.console, "vm.max_map_count stays lowered");
-    }
-    status
-}
-
-/// Runs the part of this name in this process, and gives the exit status.
-fn run_part(name: &CStr, actor: &mut Actor) -> u8 {
-    match next(&mut { actor.suite.cases }, &[name], true) {
-        Some(part) => actor.run(part.statements) as u8,
-        None => status::USAGE,
-    }
-}
-
-#[inline(never)] // What is far from the stack pointer takes an instruction more each time.
-fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
-    let console = &mut *actor.console;
-    let all = actor.suite.cases;
     let mut status = status::SUCCESS;
     for name in &options.cases {
-        if next(&mut { all }, slice::from_ref(name), false).is_none() {
+        if next(
+            &mut { interpreter.suite.cases },
+            slice::from_ref(name),
+            false,
+        )
+        .is_none()
+        {
             let name = Escaped(name.to_bytes());
-            error!(console, "'{}': no such case, see check --list", name);
+            error!(
+                interpreter.console,
+                "'{}': no such case, see check --list", name
+            );
             status = status::USAGE;
         }
     }
     if status != status::SUCCESS {
         return status;
     }
-    let mut count = 0u64;
-    let mut cases = all;
-    while let Some(case) = next(&mut cases, &options.cases, false) {
-        count += 1;
-        if options.has(Flag::List) {
-            put!(console, "{}\n", Escaped(case.name));
-        }
-    }
     if options.has(Flag::List) {
+        let mut cases = interpreter.suite.cases;
+        while let Some(case) = next(&mut cases, &options.cases, false) {
+            put!(interpreter.console, "{}\n", Escaped(case.name));
+        }
         return status;
+    }
+    // If the limit cannot be lowered, some cases take longer.
+    let is_lowered = is_init && run_helper(LOWER, interpreter);
+    status = run_cases(options, interpreter);
+    if is_lowered && !run_helper(RESTORE, interpreter) {
+        error!(interpreter.console, "vm.max_map_count stays lowered");
+    }
+    status
+}
+
+/// Takes cases off, up to the next one, or the next helper case, that has one of `names`.
+/// Without names, all cases are taken.
+fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], is_helper: bool) -> Option<Case<'a>> {
+    cases.find(|case| {
+        let is_named = names.iter().any(|name| name.to_bytes() == case.name);
+        case.is_helper() == is_helper && (is_named || names.is_empty())
+    })
+}
+
+/// Runs a helper case in this process, and returns whether it has passed.
+fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
+    let case = next(&mut { interpreter.suite.cases }, &[name], true);
+    case.is_some_and(|case| interpreter.run(case.statements).is_ok())
+}
+
+/// Runs the chosen cases. Returns the exit status.
+fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
+    let console = &mut *interpreter.console;
+    let all = interpreter.suite.cases;
+    let (mut cases, mut count) = (all, 0u64);
+    while next(&mut cases, &options.cases, false).is_some() {
+        count += 1;
     }
     put!(console, "KTAP version 1\n1..{}\n# {}#", count, VERSION);
     let uname = Uname::get();
-    for name in uname.all() {
-        put!(console, " {}", Escaped(name));
+    for field in uname.all() {
+        put!(console, " {}", Escaped(field));
     }
-    put!(console, "\n# page size {}\n", page);
+    put!(console, "\n# page size {}\n", interpreter.context.page);
     console.flush();
     let release = uname.release();
-    let probe = match run_in_child(TRIAL_TIMEOUT, &mut || naming::probe().is_err().into()) {
+    let probe = match run_in_child(PROBE_TIMEOUT, &mut || naming::probe().is_err().into()) {
         Ok(ChildEnd::Killed(FILTERED)) => EPERM as i32,
-        // The cases will tell what the call does instead of returning.
+        // The cases will show what the call does instead of returning.
         Ok(ChildEnd::Killed(_) | ChildEnd::TimedOut) => 0,
         _ => naming::probe().err().map_or(0, Errno::number),
     };
-    let here = Surroundings {
+    let kernel = Kernel {
         release,
         version: Version::of(release),
         absence: Absence::of(probe, release),
-        require: options.has(Flag::Require),
     };
-    let (mut number, mut totals) = (0u64, [0u64; 3]);
-    let mut cases = all;
+    let require = options.has(Flag::Require);
+    let [mut passed, mut failed, mut skipped] = [0u64; 3];
+    let (mut cases, mut number) = (all, 0);
     while let Some(case) = next(&mut cases, &options.cases, false) {
         number += 1;
-        let outcome = run_case(&here, number, &case, actor);
-        if let Some(total) = totals.get_mut(outcome as usize) {
-            *total += 1;
+        match run_case(&kernel, require, number, &case, interpreter) {
+            Outcome::Passed => passed += 1,
+            Outcome::Failed => failed += 1,
+            Outcome::Skipped => skipped += 1,
         }
     }
-    let [passed, failed, skipped] = totals;
     put!(
-        actor.console,
+        interpreter.console,
         "# Totals: pass:{} fail:{} xfail:0 xpass:0 skip:{} error:0\n",
         passed,
         failed,
@@ -150,75 +167,112 @@ fn run_cases(page: u64, options: &Options, actor: &mut Actor) -> u8 {
     }
 }
 
-/// Takes the next case off `cases`, or the next of the `parts`, that one of `names` names;
-/// of all, if there are no names.
-fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], parts: bool) -> Option<Case<'a>> {
-    while let Some(case) = cases.take() {
-        let mut wanted = names.is_empty();
-        for name in names {
-            wanted |= name.to_bytes() == case.name;
-        }
-        if wanted && case.is_part() == parts {
-            return Some(case);
-        }
-    }
-    None
+/// The kernel under test.
+struct Kernel<'a> {
+    release: &'a [u8],
+    version: Version,
+    /// Why it names no memory.
+    absence: Option<Absence>,
 }
 
-/// Runs `case`, the one of this `number`, and prints what came of it.
-fn run_case(here: &Surroundings, number: u64, case: &Case, actor: &mut Actor) -> Outcome {
-    let fits = case.since <= here.version && here.version < case.before;
-    let outcome = match here.absence {
-        Some(absence) if here.require => {
-            let console = &mut *actor.console;
+impl Kernel<'_> {
+    /// Whether the conditions of `case` hold.
+    fn fits(&self, case: &Case) -> bool {
+        case.since <= self.version
+            && self.version < case.before
+            && (usize::BITS == u64::BITS || !case.needs_64_bits)
+    }
+
+    /// Prints why `case` is skipped, and ends the line.
+    fn explain_skip(&self, case: &Case, console: &mut Console) {
+        let (word, version) = match (&self.absence, self.version < case.since) {
+            (Some(absence), _) => {
+                absence.explain(self.release, console);
+                put!(console, "\n");
+                return;
+            }
+            (None, true) => ("since", case.since),
+            (None, false) => ("before", case.before),
+        };
+        if self.version >= case.since && self.version < case.before {
+            put!(console, "needs 64-bit addresses\n");
+            return;
+        }
+        let [major, minor] = version.numbers();
+        put!(console, "{} Linux {}.{}\n", word, major, minor);
+    }
+}
+
+/// Runs a case, unless it does not apply to this kernel, and prints the result.
+fn run_case<'a>(
+    kernel: &Kernel,
+    require: bool,
+    number: u64,
+    case: &Case<'a>,
+    interpreter: &mut Interpreter<'a>,
+) -> Outcome {
+    let outcome = match kernel.absence {
+        Some(absence) if require => {
+            let console = &mut *interpreter.console;
             put!(console, "# ");
-            absence.explain(here.release, console);
+            absence.explain(kernel.release, console);
             put!(console, "\n");
             Outcome::Failed
         }
-        None if fits => actor.run_in_child(case.statements),
-        _ => Outcome::Skipped,
-    };
-    let console = &mut *actor.console;
-    let name = Escaped(case.name);
-    match outcome {
-        Outcome::Passed => put!(
-            console,
-            "# vm_anon_name: {}: pass\nok {} {}",
-            name,
-            number,
-            name
-        ),
-        Outcome::Failed => put!(
-            console,
-            "# vm_anon_name: {}: fail\nnot ok {} {}",
-            name,
-            number,
-            name
-        ),
-        Outcome::Skipped => put!(
-            console,
-            "# vm_anon_name: {}: skip\nok {} {} # SKIP ",
-            name,
-            number,
-            name
-        ),
-    }
-    if outcome == Outcome::Skipped {
-        match here.absence {
-            Some(absence) => absence.explain(here.release, console),
-            None if fits => put!(console, "what it needs is not in this kernel"),
-            None => {
-                let (word, version) = if here.version < case.since {
-                    ("since", case.since)
-                } else {
-                    ("before", case.before)
-                };
-                let [major, minor] = version.numbers();
-                put!(console, "{} Linux {}.{}", word, major, minor);
+        None if kernel.fits(case) => interpreter.in_child(&mut |interpreter| {
+            match interpreter.run(case.statements) {
+                Ok(()) => Outcome::Passed,
+                Err(Stop::Failed) => Outcome::Failed,
+                Err(Stop::Skipped(code, errno)) => {
+                    // The parent does not learn the reason. So the child prints the result.
+                    let console = &mut *interpreter.console;
+                    begin_skip(number, case, console);
+                    let meaning = errno::meaning(errno.number());
+                    let colon = if meaning.is_empty() { "" } else { ":" };
+                    put!(
+                        console,
+                        "{}: {}{}{}\n",
+                        operation(code),
+                        errno,
+                        colon,
+                        meaning
+                    );
+                    Outcome::Skipped
+                }
             }
+        }),
+        _ => {
+            begin_skip(number, case, interpreter.console);
+            kernel.explain_skip(case, interpreter.console);
+            return Outcome::Skipped;
         }
-    }
-    put!(console, "\n");
+    };
+    let name = Escaped(case.name);
+    let (word, result) = match outcome {
+        Outcome::Passed => ("pass", "ok"),
+        Outcome::Failed => ("fail", "not ok"),
+        Outcome::Skipped => return outcome,
+    };
+    put!(
+        interpreter.console,
+        "# vm_anon_name: {}: {}\n{} {} {}\n",
+        name,
+        word,
+        result,
+        number,
+        name
+    );
     outcome
+}
+
+/// Prints the result of a case that is skipped, up to the reason.
+fn begin_skip(number: u64, case: &Case, console: &mut Console) {
+    let name = Escaped(case.name);
+    put!(
+        console,
+        "# vm_anon_name: {}: skip\nok {} {} # SKIP ",
+        name,
+        number,
+        name
+    );
 }

@@ -1,9 +1,8 @@
 //! Data that the stages do not need: the suite and the help.
 //!
-//! The linker script puts the section `.cold` into a segment of its own. Reading a
-//! page of a file mapping makes the kernel map up to 64 KiB of cached pages around
-//! it (`fault_around_bytes`), but not beyond the mapping. So in a second segment
-//! these 22 KiB do not count as memory of the stages.
+//! The linker script puts the section `.cold` into a segment of its own, with the
+//! code of `check`, so that it takes no memory in other commands;
+//! `linker/program.ld` says why.
 //!
 //! # Safety
 //!

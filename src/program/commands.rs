@@ -36,7 +36,7 @@ pub(crate) const VERSION: &str = concat!(
 );
 
 /// Runs the program from its command line to its end.
-pub(crate) fn run(process: &Process) -> ! {
+pub(crate) fn run(process: &Process) -> u8 {
     let mut console = Console::new();
     let is_init = pid1::take_over(&mut console);
     if !is_init {
@@ -62,7 +62,7 @@ pub(crate) fn run(process: &Process) -> ! {
     if is_init {
         pid1::finish(process, options.then, status, &mut console);
     }
-    exit(status)
+    status
 }
 
 fn command(

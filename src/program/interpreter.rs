@@ -1,42 +1,69 @@
-//! Takes the steps of a case, and compares what is seen with what is stated.
+//! Interpreter of the conformance suite: takes the steps of a case one by one.
 //!
 //! # Safety
 //!
-//! Unsafe, because the steps are any system calls with any arguments. Those in the
-//! suite change no memory but the pages reserved around the window, the heap, and
-//! what they have mapped themselves, to which Rust refers only while a step compares
-//! what is there, and changes nothing; all else that they do to memory is to name it.
-//! `tests/host/suite/trust.rs` proves that of every case.
+//! Unsafe, because a step may be any system call with any arguments, or a write to any
+//! address. The steps of the suite change only the addresses reserved around the window,
+//! the heap, and memory that they have mapped themselves. No Rust reference points there.
+//! Other memory gets names, which change nothing in it. `tests/host/suite/confinement.rs`
+//! checks this for every case.
 #![allow(unsafe_code)]
+#![allow(clippy::unwrap_used)] // For the reason that `suite.rs` gives.
 
 use crate::{
+    arch::call,
     console::Console,
     sys::{
-        Errno, Result,
+        Errno, Fd, Result, io,
         process::{ChildEnd, run_in_child},
         raw,
     },
 };
 use heapless::Vec;
-use linux_raw_sys::errno as number;
-use vm_anon_name::{
-    diagram::Picture,
+use linux_raw_sys::{
     errno,
-    format::{Escaped, Hex},
+    prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
+};
+use vm_anon_name::{
+    diagram::Diagram,
+    errno::name as errno_name,
+    format::{Escaped, Hex, Sink},
     maps::Vma,
-    put,
+    name, put,
     scan::split,
     suite::{
-        Step, Suite, Units, Verdict,
-        encoding::{part, verb},
+        Context, Operand, Step, Steps, Suite, calls,
+        encoding::register::{LENGTH, MAPS, WINDOW},
+        operation,
     },
 };
 
-const EBADMSG: Errno = Errno::new(number::EBADMSG);
-const EDOM: Errno = Errno::new(number::EDOM);
-const ENOENT: Errno = Errno::new(number::ENOENT);
+/// How long a case may take, in seconds: far longer than any case takes on a busy host.
+const TIMEOUT: i64 = 100;
 
-/// How a case ended. The numbers are the exit statuses of its process.
+/// Pages that are reserved. The window begins in their middle, because a mapping that
+/// grows down needs 256 free pages below it.
+const RESERVED: u64 = 2048;
+
+/// Pages that a diagram can have, and whose VMAs a failure report shows.
+const DRAWN: u64 = 32;
+
+/// The numbers of the system calls, in the order of their names.
+const CALLS: &[u16] = {
+    macro_rules! numbers {
+        ($($name:ident)*) => { &[$(call::$name as u16),*] };
+    }
+    vm_anon_name::system_calls!(numbers)
+};
+
+const EINVAL: Errno = Errno::new(errno::EINVAL);
+const ENOENT: Errno = Errno::new(errno::ENOENT);
+
+/// The error of a step that compares, if both sides differ. It has printed them then. No
+/// system call of the suite fails with EBADMSG.
+const DIFFERENT: Errno = Errno::new(errno::EBADMSG);
+
+/// How a case ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Passed,
@@ -47,57 +74,48 @@ pub(crate) enum Outcome {
 const PASSED: u8 = Outcome::Passed as u8;
 const SKIPPED: u8 = Outcome::Skipped as u8;
 
-/// How long a case may take, in seconds: far longer than any takes on a host that is
-/// busy with other things, too.
-pub(super) const PATIENCE: i64 = 100;
-
-/// Pages that are reserved. The window begins in their middle: a mapping that grows
-/// downwards wants 256 free pages below it.
-const RESERVED: u64 = 2048;
-
-/// What is no verb: the window's lines are printed.
-const SHOW: u16 = 0;
-
-/// No file, until one is opened.
-const NOTHING: u64 = u64::MAX;
-
-/// Pages of the window that are drawn, and shown in a report.
-const SHOWN: u64 = 32;
-
-/// What a step ends with that saw something else than it states. No call under test
-/// gives it.
-const NOT_AS_STATED: Errno = EBADMSG;
-
-/// Takes steps.
-pub(super) struct Actor<'a> {
-    pub(super) console: &'a mut Console,
-    pub(super) suite: Suite<'a>,
-    units: Units,
+/// Why a case ended before its last statement.
+pub(crate) enum Stop {
+    /// It failed, which has been reported.
+    Failed,
+    /// This operation failed with an error for which the case is skipped.
+    Skipped(u8, Errno),
 }
 
-impl<'a> Actor<'a> {
-    /// Reserves the window.
-    pub(super) fn new(suite: Suite<'a>, page: u64, console: &'a mut Console) -> Result<Self> {
-        let reserved = raw::reserve(RESERVED * page)?;
-        let window = reserved + RESERVED / 2 * page;
-        // A huge page is what one page of page table entries maps, 8 bytes each.
-        let huge = page * page / 8;
-        Ok(Actor {
+/// The state of a case.
+pub(crate) struct Interpreter<'a> {
+    pub(crate) console: &'a mut Console,
+    pub(crate) suite: Suite<'a>,
+    pub(crate) context: Context<'a>,
+}
+
+impl<'a> Interpreter<'a> {
+    /// Reserves the addresses of the window.
+    pub(crate) fn new(suite: Suite<'a>, page: u64, console: &'a mut Console) -> Result<Self> {
+        let mut context = Context::ZERO;
+        context.page = page;
+        // One page of page table entries, 8 bytes each, maps a huge page.
+        context.huge = page * page / 8;
+        context.registers[WINDOW] = raw::reserve(RESERVED * page)? + RESERVED / 2 * page;
+        context.registers[MAPS] = u64::MAX; // No file.
+        Ok(Interpreter {
             console,
             suite,
-            // In the order of `code::part`.
-            units: [
-                0, 1, page, window, 0, huge, 0, NOTHING, 0, 0, 0, 0, 0, 0, 0, 0,
-            ],
+            context,
         })
     }
 
-    /// Does what `statements` say in a child, so that a crash or a hang is its own.
-    pub(super) fn run_in_child(&mut self, statements: &[u8]) -> Outcome {
+    /// Does `work` in a child, which may crash or hang.
+    pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> Outcome) -> Outcome {
         self.console.flush();
-        let end = run_in_child(PATIENCE, &mut || {
-            let outcome = self.run(statements);
-            self.console.flush();
+        let end = run_in_child(TIMEOUT, &mut || {
+            let outcome = work(self);
+            // A case whose result cannot be printed has failed.
+            let outcome = if self.console.close() {
+                outcome
+            } else {
+                Outcome::Failed
+            };
             outcome as u8
         });
         let console = &mut *self.console;
@@ -106,222 +124,352 @@ impl<'a> Actor<'a> {
             Ok(ChildEnd::Exited(SKIPPED)) => return Outcome::Skipped,
             Ok(ChildEnd::Exited(_)) => {}
             Ok(ChildEnd::TimedOut) => put!(console, "#   it hung and was killed\n"),
-            Ok(ChildEnd::Killed(signal)) => {
-                put!(console, "#   killed by signal {}\n", signal);
-            }
-            Err(errno) => {
-                put!(console, "#   no child, or no word of its end: {}\n", errno);
-            }
+            Ok(ChildEnd::Killed(signal)) => put!(console, "#   killed by signal {}\n", signal),
+            Err(errno) => put!(console, "#   no child, or no word of its end: {}\n", errno),
         }
         Outcome::Failed
     }
 
-    /// Does what `statements` say, and reports the first that fails.
-    pub(super) fn run(&mut self, mut statements: &[u8]) -> Outcome {
-        let (mut statement, mut step) = (Step::default(), Step::default());
-        while statement.read(&mut statements, &self.units).is_some() {
-            let first = usize::from(part::OPERANDS);
-            if let Some(units) = self.units.get_mut(first..first + statement.operands.len()) {
-                units.copy_from_slice(&statement.operands);
-            }
-            let first = self.suite.definition(statement.place);
-            let mut steps = first;
-            while step.read(&mut steps, &self.units).is_some() {
-                let (number, name) = self.suite.operation(step.place);
-                let [value, limit, ..] = step.operands;
-                if number == verb::AGAIN && value <= limit {
-                    steps = first;
-                }
-                let error = match self.act(number, &step, &mut statements) {
-                    Ok(value) => {
-                        self.set(step.kept, value);
-                        0
-                    }
-                    Err(errno) => errno.number(),
-                };
-                // The error that a step must end with is its success, and success that error.
-                let own = i32::from(step.expected);
-                let met = match error {
-                    0 => own,
-                    _ if error == own => 0,
-                    _ => error,
-                };
-                if step.any || met == 0 && !steps.is_empty() {
+    /// Runs `statements`, up to the first that does not end as stated.
+    pub(crate) fn run(&mut self, mut statements: Steps<'a>) -> core::result::Result<(), Stop> {
+        while let Some(statement) = statements.next(&self.context) {
+            self.context.parameters = statement.operands;
+            let mut steps = self.suite.verb(statement.code);
+            let (mut count, mut stride) = (1, 0);
+            while let Some(mut step) = steps.next(&self.context) {
+                if step.code == calls::REPEAT {
+                    [count, stride, ..] = words(&step);
                     continue;
                 }
-                match statement.judge(met) {
-                    Verdict::Right => break,
-                    Verdict::Wrong => {
-                        // What a step must end with is 0, unless it is an error.
-                        let expected = statement.expected.max(step.expected);
-                        self.report(name, &step, expected, error);
-                        return Outcome::Failed;
+                let mut result = Ok(0);
+                for _ in 0..count {
+                    result = self.take(&step, &mut statements);
+                    if result.is_err() {
+                        break;
                     }
-                    Verdict::Unavailable => return Outcome::Skipped,
+                    if let Operand::Number(first) = &mut step.operands[0] {
+                        *first = first.wrapping_add(stride);
+                    }
                 }
+                (count, stride) = (1, 0);
+                if let Ok(value) = result
+                    && let Some(register) = usize::from(step.kept).checked_sub(1)
+                {
+                    *self.context.registers.get_mut(register).unwrap() = value;
+                }
+                let errno = result.err().filter(|_| !step.may_fail);
+                if errno.is_none() && !steps.is_empty() {
+                    continue;
+                }
+                // The verb ends here.
+                let number = errno.map_or(0, Errno::number);
+                let is_number = |other: u8| i32::from(other) == number;
+                if is_number(statement.expected) {
+                    break;
+                }
+                if let Some(errno) = errno
+                    && statement.skips.iter().any(|skip| is_number(*skip))
+                {
+                    return Err(Stop::Skipped(step.code, errno));
+                }
+                self.report(&step, statement.expected, number);
+                return Err(Stop::Failed);
             }
         }
-        Outcome::Passed
+        Ok(())
     }
 
-    /// Does what the step says. `fork` takes what it runs off the `rest`.
-    fn act(&mut self, number: u16, step: &Step, rest: &mut &[u8]) -> Result<u64> {
-        let [first, second, ..] = step.operands;
-        // SAFETY: As at the head of this file.
-        let text = |address| unsafe { raw::text(address) };
-        match number {
-            verb::SEE | verb::LABEL | verb::AT => self.look(number, text(first), second),
-            verb::COMPARE => self.compare(text(second), text(first)),
-            verb::FORK => {
-                let (child, behind) = rest.split_at_checked(first as usize).ok_or(EDOM)?;
-                *rest = behind;
-                match self.run_in_child(child) {
-                    Outcome::Passed => Ok(0),
-                    _ => Err(NOT_AS_STATED),
+    /// Takes a step, and returns its result. `fork` takes the statements of its child off
+    /// `rest`.
+    fn take(&mut self, step: &Step<'a>, rest: &mut Steps<'a>) -> Result<u64> {
+        let words = words(step);
+        let [first, second, ..] = words;
+        let text = match step.operands {
+            [Operand::Text(text), ..] | [_, Operand::Text(text), ..] => text,
+            _ => b"",
+        };
+        let mut found = Vec::<u8, 256>::new();
+        match step.code {
+            calls::SEE => self.draw(text, &mut found)?,
+            calls::LABEL => self.label(first, &mut found)?,
+            // SAFETY: As at the head of this file.
+            calls::COMPARE => unsafe { raw::read_text(first, &mut found) },
+            calls::EXPECT32 => {
+                // SAFETY: As at the head of this file.
+                let found = u64::from(unsafe { raw::read_number(first) });
+                if found == second {
+                    return Ok(0);
                 }
+                put!(
+                    self.console,
+                    "#   expected {}\n#   seen {}\n",
+                    second,
+                    found
+                );
+                return Err(DIFFERENT);
             }
-            verb::WRITE | verb::STORE => {
-                let number_bytes = second.to_le_bytes();
-                let length = 8 - second.leading_zeros() as usize / 8;
-                let bytes = match number {
-                    verb::WRITE => text(second),
-                    _ => number_bytes.get(..length).unwrap_or_default(),
+            calls::FIND => return self.find(text),
+            calls::ACCEPT | calls::REJECT => return self.try_bytes(step.code, &words),
+            calls::FORK => {
+                let child = rest.take(first as usize);
+                let outcome = self.in_child(&mut |interpreter| match interpreter.run(child) {
+                    Ok(()) => Outcome::Passed,
+                    Err(_) => Outcome::Failed,
+                });
+                return if outcome == Outcome::Passed {
+                    Ok(0)
+                } else {
+                    Err(DIFFERENT)
+                };
+            }
+            // SAFETY: As at the head of this file.
+            calls::VFORK_PRCTL => return unsafe { raw::prctl_in_sharing_child(&words) },
+            calls::STORE | calls::STORE64 | calls::POKE => {
+                let (number, word) = (second.to_ne_bytes(), (second as usize).to_ne_bytes());
+                let bytes = match step.code {
+                    calls::POKE => text,
+                    calls::STORE => &word,
+                    _ => &number,
                 };
                 // SAFETY: As at the head of this file.
                 unsafe { raw::write(first, bytes) };
-                Ok(0)
+                return Ok(0);
             }
-            verb::AGAIN => Ok(first),
-            // SAFETY: As at the head of this file.
-            verb::SHARE => unsafe { raw::prctl_in_sharing_child(&step.operands) },
-            // SAFETY: As at the head of this file.
-            number => unsafe { raw::call(number, step.operands) },
-        }
-    }
-
-    fn unit(&self, part: u8) -> u64 {
-        self.units
-            .get(usize::from(part))
-            .copied()
-            .unwrap_or_default()
-    }
-
-    fn set(&mut self, part: u8, value: u64) {
-        if let Some(unit) = self.units.get_mut(usize::from(part)) {
-            *unit = value;
-        }
-    }
-
-    /// Reads the maps as they are now, and draws, compares or finds what the verb of this
-    /// `number` wants, or [`SHOW`]s it. All of them are read, to the stack at the end, or as
-    /// much as there is room for, which is more than what is looked at.
-    #[inline(never)] // What is far from the stack pointer takes an instruction more each time.
-    fn look(&mut self, number: u16, stated: &[u8], address: u64) -> Result<u64> {
-        let mut maps = Vec::<u8, 8192>::new();
-        raw::read_from_start(raw::file(self.unit(part::MAPS)), &mut maps)?;
-        let here = maps.as_ptr().addr() as u64;
-        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
-        let end = window + SHOWN * page;
-        let mut seen = Vec::<u8, 256>::new();
-        let mut picture = Picture::new(&mut seen, page, window, end);
-        let (mut is_whole, mut found) = (maps.is_full(), None);
-        let mut rest = maps.as_slice();
-        while !rest.is_empty() {
-            let (line, behind) = split(rest, b'\n');
-            rest = behind;
-            // In smaps, most lines are no VMAs.
-            let Some(vma) = Vma::parse(line) else {
-                continue;
-            };
-            is_whole |= holds(&vma, here);
-            let is_it = match number {
-                verb::SEE => {
-                    picture.add(&vma);
-                    false
-                }
-                verb::LABEL => holds(&vma, address),
-                verb::AT => vma.label.starts_with(stated),
-                _ => {
-                    if vma.end > window && vma.start < end {
-                        put!(self.console, "#   {}\n", Escaped(line));
-                    }
-                    false
-                }
-            };
-            if is_it && found.is_none() {
-                found = Some((vma.start, vma.end, vma.label));
+            code => {
+                let number = CALLS.get(usize::from(code - calls::FIRST_CALL)).unwrap();
+                // SAFETY: As at the head of this file.
+                return unsafe { raw::call(*number, words) };
             }
         }
-        if !is_whole {
-            return Err(Errno::EIO);
-        }
-        picture.finish();
-        let (start, end, label) = match found {
-            Some(found) => found,
-            // As far as it is stated.
-            None if number == verb::SEE => (0, 0, seen.get(..stated.len()).unwrap_or(&seen)),
-            None => return Err(ENOENT),
-        };
-        if number != verb::AT {
-            return self.compare(label, stated);
-        }
-        self.set(part::LENGTH, end - start);
-        Ok(start)
+        self.compare(&found, text)
     }
 
-    /// Compares what was seen with what is stated.
-    fn compare(&mut self, seen: &[u8], stated: &[u8]) -> Result<u64> {
-        if seen == stated {
+    /// Prints what was expected and what was found, if they differ.
+    fn compare(&mut self, found: &[u8], expected: &[u8]) -> Result<u64> {
+        if found == expected {
             return Ok(0);
         }
-        let (stated, seen) = (Escaped(stated), Escaped(seen));
-        put!(self.console, "#   expected {}\n#   seen {}\n", stated, seen);
-        Err(NOT_AS_STATED)
+        let (expected, found) = (Escaped(expected), Escaped(found));
+        put!(
+            self.console,
+            "#   expected {}\n#   seen {}\n",
+            expected,
+            found
+        );
+        Err(DIFFERENT)
     }
 
-    /// Prints which step failed, how, and what the maps are there.
-    fn report(&mut self, name: &[u8], step: &Step, expected: u8, error: i32) {
-        let console = &mut *self.console;
-        put!(console, "# {}", Escaped(name));
-        let mut before = "(";
-        for operand in step.operands.iter().take(step.count) {
-            put!(console, "{}", before);
-            before = ", ";
-            match self.suite.text(*operand) {
-                Some(text) => put!(console, "\"{}\"", Escaped(text)),
-                None => put!(console, "{}", Hex(*operand)),
+    /// Draws as many pages of the window as the diagram `expected` has.
+    fn draw(&self, expected: &[u8], drawn: &mut impl Sink) -> Result {
+        let (window, page) = (self.context.registers[WINDOW], self.context.page);
+        let pages = expected.iter().filter(|byte| **byte != b'|').count() as u64;
+        let end = window + pages * page;
+        let mut diagram = Diagram::new(drawn, page, window, end);
+        let mut maps = self.maps()?;
+        while let Some(vma) = maps.next()? {
+            diagram.add(&vma);
+            if vma.end >= end {
+                diagram.finish();
+                return Ok(());
             }
         }
+        // The stack lies above the window. So the file is not whole.
+        Err(Errno::EIO)
+    }
+
+    /// The label of the VMA that contains `address`.
+    fn label(&self, address: u64, label: &mut impl Sink) -> Result {
+        let mut maps = self.maps()?;
+        while let Some(vma) = maps.next()? {
+            if contains(&vma, address) {
+                label.put(vma.label);
+                return Ok(());
+            }
+        }
+        Err(ENOENT)
+    }
+
+    /// The first address of the first VMA whose label begins with `label`. Keeps its length.
+    fn find(&mut self, label: &[u8]) -> Result<u64> {
+        let mut maps = self.maps()?;
+        let here = (&raw const maps).addr() as u64;
+        let mut has_stack = false;
+        while let Some(vma) = maps.next()? {
+            if vma.label.starts_with(label) {
+                self.context.registers[LENGTH] = vma.end - vma.start;
+                return Ok(vma.start);
+            }
+            has_stack |= contains(&vma, here);
+        }
+        // A file without the stack is not whole.
+        Err(if has_stack { ENOENT } else { Errno::EIO })
+    }
+
+    /// Names the window's first page with each byte from `first` to `last`: at the first
+    /// place of a name if it is accepted, at each place if it is rejected. Compares the
+    /// label after each byte.
+    fn try_bytes(&mut self, code: u8, words: &[u64; 6]) -> Result<u64> {
+        let [first, last, size, ..] = *words;
+        let (window, page) = (self.context.registers[WINDOW], self.context.page);
+        let (expected, places) = match code {
+            calls::ACCEPT => (None, 1),
+            _ => (Some(EINVAL), size),
+        };
+        for byte in first..=last {
+            for place in 0..places {
+                let name = name_with(byte, place, size);
+                let start = name.as_ptr().expose_provenance() as u64;
+                let (option, attribute) = (PR_SET_VMA.into(), PR_SET_VMA_ANON_NAME.into());
+                let words = [option, attribute, window, page, start, 0];
+                // SAFETY: The kernel reads the name, which changes no memory.
+                let found = unsafe { raw::call(call::prctl as u16, words) }.err();
+                if found != expected {
+                    put!(self.console, "#   byte {} at place {}\n", byte, place);
+                    return Err(found.unwrap_or(DIFFERENT));
+                }
+            }
+            let byte = if code == calls::ACCEPT {
+                byte
+            } else {
+                b'a'.into()
+            };
+            let (mut label, mut found) = (Vec::<u8, 128>::new(), Vec::<u8, 128>::new());
+            label.put(b"[anon:");
+            label.put(split(&name_with(byte, 0, size), 0).0);
+            label.put(b"]");
+            self.label(window, &mut found)?;
+            self.compare(&found, &label)?;
+        }
+        Ok(0)
+    }
+
+    /// Reports the step that failed: what it was, how it should have ended and how it did,
+    /// and the VMAs in the window.
+    fn report(&mut self, step: &Step, expected: u8, found: i32) {
+        let console = &mut *self.console;
+        put!(console, "# {}", operation(step.code));
+        let mut before = "(";
+        for operand in step.operands.iter().take(step.count) {
+            match operand {
+                Operand::Number(number) => put!(console, "{}{}", before, Hex(*number)),
+                Operand::Text(text) => put!(console, "{}\"{}\"", before, Escaped(text)),
+            }
+            before = ", ";
+        }
         put!(console, ")");
-        if error != NOT_AS_STATED.number() {
+        if found != DIFFERENT.number() {
             put!(
                 console,
                 ": expected {}, seen {} ({})",
-                outcome(expected.into()),
-                outcome(error),
-                error as u64
+                ending(expected.into()),
+                ending(found),
+                found as u64
             );
         }
-        let (window, page) = (self.unit(part::WINDOW), self.unit(part::PAGES));
+        let (window, page) = (self.context.registers[WINDOW], self.context.page);
         put!(
-            self.console,
+            console,
             "\n#   the window is at {}, a page has {} bytes\n",
             Hex(window),
             page
         );
-        let _ = self.look(SHOW, b"", 0);
+        // If the maps cannot be read, they are not shown.
+        let _ = self.print_window();
+    }
+
+    fn print_window(&mut self) -> Result {
+        let window = self.context.registers[WINDOW];
+        let end = window + DRAWN * self.context.page;
+        let mut maps = self.maps()?;
+        while let Some(vma) = maps.next()? {
+            if vma.start >= end {
+                break;
+            }
+            if vma.end > window {
+                put!(self.console, "#   {}\n", Escaped(&maps.line));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to read the maps file.
+    fn maps(&self) -> Result<Maps> {
+        let file = raw::file(self.context.registers[MAPS]);
+        raw::rewind(&file)?;
+        Ok(Maps {
+            file,
+            chunk: Vec::new(),
+            used: 0,
+            line: Vec::new(),
+        })
     }
 }
 
-fn holds(vma: &Vma, address: u64) -> bool {
+/// The VMAs in a maps file, one by one.
+struct Maps {
+    file: Fd,
+    chunk: Vec<u8, 4096>,
+    /// How much of `chunk` has been used.
+    used: usize,
+    /// The line of the VMA. With a path of PATH_MAX bytes it is this long.
+    line: Vec<u8, 4352>,
+}
+
+impl Maps {
+    /// Reads the next VMA; `None` at the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// That of a call; EIO if a line is not that of a VMA.
+    #[inline(never)]
+    fn next(&mut self) -> Result<Option<Vma<'_>>> {
+        self.line.clear();
+        loop {
+            while let Some(byte) = self.chunk.get(self.used).copied() {
+                self.used += 1;
+                if byte != b'\n' {
+                    self.line.push(byte).or(Err(Errno::EIO))?;
+                    continue;
+                }
+                // In smaps, lines that begin with a capital follow the line of a VMA.
+                if !matches!(self.line.first(), Some(b'A'..=b'Z')) {
+                    return Vma::parse(&self.line).map(Some).ok_or(Errno::EIO);
+                }
+                self.line.clear();
+            }
+            self.chunk.clear();
+            self.used = 0;
+            if io::read(&self.file, &mut self.chunk)? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+fn contains(vma: &Vma, address: u64) -> bool {
     vma.start <= address && address < vma.end
 }
 
-/// How a call ended, by name.
-fn outcome(error: i32) -> &'static [u8] {
-    if error == 0 {
-        b"success"
-    } else {
-        errno::name(error)
+/// The operands of a step as a system call gets them: six numbers.
+fn words(step: &Step) -> [u64; 6] {
+    step.operands.map(|operand| match operand {
+        Operand::Number(number) => number,
+        Operand::Text(text) => text.as_ptr().expose_provenance() as u64,
+    })
+}
+
+/// A name of `size` letters, one of which is replaced by `byte`, and a NUL.
+fn name_with(byte: u64, place: u64, size: u64) -> [u8; name::MAX_LENGTH + 1] {
+    let mut name = [b'a'; _];
+    *name.get_mut(place as usize).unwrap() = byte as u8;
+    *name.get_mut(size as usize).unwrap() = 0;
+    name
+}
+
+/// How a call ended: the name of its error, or success for 0.
+fn ending(number: i32) -> &'static [u8] {
+    match number {
+        0 => b"success",
+        number => errno_name(number),
     }
 }

@@ -28,7 +28,9 @@ pub(crate) struct Observer<'a> {
     pub(crate) output: Option<Directory>,
     /// All copies, one after another.
     copies: &'a mut VecView<u8>,
-    /// The first copy.
+    /// Whether no stage has been observed yet.
+    is_first: bool,
+    /// The copy of the first stage; empty if that one failed.
     first: Range<usize>,
     /// The copy of the last stage; empty if that one failed.
     last: Range<usize>,
@@ -44,6 +46,7 @@ impl<'a> Observer<'a> {
             prints,
             output: None,
             copies,
+            is_first: true,
             first: 0..0,
             last: 0..0,
         }
@@ -62,7 +65,7 @@ impl<'a> Observer<'a> {
             return Ok(());
         }
         let start = self.copies.len();
-        let is_first = start == 0;
+        let is_first = core::mem::take(&mut self.is_first);
         let last = core::mem::replace(&mut self.last, start..start);
         if let Err(errno) = snapshot::take(self.copies) {
             console.report(snapshot::FILE.to_bytes(), errno);

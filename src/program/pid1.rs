@@ -4,9 +4,7 @@ use crate::{
     console::{Console, LOG},
     start::Process,
     sys::{
-        Errno, Fd, Result, STDERR, STDIN, STDOUT,
-        file,
-        io,
+        Errno, Fd, Result, STDERR, STDIN, STDOUT, file, io,
         process::{end_on_signals, exec, getpid},
         system::{self, Reboot, mount, reboot, unmount},
         terminal,

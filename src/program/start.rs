@@ -32,10 +32,11 @@ pub(crate) struct Process {
 }
 
 /// The first Rust function, which `_start` calls with the initial stack pointer.
-pub(crate) extern "C" fn enter(stack: *const usize) -> ! {
+/// Returns the exit status.
+pub(crate) extern "C" fn enter(stack: *const usize) -> usize {
     // SAFETY: `_start` passes the stack pointer that the kernel set.
     let process = unsafe { Process::from_stack(stack) };
-    crate::run(&process)
+    crate::run(&process).into()
 }
 
 impl Process {

@@ -1,62 +1,77 @@
-//! What must hold for any bytes, whoever makes them up.
+//! Properties of the pure core that hold for any input.
 //!
-//! libFuzzer calls these functions with what it finds by coverage (`cargo xtask
-//! fuzz`), and the test `core` with the corpus and mutations of it. They panic
-//! when something does not hold.
-#![allow(dead_code, reason = "each fuzz target uses one of these")]
+//! libFuzzer calls these functions with inputs that it finds by coverage (`cargo xtask
+//! fuzz`), and the test target `host` with the corpus and mutations of it. A property
+//! that does not hold panics.
+#![allow(dead_code, reason = "each fuzz target uses one of these functions")]
 
 use std::ffi::CStr;
 
 use vm_anon_name::diff;
+use vm_anon_name::format::{Escaped, Sink};
 use vm_anon_name::maps::Vma;
-use vm_anon_name::options::{MOST_CASES, Options};
-use vm_anon_name::text::{Shown, Sink};
+use vm_anon_name::options::{MAX_CASES, Options, Reason};
+use vm_anon_name::put;
 
-/// Collects what is written to it.
+/// A sink without an upper bound.
 #[derive(Default)]
-struct Collected(Vec<u8>);
+struct Output(Vec<u8>);
 
-impl Sink for Collected {
+impl Sink for Output {
     fn put(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 }
 
-fn written(write: impl FnOnce(&mut dyn Sink)) -> Vec<u8> {
-    let mut collected = Collected::default();
-    write(&mut collected);
-    collected.0
-}
-
-/// Each line of the input: one that is read is read alike when it has been
-/// printed, loses none of its label, and cannot drive a terminal.
+/// Parses each line. A line that is accepted keeps its whole label, is equal after
+/// printing and parsing, and contains only printable ASCII after escaping.
 pub fn parse(input: &[u8]) {
     for line in input.split(|byte| *byte == b'\n') {
         let Some(vma) = Vma::parse(line) else {
             continue;
         };
-        assert!(vma.start < vma.end, "it ends before it begins");
+        assert!(vma.start < vma.end, "the VMA is empty");
         assert!(line.ends_with(vma.label), "the label is not the line's end");
         if let Some(name) = vma.name() {
-            let inside = |mark: &[u8]| [mark, name, b"]"].concat() == vma.label;
-            assert!(inside(b"[anon:") || inside(b"[anon_shmem:"));
+            let is_label = |start: &[u8]| [start, name, b"]"].concat() == vma.label;
+            assert!(is_label(b"[anon:") || is_label(b"[anon_shmem:"));
         }
-        let printed = written(|out| vma.print(out));
-        assert!(Vma::parse(&printed) == Some(vma), "it is read otherwise");
-        let again = written(|out| vma.print(out));
-        assert_eq!(printed, again);
-        let shown = written(|out| vma.print(&mut Shown(out)));
-        assert!(shown.iter().all(|byte| matches!(byte, b' '..=b'~')));
-        let is_plain = line.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        let printed = printed(&vma);
         assert!(
-            !is_plain || shown == printed,
-            "plain text is shown otherwise"
+            Vma::parse(&printed) == Some(vma),
+            "the printed line differs"
         );
+        let mut escaped = Output::default();
+        put!(&mut escaped, "{}", Escaped(line));
+        assert!(escaped.0.iter().all(|byte| matches!(byte, b' '..=b'~')));
+        let is_plain = line.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        assert!(!is_plain || escaped.0 == line, "plain text is escaped");
     }
 }
 
-/// The two files before and behind the first NUL: their difference makes the one
-/// of the other, or it is said which line of which file is none.
+/// The line that the kernel prints for the VMA; see show_vma_header_prefix() in
+/// fs/proc/task_mmu.c.
+fn printed(vma: &Vma) -> Vec<u8> {
+    let permissions = vma.permissions.map(char::from);
+    let permissions: String = permissions.iter().collect();
+    let (major, minor) = vma.device;
+    let fields = format!(
+        "{:08x}-{:08x} {permissions} {:08x} {major:02x}:{minor:02x} {} ",
+        vma.start, vma.end, vma.offset, vma.inode
+    );
+    // The kernel pads before a label, and then adds a space.
+    let mut line = match vma.label {
+        [] => fields,
+        _ => format!("{fields:72} "),
+    };
+    // A permission of more than 0x7f takes two bytes in UTF-8.
+    let mut bytes: Vec<u8> = line.drain(..).map(|c| c as u8).collect();
+    bytes.extend_from_slice(vma.label);
+    bytes
+}
+
+/// Compares two files, separated by the first NUL. The diff as a patch makes the new
+/// file of the old one. If a file is malformed, the first bad line is reported.
 pub fn diff(input: &[u8]) {
     let mut files = input.splitn(2, |byte| *byte == 0);
     let old = files.next().unwrap_or_default();
@@ -67,7 +82,7 @@ pub fn diff(input: &[u8]) {
 }
 
 fn compare(old: &[u8], new: &[u8]) {
-    let mut out = Collected::default();
+    let mut out = Output::default();
     let differs = diff::normal(old, new, b"", &mut out);
     match differs {
         Ok(differs) => {
@@ -75,10 +90,7 @@ fn compare(old: &[u8], new: &[u8]) {
             assert_eq!(malformed_line(new), None, "the new file is malformed");
             assert_eq!(differs, old != new);
             assert_eq!(differs, !out.0.is_empty());
-            assert!(
-                patched(old, &out.0) == new,
-                "the patch makes something else"
-            );
+            assert!(patched(old, &out.0) == new, "the patch makes another file");
         }
         Err(malformed) => {
             let lines = [malformed_line(old), malformed_line(new)];
@@ -90,7 +102,7 @@ fn compare(old: &[u8], new: &[u8]) {
     }
 }
 
-/// The number of the first line that has no place in a maps file.
+/// 1-based number of the first line that is malformed or out of order.
 fn malformed_line(file: &[u8]) -> Option<u64> {
     let mut end = 0;
     for (number, line) in (1..).zip(file.split_inclusive(|byte| *byte == b'\n')) {
@@ -103,7 +115,7 @@ fn malformed_line(file: &[u8]) -> Option<u64> {
     None
 }
 
-/// What patch(1) makes of `old` with a patch in diff's normal format.
+/// Applies a patch in diff's normal format, as patch(1) does.
 fn patched(old: &[u8], patch: &[u8]) -> Vec<u8> {
     let mut old_lines = (1..)
         .zip(old.split_inclusive(|byte| *byte == b'\n'))
@@ -120,7 +132,7 @@ fn patched(old: &[u8], patch: &[u8]) -> Vec<u8> {
             command => {
                 let first = first_line_changed(command);
                 while old_lines.peek().is_some_and(|(number, _)| *number < first) {
-                    let (_, line) = old_lines.next().expect("it was just seen");
+                    let (_, line) = old_lines.next().expect("peek returned it");
                     new.extend_from_slice(line);
                 }
             }
@@ -130,42 +142,53 @@ fn patched(old: &[u8], patch: &[u8]) -> Vec<u8> {
     new
 }
 
-/// The line of the old file before which a command like `3,4c5` changes something.
+/// Number of the old line before which a command such as `3,4c5` applies.
 fn first_line_changed(command: &[u8]) -> u64 {
     let text = std::str::from_utf8(command).expect("a command is text");
     let end = text
         .find([',', 'a', 'c', 'd'])
         .expect("a command has a letter");
     let first: u64 = text[..end].parse().expect("a command begins with a number");
-    // `3a` adds behind line 3.
+    // `3a` adds after line 3.
     first + u64::from(text.contains('a'))
 }
 
-/// The words between NULs: whatever they are, each is taken or reported, and
-/// what is taken is a word, or the end of one.
+/// Parses the words between NULs, as PID 1 and as another process. Every word is read;
+/// every value and every refused word is a word or the end of one. Options are usable
+/// only without a refused word, except that PID 1 ignores unknown words.
 pub fn options(input: &[u8]) {
     let input = [input, b"\0"].concat();
     let words: Vec<&CStr> = input
         .split_inclusive(|byte| *byte == 0)
         .map(|word| CStr::from_bytes_with_nul(word).expect("its only NUL ends it"))
         .collect();
-    let mut faults = Vec::new();
+    for is_init in [false, true] {
+        parse_words(&words, is_init);
+    }
+}
+
+fn parse_words(words: &[&CStr], is_init: bool) {
+    let mut refused = Vec::new();
     let mut rest = words.iter().copied();
-    let mut options = Options::new();
-    options.read(&mut rest, &mut |word, reason| faults.push((word, reason)));
+    let mut refuse = |word, reason| refused.push((word, reason));
+    let options = Options::parse(&mut rest, is_init, &mut refuse);
     assert_eq!(rest.next(), None, "a word is not read");
-    let is_given = |value: &CStr| {
-        let value = value.to_bytes();
-        words.iter().any(|word| word.to_bytes().ends_with(value))
-    };
-    assert!(options.name() == c"/secret/mem/area" || is_given(options.name()));
-    assert!(options.output().is_none_or(is_given));
+    let is_given = |value: &[u8]| words.iter().any(|word| word.to_bytes().ends_with(value));
+    let is_given_text = |value: &CStr| is_given(value.to_bytes());
+    assert!(options.name == c"/secret/mem/area" || is_given_text(options.name));
+    assert!(options.output.is_none_or(is_given_text));
+    assert!(options.then.is_none_or(is_given_text));
     assert!(options.size.is_none_or(|size| (1..1 << 63).contains(&size)));
-    assert!(options.cases.len() <= MOST_CASES);
+    assert!(options.cases.len() <= MAX_CASES);
     assert!(options.cases.iter().all(|case| words.contains(case)));
-    assert!(options.then().is_none_or(is_given));
-    assert!(faults.len() <= words.len());
-    for (word, reason) in faults {
-        assert!(is_given(word) && !reason.text().is_empty());
+    let is_ignored = |reason| is_init && reason == Reason::Unknown;
+    let must_refuse = refused.iter().any(|(_, reason)| !is_ignored(*reason));
+    assert!(!(must_refuse && options.usable), "a bad word is ignored");
+    assert!(options.usable || !refused.is_empty(), "no word is refused");
+    for (word, reason) in refused {
+        // These two name an option by its long form.
+        let is_option = matches!(reason, Reason::NoEffect | Reason::NotInit);
+        assert!(is_option || is_given(word));
+        assert!(!reason.text().is_empty());
     }
 }

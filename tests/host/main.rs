@@ -6,6 +6,7 @@
 //! such a run finds is kept as a seed in `tests/proptest-regressions`, and tried
 //! first from then on.
 
+mod diagram;
 mod diff;
 mod errno;
 mod fixtures;
@@ -14,7 +15,6 @@ mod kernel;
 mod maps;
 mod name;
 mod options;
-mod picture;
 mod suite;
 mod text;
 

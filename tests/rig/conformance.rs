@@ -5,17 +5,19 @@
 //! `tests/expected` lists for this kernel.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail, ensure};
 
+use crate::assembler;
 use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
 use crate::program::Build;
 use crate::qemu::{Boot, Machine};
 use crate::report::{CaseResult, ExpectedResults, KtapReport};
-use crate::tool;
+use crate::{paths, tool};
 
 /// Time limit of a run. It takes seconds, but each case that hangs takes 100 s.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -28,6 +30,17 @@ const REQUIRE: [&str; 2] = ["-r", "--require"];
 
 /// Number of differences that are printed.
 const MOST_DIFFERENCES: usize = 20;
+
+/// Assembles the suite, so that a mistake in it is reported with its file and line, and
+/// without the messages of a build.
+pub fn assemble() -> Result<()> {
+    let read = |path: &str| fs::read_to_string(paths::workspace().join(path));
+    let (cases, verbs) = (read(assembler::CASES)?, read(assembler::VERBS)?);
+    match assembler::assemble(&cases, &verbs) {
+        Ok(_) => Ok(()),
+        Err(mistake) => bail!("{mistake}"),
+    }
+}
 
 /// Writes an initramfs with the program and the device that some cases map.
 pub fn initramfs(name: &str) -> Result<PathBuf> {
@@ -56,7 +69,7 @@ pub struct CheckRun {
     pub report: Option<KtapReport>,
     /// What is wrong apart from the results of cases: panics, an incomplete report, a
     /// wrong exit status.
-    pub complaints: Vec<String>,
+    pub problems: Vec<String>,
     /// Results that differ from the expected ones, except failures.
     pub differences: Vec<String>,
     /// Whether the results must be the expected ones, because the kernel is of the
@@ -107,7 +120,7 @@ impl TestedKernel {
             ..CheckRun::default()
         };
         if let Err(error) = self.try_check(initramfs, name, args, &mut run) {
-            run.complaints.push(format!("{error:#}"));
+            run.problems.push(format!("{error:#}"));
         }
         run
     }
@@ -194,7 +207,7 @@ impl CheckRun {
     /// Whether the run is good.
     pub fn is_ok(&self) -> bool {
         let is_as_expected = self.differences.is_empty() || !self.is_pinned;
-        self.complaints.is_empty() && is_as_expected && self.failures().next().is_none()
+        self.problems.is_empty() && is_as_expected && self.failures().next().is_none()
     }
 
     /// Cases that failed, except those that are expected to fail.
@@ -209,8 +222,8 @@ impl CheckRun {
     }
 
     /// Makes the results of this run the expected ones for its kernel.
-    pub fn bless(&self) -> Result<()> {
-        ensure!(self.complaints.is_empty(), "{self}");
+    pub fn bless(&mut self) -> Result<()> {
+        ensure!(self.problems.is_empty(), "{self}");
         ensure!(
             self.is_pinned,
             "{} {} is not the pinned version, see `cargo xtask kernels --update`",
@@ -219,7 +232,9 @@ impl CheckRun {
         );
         let report = self.report.as_ref();
         let report = report.ok_or_else(|| anyhow!("{} has no report", self.kernel))?;
-        self.expected.updated(report)?.save(&self.kernel)
+        self.expected = self.expected.updated(report)?;
+        self.differences.clear();
+        self.expected.save(&self.kernel)
     }
 }
 
@@ -232,7 +247,7 @@ impl fmt::Display for CheckRun {
             Some(report) => write!(f, "{}", self.counts(report))?,
             None => write!(f, "no report")?,
         }
-        for line in self.complaints.iter().flat_map(|text| text.lines()) {
+        for line in self.problems.iter().flat_map(|text| text.lines()) {
             write!(f, "\n    {line}")?;
         }
         for case in self.failures() {
@@ -283,16 +298,5 @@ impl CheckRun {
             text = format!("{text}: {reason}");
         }
         text
-    }
-}
-
-// Former names, until every branch uses the new ones.
-pub use CheckRun as Verdict;
-pub use TestedKernel as Subject;
-impl TestedKernel {
-    /// The former name of a variant.
-    #[allow(non_snake_case)]
-    pub fn Kernel(kernel: &'static Kernel) -> Self {
-        TestedKernel::Listed(kernel)
     }
 }

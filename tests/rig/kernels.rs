@@ -425,3 +425,37 @@ impl Kernel {
         paths::lock(&format!("kernel-{}", self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kernel_is_pinned() {
+        for kernel in ALL {
+            assert!(
+                kernel.pinned_version().unwrap().is_some(),
+                "{}",
+                kernel.name
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<&str> = ALL.iter().map(|kernel| kernel.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn later_options_override_those_of_the_base() {
+        let config = find("6.12-16k").unwrap().config();
+        assert!(config.starts_with("CONFIG_ANON_VMA_NAME=y\n"), "{config}");
+        assert!(config.ends_with("CONFIG_ARM64_16K_PAGES=y\n"), "{config}");
+        let newest = find("newest").unwrap().config();
+        assert!(!newest.contains("CONFIG_PROC_SYSCTL="), "{newest}");
+        assert!(newest.ends_with("CONFIG_SYSCTL=y\n"), "{newest}");
+    }
+}

@@ -17,11 +17,14 @@
 //! | [`program`] | builds and lints the executable under test |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
 //! | [`report`] | reads KTAP, writes JUnit |
+//! | [`assembler`] | the suite's assembler, which the build script runs, too |
 //! | [`mutants`] | kernels with one defect each, which `check` must detect |
 //! | [`fuzz`] | coverage-guided fuzzing of the pure core |
 //! | [`measure`] | size, memory, time and system calls of the program and its peers |
 //! | [`paths`], [`progress`], [`tool`] | file locations, progress messages, calls of other programs |
 
+#[path = "../../src/suite/assembler.rs"]
+pub mod assembler;
 pub mod conformance;
 pub mod debian;
 pub mod fuzz;
@@ -42,4 +45,3 @@ pub mod tool;
 // Former names, until every branch uses the new ones.
 pub use conformance as check;
 pub use host_packages as host;
-pub use report::ktap;

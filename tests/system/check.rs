@@ -68,7 +68,7 @@ fn required(kernel: &'static Kernel) -> Result<()> {
         return Ok(());
     }
     let run = run(kernel, &["--require"])?;
-    ensure!(run.complaints.is_empty(), "{run}");
+    ensure!(run.problems.is_empty(), "{run}");
     let report = run.report.context("no report")?;
     let (failed, count) = (report.failed().count(), report.cases.len());
     ensure!(failed == count, "{failed} of {count} failed");

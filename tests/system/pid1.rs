@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::on_default("--then poweroff, reboot, halt", then_word),
         Trial::on_default("--then PATH", then_path),
         Trial::on_default("words for others", words_for_others),
+        Trial::on_default("mistakes", mistakes),
         Trial::on_default("missing console", missing_console),
         Trial::on_default("least memory", least_memory),
         Trial::on_default("check restores vm.max_map_count", restores_limit),
@@ -71,11 +72,10 @@ fn then_path(kernel: &'static Kernel) -> Result<()> {
     Ok(())
 }
 
-/// Words that boot loaders and distributions put on the kernel's command line, before and
-/// after `--`, are reported, and the stages run.
+/// Words that boot loaders and distributions put on the kernel's command line, before the
+/// program's own, are reported, and the stages run.
 fn words_for_others(kernel: &'static Kernel) -> Result<()> {
-    let args = ["-y", "rhgb", "--fast"];
-    let mut machine = with_program(kernel, Build::Full, "words", &args)?;
+    let mut machine = with_program(kernel, Build::Full, "words", &["rhgb", "--fast", "-y"])?;
     // The kernel drops all words before `init=`.
     machine.append = "init=/sbin/init BOOT_IMAGE=/boot/Image root=/dev/sda1 ro splash \
                       systemd.unit=rescue.target LANG=C single -x"
@@ -91,6 +91,31 @@ fn words_for_others(kernel: &'static Kernel) -> Result<()> {
     }
     ensure!(text.contains(&powers_off_with(0)), "{text}");
     ensure!(text.matches(PROMPT).count() == 4, "{text}");
+    Ok(())
+}
+
+/// A mistake among the program's own words ends the boot with a message and a status, because
+/// no one may be at the console to press Enter.
+fn mistakes(kernel: &'static Kernel) -> Result<()> {
+    let message = |word: &str, text: &str| format!("vm_anon_name: '{word}': {text}\n");
+    for (args, expected) in [
+        (&["chekc"][..], unknown_word("chekc")),
+        (&["-y", "splash"], unknown_word("splash")),
+        (&["probe", "--fast"], unknown_word("--fast")),
+        (
+            &["-s", "probe"],
+            message("probe", "a command, where a value is needed"),
+        ),
+        (&["probe", "check"], message("check", "a second command")),
+    ] {
+        let machine = with_program(kernel, Build::Full, "mistakes", args)?;
+        let boot = machine.run(TIMEOUT)?;
+        boot.expect_power_off()?;
+        let text = boot.text();
+        ensure!(text.contains(&expected), "{args:?}\n{text}");
+        ensure!(text.contains(&powers_off_with(2)), "{args:?}\n{text}");
+        ensure!(!text.contains(PROMPT), "{args:?}\n{text}");
+    }
     Ok(())
 }
 

@@ -324,18 +324,18 @@ fn filters() -> Vec<Scenario> {
             Message(7, "not-shown: "),
             Message(1, FAILED),
         ),
-        // Without memory `check` cannot unpack its cases.
+        // `check` maps a window for its cases.
         (
             ("mmap", Errno(EPERM)),
             Message(1, "mmap: EPERM"),
             Message(1, "failed: no memory"),
-            Message(1, "vm_anon_name: mmap: E"),
+            Message(1, "vm_anon_name: mmap of the window: E"),
         ),
         (
             ("mmap", Errno(ENOSYS)),
             Message(1, "mmap: ENOSYS"),
             Message(1, "failed: no memory"),
-            Message(1, "vm_anon_name: mmap: E"),
+            Message(1, "vm_anon_name: mmap of the window: E"),
         ),
         (
             ("mmap", Kill),
@@ -400,7 +400,7 @@ fn limits() -> Vec<Scenario> {
             "address space of 1 MiB",
             "-ys 16M",
             (RLIMIT_AS, 1 << 20),
-            Expected::Message(1, "ENOMEM (12): no memory left (ulimit -v)"),
+            Expected::Message(1, "mmap: ENOMEM (12): not enough memory"),
         ),
         scenario(
             "stack of 16 KiB",
@@ -513,7 +513,7 @@ fn arguments() -> Vec<Scenario> {
         scenario(
             "name of 128 KiB",
             &["-y", "-n", &longest],
-            Expected::Message(1, "a name has 79 bytes at most"),
+            Expected::Message(1, "a name has at most 79 bytes"),
         ),
         scenario(
             "directory of 128 KiB",

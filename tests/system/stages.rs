@@ -251,9 +251,9 @@ fn check_result(kept: &Kept, run: &ShellRun, kernel: &Kernel) -> Result<()> {
     let (expected, reason) = match name {
         _ if !kernel.names => (4, unsupported(kernel)?),
         "shared" if is_older(&kernel.version()?, (6, 2)) => {
-            (4, "EBADF (9): shared mappings can be named since 6.2")
+            (4, "EBADF (9): shared memory can be named since Linux 6.2")
         }
-        "refused" => (1, "EINVAL (22): no name may have a '['"),
+        "refused" => (1, "EINVAL (22): a name cannot contain '['"),
         _ => (0, ""),
     };
     let status: u8 = kept.text(&format!("{name}/status"))?.trim().parse()?;
@@ -360,6 +360,15 @@ fn usage_errors(kernel: &'static Kernel) -> Result<()> {
         ("-s 99999999999G", message("99999999999G", SIZE)),
         ("--quiet=1", message("--quiet=1", "it takes no value")),
         ("--then halt", message("--then", "this is for PID 1 alone")),
+        (
+            "-s probe",
+            message("probe", "a command, where a value is needed"),
+        ),
+        ("probe check", message("check", "a second command")),
+        (
+            "probe -s 4",
+            message("--size", "it has no effect with this command"),
+        ),
     ];
     let mut script = "try() { name=$1; shift; vm_anon_name \"$@\" > /tmp/out 2>&1 < /dev/null\n\
                       echo \"status $?\" >> /tmp/out; keep $name /tmp/out; }\n"

@@ -20,7 +20,9 @@ use core::arch::naked_asm;
 extern "C" fn _start() -> ! {
     naked_asm!(
         "mov x0, sp", // The initial stack, before Rust moves sp.
-        "b {enter}",
+        "bl {enter}",
+        "mov x8, #94", // __NR_exit_group
+        "svc #0",
         enter = sym crate::start::enter,
     )
 }
@@ -88,4 +90,11 @@ pub(crate) unsafe extern "C" fn prctl_in_sharing_child(arguments: &[u64; 6]) -> 
         "svc #0",
         "1: ret",
     )
+}
+
+/// The system calls that the suite names, see `src/suite/calls.rs`. An architecture that
+/// lacks one of these names defines a constant of that name here.
+#[cfg(feature = "full")]
+pub(crate) mod call {
+    pub(crate) use syscalls::Sysno::*;
 }

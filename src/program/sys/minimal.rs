@@ -1,49 +1,38 @@
-//! The system calls that move bytes, for the minimal build: the bytes to write lie in
-//! pieces, and a call that would have to be made again fails.
+//! Reading and writing without retries, for the minimal build.
 //!
 //! # Safety
 //!
-//! As in [`sys`](super): each block says why the kernel may read or write there.
+//! As in [`sys`](super).
 #![allow(unsafe_code)]
 
-use super::{Descriptor, Errno, Result, poll};
-use core::marker::PhantomData;
-use linux_raw_sys::general::{POLLIN, pollfd};
-use syscalls::{Sysno, raw_syscall};
+use super::{Errno, Fd, Result};
+use core::mem::transmute;
+use linux_raw_sys::general::iovec;
+use syscalls::Sysno;
 
-/// A part of what is written: the kernel's `struct iovec`.
-#[repr(C)]
-pub(crate) struct Piece<'a> {
-    start: *const u8,
-    length: usize,
-    bytes: PhantomData<&'a [u8]>,
-}
+// The kernel reads `&[&[u8]]` as an array of `struct iovec`. Rust does not promise this
+// layout of slice references, so the compiler checks it: first the address, then the
+// length.
+const _: () = {
+    // SAFETY: Both are two words. The first is an address in both layouts, or else the
+    // transmutation does not compile.
+    let vector: iovec = unsafe { transmute::<&[u8], iovec>(b"four") };
+    assert!(vector.iov_len == 4);
+};
 
-impl<'a> Piece<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Piece {
-            start: bytes.as_ptr(),
-            length: bytes.len(),
-            bytes: PhantomData,
-        }
+/// `writev(2)`: writes all `pieces`. It is an error (EIO) if the kernel writes less.
+pub(crate) fn write(to: &Fd, pieces: &[&[u8]]) -> Result {
+    let length = pieces.iter().map(|piece| piece.len()).sum();
+    // SAFETY: The kernel reads `pieces` and what they refer to.
+    match unsafe { call!(Sysno::writev, to.0, pieces.as_ptr(), pieces.len()) }? {
+        written if written == length => Ok(()),
+        _ => Err(Errno::EIO),
     }
 }
 
-/// `writev(2)`: how many bytes of `pieces` have been written.
-pub(crate) fn write(to: Descriptor, pieces: &[Piece]) -> Result<usize> {
-    // SAFETY: The kernel reads `pieces`, and the bytes that each was made of.
-    unsafe { call!(Sysno::writev, to.0, pieces.as_ptr(), pieces.len()) }
-}
-
-/// `read(2)`: the next byte; `None` at the end. It is waited for also where a call
-/// would not.
-pub(crate) fn read_byte(from: Descriptor) -> Result<Option<u8>> {
-    poll(&mut [pollfd {
-        fd: from.0 as i32,
-        events: POLLIN as i16,
-        revents: 0,
-    }]);
-    let mut byte = 0;
+/// `read(2)`: the next byte, or `None` at the end of the input.
+pub(crate) fn read_byte(from: &Fd) -> Result<Option<u8>> {
+    let mut byte = 0u8;
     // SAFETY: The kernel writes to `byte`.
     let count = unsafe { call!(Sysno::read, from.0, &raw mut byte, 1) }?;
     Ok((count > 0).then_some(byte))

@@ -55,3 +55,28 @@ fn find(text: &str, pattern: &str) -> Result<Option<Package>> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCK: &str =
+        "# a comment\nlinux-\\d+ linux-7 7.3.4-1~bpo13+1\nbusybox busybox 1:1.38.0-3\n";
+
+    #[test]
+    fn finds_a_pattern() {
+        let package = find(LOCK, r"linux-\d+").unwrap().unwrap();
+        assert_eq!(package.to_string(), "linux-7 7.3.4-1~bpo13+1");
+        assert_eq!(package.upstream(), "7.3.4");
+        assert_eq!(package.label(), "linux-7-7.3.4-1~bpo13+1");
+        let package = find(LOCK, "busybox").unwrap().unwrap();
+        assert_eq!(package.label(), "busybox-1.1.38.0-3");
+        assert_eq!(find(LOCK, "linux-7").unwrap(), None);
+    }
+
+    #[test]
+    fn rejects_a_line_without_a_version() {
+        assert!(find("busybox busybox\n", "busybox").is_err());
+        assert!(find("busybox\n", "busybox").is_err());
+    }
+}

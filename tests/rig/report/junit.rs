@@ -48,7 +48,7 @@ fn test_case(run: &CheckRun, name: &str, status: TestCaseStatus) -> TestCase {
 }
 
 fn run_status(run: &CheckRun) -> TestCaseStatus {
-    let mut lines = run.complaints.clone();
+    let mut lines = run.problems.clone();
     lines.extend(run.differences.iter().filter(|_| run.is_pinned).cloned());
     if lines.is_empty() {
         return TestCaseStatus::success();
@@ -84,12 +84,12 @@ mod tests {
     use super::*;
     use crate::report::KtapReport;
 
-    fn run(report: Option<KtapReport>, complaint: &str) -> CheckRun {
+    fn run(report: Option<KtapReport>, problem: &str) -> CheckRun {
         CheckRun {
             kernel: "6.12".to_owned(),
             version: "6.12.1".to_owned(),
             report,
-            complaints: complaint.lines().map(str::to_owned).collect(),
+            problems: problem.lines().map(str::to_owned).collect(),
             took: Duration::from_millis(1500),
             ..CheckRun::default()
         }

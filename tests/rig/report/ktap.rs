@@ -345,10 +345,6 @@ fn parse_totals(text: &str) -> Option<Totals> {
     })
 }
 
-// Former names, until every branch uses the new ones.
-pub use CaseResult as Case;
-pub use KtapReport as Report;
-
 #[cfg(test)]
 mod tests {
     use super::*;

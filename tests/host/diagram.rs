@@ -1,8 +1,8 @@
 //! Pictures of pages, drawn from VMAs and compared with what was laid out.
 
 use proptest::prelude::*;
+use vm_anon_name::diagram::Diagram;
 use vm_anon_name::maps::Vma;
-use vm_anon_name::picture::Picture;
 
 use crate::written_text;
 
@@ -18,7 +18,7 @@ struct Pages<'a>(i64, i64, &'a str);
 fn drawn(vmas: &[Pages], count: u64) -> String {
     let address = |page: i64| START.wrapping_add_signed(page * PAGE as i64);
     written_text(|out| {
-        let mut picture = Picture::new(out, PAGE, START, START + count * PAGE);
+        let mut picture = Diagram::new(out, PAGE, START, START + count * PAGE);
         for Pages(start, end, label) in vmas {
             picture.add(&Vma {
                 start: address(*start),
@@ -124,7 +124,7 @@ fn pictures_may_end_where_addresses_do() {
     let mut vma = Vma::parse(b"0-1 rw-p 0 0:0 0 ").unwrap();
     (vma.start, vma.end) = (last - 2 * PAGE, last);
     let picture = written_text(|out| {
-        let mut picture = Picture::new(out, PAGE, last - 3 * PAGE, last);
+        let mut picture = Diagram::new(out, PAGE, last - 3 * PAGE, last);
         picture.add(&vma);
         picture.finish();
     });
