@@ -7,7 +7,7 @@
 //! early for an empty range. This program calls it the *probe call*.
 
 use crate::{
-    format::{Escaped, Sink},
+    format::Sink,
     name::{self, Fault},
     put,
     scan::number,
@@ -15,8 +15,7 @@ use crate::{
 use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
 
 /// A kernel version, by major and minor number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Version(u16);
 
 impl Version {
@@ -58,8 +57,7 @@ impl Version {
 }
 
 /// Why a kernel names no memory at all.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Absence {
     /// It is older than [`Version::NAMES_PRIVATE`].
     TooOld,
@@ -88,7 +86,6 @@ impl Absence {
     /// Writes the reason as a clause, such as `Linux 6.1 was built without
     /// CONFIG_ANON_VMA_NAME`.
     pub fn explain(self, release: &[u8], out: &mut impl Sink) {
-        let release = Escaped(release);
         match self {
             Absence::TooOld => put!(
                 out,
@@ -110,7 +107,7 @@ impl Absence {
 }
 
 /// A call that should have named memory and failed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Failure<'a> {
     /// The error number of the call.
     pub errno: i32,
@@ -137,7 +134,7 @@ impl Failure<'_> {
         match (self.errno as u32, name::fault(self.name)) {
             (EINVAL, Some(Fault::TooLong)) => put!(out, ": a name has at most 79 bytes"),
             (EINVAL, Some(Fault::Byte(byte))) => {
-                put!(out, ": a name cannot contain '{}'", Escaped(&[byte]));
+                put!(out, ": a name cannot contain '{}'", [byte].as_slice());
             }
             (EBADF, _) if self.shared => {
                 if Version::of(self.release) < Version::NAMES_SHARED {

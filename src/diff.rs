@@ -18,11 +18,11 @@
 use crate::{
     format::{Sink, put_decimal},
     maps::Vma,
+    scan::split,
 };
 
 /// An error: one of the files is not a complete maps file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed {
     /// 1-based number of the first bad line in its file.
     pub line: u64,
@@ -167,9 +167,13 @@ fn print_range(lines: &Lines, out: &mut impl Sink) {
 }
 
 fn print_lines(lines: &Lines, mark: &[u8], indent: &[u8], out: &mut impl Sink) {
-    for line in lines.bytes.split_inclusive(|byte| *byte == b'\n') {
+    let mut rest = lines.bytes;
+    while !rest.is_empty() {
+        let (line, after) = split(rest, b'\n');
+        rest = after;
         out.put(indent);
         out.put(mark);
         out.put(line);
+        out.put(b"\n");
     }
 }

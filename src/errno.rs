@@ -67,10 +67,10 @@ fn line(number: i32) -> &'static [u8] {
     let mut rest = ERRORS;
     for _ in 0..number {
         rest = split(rest, b'\n').1;
+        if rest.is_empty() {
+            rest = ERRORS;
+            break;
+        }
     }
-    let (line, _) = split(rest, b'\n');
-    if line.is_empty() {
-        return split(ERRORS, b'\n').0;
-    }
-    line
+    split(rest, b'\n').0
 }

@@ -4,14 +4,14 @@
 //! text forms that the program prints are made here:
 //!
 //! ```
-//! # use vm_anon_name::{format::Hex, put};
+//! # use vm_anon_name::put;
 //! let mut line = heapless::Vec::<u8, 64>::new();
-//! put!(&mut line, "mmap addr: {} size: {}\n", Hex(0x1000), 4096u64);
+//! put!(&mut line, "mmap addr: {hex} size: {}\n", 0x1000u64, 4096u64);
 //! assert_eq!(line, b"mmap addr: 0x1000 size: 4096\n");
 //! ```
 
 use crate::{errno, scan::split};
-use core::{ffi::CStr, slice};
+use core::ffi::CStr;
 
 /// A destination for bytes, such as the console's buffer.
 pub trait Sink {
@@ -19,10 +19,44 @@ pub trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }
 
-/// Appends a text to a [`Sink`], each `{}` replaced by the next value. A missing or
-/// surplus value does not compile.
+/// Appends a text to a [`Sink`], each placeholder replaced by the next value.
+///
+/// | placeholder | value | example |
+/// |---|---|---|
+/// | `{}` | bytes, escaped unless they are printable ASCII | `a\x0ab` |
+/// | `{}` | a number in decimal | `31` |
+/// | `{hex}` | a number in hexadecimal | `0x1f` |
+/// | `{errno}` | an error number with its name | `EINVAL (22)` |
+///
+/// As values are escaped, none of them starts a new line or controls the terminal.
+/// The compiler checks the text: a missing or surplus value does not compile, nor
+/// does a byte that is neither printable ASCII nor a newline.
+///
+/// ```compile_fail,E0080
+/// # let mut line = heapless::Vec::<u8, 64>::new();
+/// vm_anon_name::put!(&mut line, "{} of {}", 1u8); // a value is missing
+/// ```
+///
+/// ```compile_fail,E0080
+/// # let mut line = heapless::Vec::<u8, 64>::new();
+/// vm_anon_name::put!(&mut line, "{}", 1u8, 2u8); // a value too many
+/// ```
+///
+/// ```compile_fail,E0080
+/// # let mut line = heapless::Vec::<u8, 64>::new();
+/// vm_anon_name::put!(&mut line, "{:x}", 1u8); // not a placeholder
+/// ```
+///
+/// ```compile_fail,E0080
+/// # let mut line = heapless::Vec::<u8, 64>::new();
+/// vm_anon_name::put!(&mut line, "\t"); // a control character
+/// ```
 #[macro_export]
 macro_rules! put {
+    ($out:expr, $text:literal $(,)?) => {{
+        const { assert!($crate::format::placeholders($text) == 0) }
+        $crate::format::Sink::put(&mut *$out, $text.as_bytes())
+    }};
     ($out:expr, $text:literal $(, $value:expr)* $(,)?) => {{
         const VALUES: &[&str] = &[$(stringify!($value)),*];
         const { assert!($crate::format::placeholders($text) == VALUES.len()) }
@@ -34,33 +68,14 @@ macro_rules! put {
     }};
 }
 
-/// A value in a text.
-#[derive(Clone, Copy)]
+/// A value in the text of [`put!`].
+#[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
-    /// Bytes as they are.
+    /// Bytes of any origin.
     Text(&'a [u8]),
-    /// See [`Escaped`].
-    Escaped(&'a [u8]),
-    /// A number in decimal.
-    Decimal(u64),
-    /// See [`Hex`].
-    Hex(u64),
-    /// See [`Errno`].
-    Errno(i32),
+    /// A number, which the placeholder formats.
+    Number(u64),
 }
-
-/// A number in lower-case hexadecimal, with the prefix `0x`.
-#[derive(Clone, Copy)]
-pub struct Hex(pub u64);
-
-/// Bytes of unknown origin: printable ASCII and newlines as they are, any other
-/// byte as `\xNN`, so that no text controls the terminal that shows it.
-#[derive(Clone, Copy)]
-pub struct Escaped<'a>(pub &'a [u8]);
-
-/// An error number with its name, such as `EINVAL (22)`.
-#[derive(Clone, Copy)]
-pub struct Errno(pub i32);
 
 macro_rules! value_from {
     ($($Type:ty: $value:ident => $converted:expr;)*) => {
@@ -76,59 +91,59 @@ value_from! {
     &'a [u8]: text => Value::Text(text);
     &'a str: text => Value::Text(text.as_bytes());
     &'a CStr: text => Value::Text(text.to_bytes());
-    Escaped<'a>: text => Value::Escaped(text.0);
-    u64: number => Value::Decimal(number);
-    u32: number => Value::Decimal(number.into());
-    u8: number => Value::Decimal(number.into());
-    usize: number => Value::Decimal(number as u64);
-    Hex: number => Value::Hex(number.0);
-    Errno: number => Value::Errno(number.0);
+    u64: number => Value::Number(number);
+    u32: number => Value::Number(number.into());
+    u8: number => Value::Number(number.into());
+    usize: number => Value::Number(number as u64);
 }
 
-/// The number of `{}` in `text`.
+/// The number of placeholders in `text`.
+///
+/// # Panics
+///
+/// If `text` contains any other `{`, or a byte that is neither printable ASCII nor
+/// a newline.
 pub const fn placeholders(text: &str) -> usize {
     let mut count = 0;
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
-        if *first == b'{' {
-            count += 1;
+        match rest {
+            [b'{', b'}', ..]
+            | [b'{', b'h', b'e', b'x', b'}', ..]
+            | [b'{', b'e', b'r', b'r', b'n', b'o', b'}', ..] => count += 1,
+            [b'{', ..] => panic!("unknown placeholder"),
+            _ => assert!(matches!(first, b' '..=b'~' | b'\n'), "not printable"),
         }
         rest = after;
     }
     count
 }
 
-/// Appends `text` to `out`, each `{}` replaced by the next of `values`, which are as
-/// many. [`put!`] checks that.
+/// Appends `text` to `out`, each placeholder replaced by the next of `values`. There
+/// are as many of them, see [`put!`].
 pub fn put_values(out: &mut impl Sink, text: &str, values: &[Value]) {
     let mut rest = text.as_bytes();
     for value in values {
         let (before, after) = split(rest, b'{');
         out.put(before);
-        value.put(out);
-        rest = after.split_at(1).1; // The other brace.
-    }
-    out.put(rest);
-}
-
-impl Value<'_> {
-    fn put(self, out: &mut impl Sink) {
-        match self {
-            Value::Text(text) => out.put(text),
-            Value::Escaped(text) => put_escaped(text, out),
-            Value::Decimal(number) => put_decimal(number, out),
-            Value::Hex(number) => {
+        let (form, after) = split(after, b'}');
+        rest = after;
+        match (*value, form) {
+            (Value::Text(text), _) => put_escaped(text, b' ', out),
+            (Value::Number(number), []) => put_decimal(number, out),
+            (Value::Number(number), [b'h', ..]) => {
                 out.put(b"0x");
                 out.put(digits(number, 16, 1, &mut [0; MAX_DIGITS]));
             }
-            Value::Errno(number) => {
-                out.put(errno::name(number));
+            (Value::Number(number), _) => {
+                out.put(errno::name(number as i32));
                 out.put(b" (");
-                put_decimal(number as u64, out);
+                put_decimal(number, out);
                 out.put(b")");
             }
         }
     }
+    out.put(rest);
 }
 
 /// Appends `number` in decimal.
@@ -136,18 +151,24 @@ pub fn put_decimal(number: u64, out: &mut impl Sink) {
     out.put(digits(number, 10, 1, &mut [0; MAX_DIGITS]));
 }
 
-fn put_escaped(text: &[u8], out: &mut impl Sink) {
-    for byte in text {
-        if let b' '..=b'~' | b'\n' = byte {
-            out.put(slice::from_ref(byte));
-        } else {
-            out.put(b"\\x");
-            out.put(digits((*byte).into(), 16, 2, &mut [0; MAX_DIGITS]));
-        }
+/// Appends `text`. Bytes are escaped unless they are printable ASCII or `plain`.
+fn put_escaped(text: &[u8], plain: u8, out: &mut impl Sink) {
+    let mut rest = text;
+    loop {
+        let is_plain = |byte: &&u8| matches!(byte, b' '..=b'~') || **byte == plain;
+        let (before, after) = rest.split_at(rest.iter().take_while(is_plain).count());
+        out.put(before);
+        let [byte, after @ ..] = after else {
+            return;
+        };
+        out.put(b"\\x");
+        out.put(digits((*byte).into(), 16, 2, &mut [0; MAX_DIGITS]));
+        rest = after;
     }
 }
 
-/// A sink that passes bytes on as [`Escaped`] shows them.
+/// A sink for lines of unknown origin: it passes newlines on as they are, other
+/// bytes as [`Value::Text`] shows them.
 pub struct Escaping<'a, S>(
     /// The destination.
     pub &'a mut S,
@@ -155,7 +176,7 @@ pub struct Escaping<'a, S>(
 
 impl<S: Sink> Sink for Escaping<'_, S> {
     fn put(&mut self, bytes: &[u8]) {
-        put_escaped(bytes, self.0);
+        put_escaped(bytes, b'\n', self.0);
     }
 }
 

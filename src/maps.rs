@@ -19,8 +19,7 @@ use crate::scan::{number, split};
 const LABEL_COLUMN: usize = 72;
 
 /// A virtual memory area (VMA).
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Vma<'a> {
     /// The first address.
     pub start: u64,
@@ -48,41 +47,42 @@ impl<'a> Vma<'a> {
     /// Reads the first line of `text` and removes it, including the newline.
     /// `None` if it is not a line of a maps file; `text` is unchanged then.
     pub fn take(text: &mut &'a [u8]) -> Option<Self> {
-        let mut rest = *text;
+        let (line, after) = split(text, b'\n');
+        let mut rest = line;
         let start = hex(&mut rest, b'-')?;
         let end = hex(&mut rest, b' ')?;
-        let (&[r, w, x, s, b' '], others) = rest.split_first_chunk()? else {
+        let (&[r, w, x, s, b' '], fields) = rest.split_first_chunk()? else {
             return None;
         };
-        rest = others;
+        rest = fields;
         let offset = hex(&mut rest, b' ')?;
         let major = hex(&mut rest, b':')?;
         let minor = hex(&mut rest, b' ')?;
         let inode = number(&mut rest)?;
-        rest = rest.strip_prefix(b" ")?;
+        let [b' ', padded_label @ ..] = rest else {
+            return None;
+        };
+        rest = padded_label;
         // The kernel pads to the column and adds one space, even after wider
         // fields. Any further space belongs to the label.
-        let column = LABEL_COLUMN.max(text.len() - rest.len());
-        while let [b' ', after @ ..] = rest
-            && text.len() - rest.len() <= column
+        let column = LABEL_COLUMN.max(line.len() - rest.len());
+        while let [b' ', label @ ..] = rest
+            && line.len() - rest.len() <= column
         {
-            rest = after;
+            rest = label;
         }
-        let (label, after) = split(rest, b'\n');
-
-        let permissions = [r, w, x, s];
-        if start >= end || permissions.contains(&b'\n') {
+        if start >= end {
             return None;
         }
         *text = after;
         Some(Vma {
             start,
             end,
-            permissions,
+            permissions: [r, w, x, s],
             offset,
             device: (major, minor),
             inode,
-            label,
+            label: rest,
         })
     }
 

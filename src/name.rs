@@ -9,8 +9,7 @@
 pub const MAX_LENGTH: usize = 79;
 
 /// Why the kernel answers EINVAL to a name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// It is longer than [`MAX_LENGTH`].
     TooLong,

@@ -5,8 +5,7 @@ use core::ffi::CStr;
 use heapless::Vec;
 
 /// What the program does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command {
     /// Walk through the four stages.
     Stages,
@@ -35,7 +34,7 @@ impl Command {
 }
 
 /// An option of the command line.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flag {
     /// Print as little as possible.
     Quiet,
@@ -59,6 +58,8 @@ pub enum Flag {
     Help,
     /// Print the version, whatever the command.
     Version,
+    /// A command is given. This is not an option.
+    Command,
 }
 
 /// How an option is written, and where it has an effect.
@@ -71,9 +72,11 @@ struct Spec {
     commands: u8,
 }
 
-const STAGES: u8 = 1 << Command::Stages as u8;
-const PROBE: u8 = 1 << Command::Probe as u8;
-const CHECK: u8 = 1 << Command::Check as u8;
+// Help and version accept all options.
+const HELP: u8 = 1 << Command::Help as u8 | 1 << Command::Version as u8;
+const STAGES: u8 = 1 << Command::Stages as u8 | HELP;
+const PROBE: u8 = 1 << Command::Probe as u8 | HELP;
+const CHECK: u8 = 1 << Command::Check as u8 | HELP;
 const ALL: u8 = u8::MAX;
 
 const fn spec(flag: Flag, letter: u8, long: &'static str, takes_value: bool, commands: u8) -> Spec {
@@ -101,7 +104,7 @@ const SPECS: [Spec; 11] = [
 ];
 
 /// Why a word cannot be used.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     /// Neither a command nor an option.
     Unknown,
@@ -144,7 +147,7 @@ impl Reason {
 pub const MAX_CASES: usize = 64;
 
 /// The parsed command line.
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Debug)]
 pub struct Options<'a> {
     /// Whether all words can be used. If not, nothing may be carried out.
     pub usable: bool,
@@ -164,20 +167,10 @@ pub struct Options<'a> {
     given: u16,
 }
 
-impl<'a> Options<'a> {
-    /// Parses `words`, the command line without the program's own name. Each word
-    /// that cannot be used is passed to `refuse` with the reason.
-    ///
-    /// The kernel hands PID 1 the words of its own command line that it does not
-    /// know, before those after `--`. So unknown words do no harm to PID 1 as long
-    /// as they come first, and a command or `--yes` follows: then it is clear what
-    /// to do, and the program ends without anyone at the console.
-    pub fn parse(
-        words: &mut impl Iterator<Item = &'a CStr>,
-        is_init: bool,
-        refuse: &mut impl FnMut(&'a [u8], Reason),
-    ) -> Self {
-        let mut options = Options {
+/// The options of an empty command line.
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options {
             usable: true,
             command: Command::Stages,
             name: c"/secret/mem/area",
@@ -186,49 +179,62 @@ impl<'a> Options<'a> {
             then: None,
             cases: Vec::new(),
             given: 0,
-        };
-        let (mut has_command, mut has_strangers, mut options_end) = (false, false, false);
+        }
+    }
+}
+
+impl<'a> Options<'a> {
+    /// Parses `words`, the command line without the program's own name, into the
+    /// default options. Each word that cannot be used is passed to `refuse` with the
+    /// reason.
+    ///
+    /// The kernel passes the words of its own command line that it does not know to
+    /// PID 1, before those after `--`. Unknown words are harmless there if they come
+    /// first and a command or `--yes` follows. Without one, the program could not
+    /// tell whether stages that wait for Enter are wanted.
+    pub fn parse(
+        &mut self,
+        words: &mut impl Iterator<Item = &'a CStr>,
+        is_init: bool,
+        refuse: &mut impl FnMut(&'a [u8], Reason),
+    ) {
+        let (mut has_strangers, mut options_end) = (false, false);
         while let Some(mut word) = words.next() {
             let result = match word.to_bytes() {
                 b"--" if !options_end => {
                     options_end = true;
                     Ok(())
                 }
-                [b'-', _, ..] if !options_end => options.option(&mut word, words),
-                _ => options.plain(word, &mut has_command),
+                [b'-', _, ..] if !options_end => self.option(&mut word, words),
+                _ => self.plain(word),
             };
             let Err(reason) = result else { continue };
             refuse(word.to_bytes(), reason);
-            if is_init && reason == Reason::Unknown && !has_command && options.given == 0 {
+            if is_init && reason == Reason::Unknown && self.given == 0 {
                 has_strangers = true;
             } else {
-                options.usable = false;
+                self.usable = false;
             }
         }
-        if has_strangers && !has_command && !options.has(Flag::Yes) {
-            options.usable = false;
+        if has_strangers && !self.has(Flag::Command) && !self.has(Flag::Yes) {
+            self.usable = false;
         }
-        if options.has(Flag::Version) {
-            options.command = Command::Version;
+        if self.has(Flag::Version) {
+            self.command = Command::Version;
         }
-        if options.has(Flag::Help) {
-            options.command = Command::Help;
+        if self.has(Flag::Help) {
+            self.command = Command::Help;
         }
         for spec in &SPECS {
-            let reason = if spec.flag == Flag::Then && !is_init {
-                Reason::NotInit
-            } else if spec.commands >> options.command as u8 & 1 == 0 {
-                Reason::NoEffect
-            } else {
-                continue;
-            };
-            let is_question = matches!(options.command, Command::Help | Command::Version);
-            if options.has(spec.flag) && !is_question {
-                refuse(spec.long.as_bytes(), reason);
-                options.usable = false;
+            if self.has(spec.flag) && spec.commands >> self.command as u8 & 1 == 0 {
+                refuse(spec.long.as_bytes(), Reason::NoEffect);
+                self.usable = false;
             }
         }
-        options
+        if self.has(Flag::Then) && !is_init {
+            refuse(b"--then", Reason::NotInit);
+            self.usable = false;
+        }
     }
 
     /// Whether the option `flag` is given.
@@ -263,16 +269,16 @@ impl<'a> Options<'a> {
             }
             return self.set(spec, value, word, words);
         }
-        let mut rest = bytes;
-        while let [_, letter, ..] = rest {
+        let mut rest = bytes.split_first().map_or(bytes, |(_, letters)| letters);
+        while let [letter, after @ ..] = rest {
+            rest = after;
             let spec = find(|spec| spec.letter == *letter)?;
-            rest = rest.split_at(1).1;
-            let value = suffix(whole, bytes.len() - rest.len() + 1)
-                .filter(|value| spec.takes_value && !value.is_empty());
-            self.set(spec, value, word, words)?;
-            if spec.takes_value {
-                break;
+            let mut value = None;
+            if spec.takes_value && !rest.is_empty() {
+                value = suffix(whole, bytes.len() - rest.len());
+                rest = b"";
             }
+            self.set(spec, value, word, words)?;
         }
         Ok(())
     }
@@ -310,15 +316,15 @@ impl<'a> Options<'a> {
     }
 
     /// Parses a word that is not an option: a command, or a case of `check`.
-    fn plain(&mut self, word: &'a CStr, has_command: &mut bool) -> Result<(), Reason> {
-        if *has_command && self.command == Command::Check {
+    fn plain(&mut self, word: &'a CStr) -> Result<(), Reason> {
+        if self.command == Command::Check {
             return self.cases.push(word).map_err(|_| Reason::TooManyCases);
         }
         let command = Command::of(word.to_bytes()).ok_or(Reason::Unknown)?;
-        if *has_command {
+        if self.has(Flag::Command) {
             return Err(Reason::SecondCommand);
         }
-        *has_command = true;
+        self.given |= 1 << Flag::Command as u16;
         self.command = command;
         Ok(())
     }

@@ -22,7 +22,6 @@ use linux_raw_sys::{errno::EPERM, general::SIGSYS};
 use vm_anon_name::{
     diagnosis::{Absence, Version},
     errno,
-    format::Escaped,
     options::{Flag, Options},
     put,
     suite::{Case, Cases, Suite, operation},
@@ -73,7 +72,7 @@ pub(crate) fn run(
         )
         .is_none()
         {
-            let name = Escaped(name.to_bytes());
+            let name = name.to_bytes();
             error!(
                 interpreter.console,
                 "'{}': no such case, see check --list", name
@@ -87,7 +86,7 @@ pub(crate) fn run(
     if options.has(Flag::List) {
         let mut cases = interpreter.suite.cases;
         while let Some(case) = next(&mut cases, &options.cases, false) {
-            put!(interpreter.console, "{}\n", Escaped(case.name));
+            put!(interpreter.console, "{}\n", case.name);
         }
         return status;
     }
@@ -123,10 +122,10 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
     while next(&mut cases, &options.cases, false).is_some() {
         count += 1;
     }
-    put!(console, "KTAP version 1\n1..{}\n# {}#", count, VERSION);
+    put!(console, "KTAP version 1\n1..{}\n# {}\n#", count, VERSION);
     let uname = Uname::get();
     for field in uname.all() {
-        put!(console, " {}", Escaped(field));
+        put!(console, " {}", field);
     }
     put!(console, "\n# page size {}\n", interpreter.context.page);
     console.flush();
@@ -231,7 +230,7 @@ fn run_case<'a>(
                     let colon = if meaning.is_empty() { "" } else { ":" };
                     put!(
                         console,
-                        "{}: {}{}{}\n",
+                        "{}: {errno}{}{}\n",
                         operation(code),
                         errno,
                         colon,
@@ -247,7 +246,7 @@ fn run_case<'a>(
             return Outcome::Skipped;
         }
     };
-    let name = Escaped(case.name);
+    let name = case.name;
     let (word, result) = match outcome {
         Outcome::Passed => ("pass", "ok"),
         Outcome::Failed => ("fail", "not ok"),
@@ -267,7 +266,7 @@ fn run_case<'a>(
 
 /// Prints the result of a case that is skipped, up to the reason.
 fn begin_skip(number: u64, case: &Case, console: &mut Console) {
-    let name = Escaped(case.name);
+    let name = case.name;
     put!(
         console,
         "# vm_anon_name: {}: skip\nok {} {} # SKIP ",

@@ -13,8 +13,9 @@ use crate::{
     },
 };
 use vm_anon_name::{
-    format::{Escaped, Sink},
+    format::Sink,
     options::{Command, Flag, Options},
+    put,
 };
 
 /// The exit statuses of all commands; `probe` has more of its own.
@@ -32,7 +33,7 @@ pub(crate) const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (",
     env!("VM_ANON_NAME_REVISION"),
-    ")\n"
+    ")"
 );
 
 /// Runs the program from its command line to its end.
@@ -42,8 +43,9 @@ pub(crate) fn run(process: &Process) -> u8 {
     if !is_init {
         block_write_signals();
     }
-    let options = Options::parse(&mut process.words(), is_init, &mut |word, reason| {
-        error!(&mut console, "'{}': {}", Escaped(word), reason.text());
+    let mut options = Options::default();
+    options.parse(&mut process.words(), is_init, &mut |word, reason| {
+        error!(&mut console, "'{}': {}", word, reason.text());
     });
     let mut status = if !options.usable {
         status::USAGE
@@ -81,7 +83,7 @@ fn command(
             status::SUCCESS
         }
         Command::Version => {
-            console.put(VERSION.as_bytes());
+            put!(console, "{}\n", VERSION);
             status::SUCCESS
         }
     }

@@ -8,11 +8,7 @@ use crate::sys::{
 use core::ffi::CStr;
 use heapless::Vec;
 use linux_raw_sys::general::O_WRONLY;
-use vm_anon_name::{
-    errno,
-    format::{Escaped, Sink},
-    put,
-};
+use vm_anon_name::{errno, format::Sink, put};
 
 /// The kernel's log.
 pub(crate) const LOG: &CStr = c"/dev/kmsg";
@@ -84,7 +80,7 @@ impl Console {
     /// Reports that `what`, a call or its object, failed with `errno`.
     pub(crate) fn report(&mut self, what: &[u8], errno: Errno) {
         self.begin_error();
-        put!(self, "{}: {}", Escaped(what), errno);
+        put!(self, "{}: {errno}", what, errno);
         let meaning = errno::meaning(errno.number());
         if !meaning.is_empty() {
             put!(self, ":{}", meaning);

@@ -27,7 +27,7 @@ use linux_raw_sys::{
 use vm_anon_name::{
     diagram::Diagram,
     errno::name as errno_name,
-    format::{Escaped, Hex, Sink},
+    format::Sink,
     maps::Vma,
     name, put,
     scan::split,
@@ -125,7 +125,11 @@ impl<'a> Interpreter<'a> {
             Ok(ChildEnd::Exited(_)) => {}
             Ok(ChildEnd::TimedOut) => put!(console, "#   it hung and was killed\n"),
             Ok(ChildEnd::Killed(signal)) => put!(console, "#   killed by signal {}\n", signal),
-            Err(errno) => put!(console, "#   no child, or no word of its end: {}\n", errno),
+            Err(errno) => put!(
+                console,
+                "#   no child, or no word of its end: {errno}\n",
+                errno
+            ),
         }
         Outcome::Failed
     }
@@ -249,7 +253,6 @@ impl<'a> Interpreter<'a> {
         if found == expected {
             return Ok(0);
         }
-        let (expected, found) = (Escaped(expected), Escaped(found));
         put!(
             self.console,
             "#   expected {}\n#   seen {}\n",
@@ -351,8 +354,8 @@ impl<'a> Interpreter<'a> {
         let mut before = "(";
         for operand in step.operands.iter().take(step.count) {
             match operand {
-                Operand::Number(number) => put!(console, "{}{}", before, Hex(*number)),
-                Operand::Text(text) => put!(console, "{}\"{}\"", before, Escaped(text)),
+                Operand::Number(number) => put!(console, "{}{hex}", before, *number),
+                Operand::Text(text) => put!(console, "{}\"{}\"", before, *text),
             }
             before = ", ";
         }
@@ -369,8 +372,8 @@ impl<'a> Interpreter<'a> {
         let (window, page) = (self.context.registers[WINDOW], self.context.page);
         put!(
             console,
-            "\n#   the window is at {}, a page has {} bytes\n",
-            Hex(window),
+            "\n#   the window is at {hex}, a page has {} bytes\n",
+            window,
             page
         );
         // If the maps cannot be read, they are not shown.
@@ -386,7 +389,7 @@ impl<'a> Interpreter<'a> {
                 break;
             }
             if vma.end > window {
-                put!(self.console, "#   {}\n", Escaped(&maps.line));
+                put!(self.console, "#   {}\n", maps.line.as_slice());
             }
         }
         Ok(())

@@ -10,11 +10,7 @@ use crate::{
 };
 use core::{ffi::CStr, ops::Range};
 use heapless::VecView;
-use vm_anon_name::{
-    diff,
-    format::{Escaped, Escaping},
-    maps, put,
-};
+use vm_anon_name::{diff, format::Escaping, maps, put};
 
 /// Indentation of a diff within the transcript.
 const INDENT: &[u8] = b"  ";
@@ -82,7 +78,7 @@ impl<'a> Observer<'a> {
         if let Some((mapping, name)) = named
             && !shows_name(copy, mapping, name)
         {
-            let name = Escaped(name.to_bytes());
+            let name = name.to_bytes();
             error!(
                 console,
                 "'{}' was accepted, but the maps do not show it", name

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use core::ffi::CStr;
-use vm_anon_name::{format::Escaped, put, scan::look_up};
+use vm_anon_name::{put, scan::look_up};
 
 /// The process id of the first process.
 pub(crate) const PID: u32 = 1;
@@ -154,7 +154,7 @@ pub(crate) fn finish(
         console,
         "\nvm_anon_name: status {}, then {}\n",
         status,
-        Escaped(then.to_bytes())
+        then.to_bytes()
     );
     console.close();
     let how = look_up(WAYS, then.to_bytes()).unwrap_or_else(|| {

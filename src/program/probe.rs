@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use linux_raw_sys::general::{O_RDONLY, SIGSYS};
-use vm_anon_name::{diagnosis::Absence, format::Escaped, maps, put};
+use vm_anon_name::{diagnosis::Absence, maps, put};
 
 /// How long the trial in a child may take, in seconds.
 const TIMEOUT: i64 = 10;
@@ -75,14 +75,14 @@ fn print_verdict(release: &[u8], stack: &Stack, console: &mut Console) -> u8 {
         put!(console, "{}: ", word);
         absence.explain(release, console);
         if absence == Absence::Blocked {
-            put!(console, ": {}", errno);
+            put!(console, ": {errno}", errno);
         }
         return status;
     }
     let page = match naming::map_named_page(false) {
         Ok(page) => page,
         Err(errno) => {
-            put!(console, "failed: no memory to try it on: {}", errno);
+            put!(console, "failed: no memory to try it on: {errno}", errno);
             return status::FAILED;
         }
     };
@@ -98,7 +98,7 @@ fn print_verdict(release: &[u8], stack: &Stack, console: &mut Console) -> u8 {
         Err(errno) => {
             put!(
                 console,
-                "no-proc: the call succeeds, but /proc/self/maps cannot be read: {}",
+                "no-proc: the call succeeds, but /proc/self/maps cannot be read: {errno}",
                 errno
             );
             return NO_PROC;
@@ -109,7 +109,7 @@ fn print_verdict(release: &[u8], stack: &Stack, console: &mut Console) -> u8 {
     put!(
         console,
         "supported: Linux {} names private memory, shared memory: {}, PROCMAP_QUERY: {}",
-        Escaped(release),
+        release,
         shared,
         query
     );

@@ -23,7 +23,6 @@ use core::ffi::CStr;
 use heapless::{Vec, VecView};
 use vm_anon_name::{
     diagnosis,
-    format::{Escaped, Hex},
     options::{Flag, Options},
     put,
 };
@@ -100,16 +99,16 @@ impl<'a> Stages<'a> {
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
         self.finish(START, None);
 
-        // A size is below 2^63, so rounding up to a multiple of the page cannot
-        // overflow on a 64-bit machine.
-        let length = (self.options.size.unwrap_or(1) as usize).next_multiple_of(page);
+        // A size is below 2^63, so rounding up to a multiple of the page, a power of
+        // two, cannot overflow on a 64-bit machine.
+        let length = (self.options.size.unwrap_or(1) as usize + page - 1) & page.wrapping_neg();
         let hint = neighbour.map_or(0, |mapping| mapping.start().saturating_sub(length));
         let mapping = self.map(hint, length, self.options.has(Flag::Shared));
         if let Some(mapping) = &mapping {
             put!(
                 self.console,
-                "\nmmap addr: {} size: {}\n",
-                Hex(mapping.start() as u64),
+                "\nmmap addr: {hex} size: {}\n",
+                mapping.start() as u64,
                 mapping.length()
             );
         }
@@ -151,10 +150,10 @@ impl<'a> Stages<'a> {
         }
         put!(
             self.console,
-            "\nSet [{}, {}] = {}\n",
-            Hex(mapping.start() as u64),
-            Hex(mapping.end() as u64),
-            name // The kernel has accepted it, so it is printable.
+            "\nSet [{hex}, {hex}] = {}\n",
+            mapping.start() as u64,
+            mapping.end() as u64,
+            name
         );
         true
     }
@@ -173,10 +172,10 @@ impl<'a> Stages<'a> {
         console.begin_error();
         put!(
             console,
-            "prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, {}, {}, \"{}\"): {}",
-            Hex(mapping.start() as u64),
+            "prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, {hex}, {}, \"{}\"): {errno}",
+            mapping.start() as u64,
             mapping.length(),
-            Escaped(failure.name),
+            failure.name,
             errno
         );
         let is_lacking = failure.explain(console);

@@ -92,6 +92,6 @@ pub(crate) const STDERR: Fd = Fd(2);
 #[cfg(feature = "full")]
 impl From<Errno> for vm_anon_name::format::Value<'_> {
     fn from(errno: Errno) -> Self {
-        vm_anon_name::format::Value::Errno(errno.number())
+        vm_anon_name::format::Value::Number(errno.number() as u64)
     }
 }

@@ -20,6 +20,7 @@
 //! | [`assembler`] | the suite's assembler, which the build script runs, too |
 //! | [`mutants`] | kernels with one defect each, which `check` must detect |
 //! | [`fuzz`] | coverage-guided fuzzing of the pure core |
+//! | [`recordings`] | renews the maps files that the host tests parse |
 //! | [`measure`] | size, memory, time and system calls of the program and its peers |
 //! | [`paths`], [`progress`], [`tool`] | file locations, progress messages, calls of other programs |
 
@@ -39,6 +40,7 @@ pub mod paths;
 pub mod program;
 pub mod progress;
 pub mod qemu;
+pub mod recordings;
 pub mod report;
 pub mod tool;
 

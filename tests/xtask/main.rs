@@ -68,6 +68,8 @@ enum Task {
     Bench(measure::Bench),
     /// Print the size of both builds by section and by module.
     Size,
+    /// Record /proc/PID/maps of real kernels anew, for the host tests.
+    Record,
     /// Check the format, run clippy, and build the documentation; a warning is an error.
     Lint,
 }
@@ -151,6 +153,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Bench(options) => measure::bench(&options),
         Task::Size => measure::size(),
+        Task::Record => rig::recordings::renew(),
         Task::Lint => lint(),
     }
 }
