@@ -18,12 +18,13 @@ use vm_anon_name::{
     put,
 };
 
-/// The exit statuses of all commands; `probe` has more of its own.
+/// The exit statuses of more than one command; `probe` has more of its own.
 pub(crate) mod status {
     pub(crate) const SUCCESS: u8 = 0;
     pub(crate) const FAILED: u8 = 1;
     pub(crate) const USAGE: u8 = 2;
     pub(crate) const LACKING: u8 = 4;
+    pub(crate) const NO_PROC: u8 = 8;
     pub(crate) const PANICKED: u8 = 101;
 }
 

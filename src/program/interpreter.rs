@@ -13,15 +13,21 @@
 use crate::{
     arch::call,
     console::Console,
+    snapshot,
+    start::Process,
     sys::{
-        Errno, Fd, Result, io,
+        Errno, Fd, Result,
+        file::{self, CWD},
+        io,
         process::{ChildEnd, run_in_child},
         raw,
     },
 };
+use core::ffi::CStr;
 use heapless::Vec;
 use linux_raw_sys::{
     errno,
+    general::{MADV_DONTFORK, O_RDONLY, O_WRONLY},
     prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
 };
 use vm_anon_name::{
@@ -30,7 +36,7 @@ use vm_anon_name::{
     format::Sink,
     maps::Vma,
     name, put,
-    scan::split,
+    scan::{number, split},
     suite::{
         Context, Operand, Step, Steps, Suite, calls,
         encoding::register::{LENGTH, MAPS, WINDOW},
@@ -57,22 +63,26 @@ const CALLS: &[u16] = {
 };
 
 const EINVAL: Errno = Errno::new(errno::EINVAL);
-const ENOENT: Errno = Errno::new(errno::ENOENT);
+const EMFILE: Errno = Errno::new(errno::EMFILE);
+const ENFILE: Errno = Errno::new(errno::ENFILE);
+const ENOENT: Errno = Errno::ENOENT;
+const ENOMEM: Errno = Errno::new(errno::ENOMEM);
 
 /// The error of a step that compares, if both sides differ. It has printed them then. No
 /// system call of the suite fails with EBADMSG.
 const DIFFERENT: Errno = Errno::new(errno::EBADMSG);
 
-/// How a case ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Passed,
-    Failed,
-    Skipped,
-}
+/// The exit statuses of the process of a case. The child of a case also has higher ones:
+/// [`SKIPPED`] plus the number of the error for which the case is skipped.
+pub(crate) const PASSED: u8 = 0;
+pub(crate) const FAILED: u8 = 1;
+pub(crate) const SKIPPED: u8 = 2;
 
-const PASSED: u8 = Outcome::Passed as u8;
-const SKIPPED: u8 = Outcome::Skipped as u8;
+/// After so many mappings, memory is looked at.
+const MAPPINGS: u32 = 2048;
+
+/// Memory that is left for others, in KiB.
+const LEFT: u64 = 8 << 10;
 
 /// Why a case ended before its last statement.
 pub(crate) enum Stop {
@@ -87,11 +97,20 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) console: &'a mut Console,
     pub(crate) suite: Suite<'a>,
     pub(crate) context: Context<'a>,
+    /// Whether this case has tried the call under test.
+    has_named: bool,
+    /// A number that no other process has.
+    random: u64,
 }
 
 impl<'a> Interpreter<'a> {
     /// Reserves the addresses of the window.
-    pub(crate) fn new(suite: Suite<'a>, page: u64, console: &'a mut Console) -> Result<Self> {
+    pub(crate) fn new(
+        suite: Suite<'a>,
+        process: &Process,
+        console: &'a mut Console,
+    ) -> Result<Self> {
+        let page = process.page_size() as u64;
         let mut context = Context::ZERO;
         context.page = page;
         // One page of page table entries, 8 bytes each, maps a huge page.
@@ -102,36 +121,67 @@ impl<'a> Interpreter<'a> {
             console,
             suite,
             context,
+            has_named: false,
+            random: process.random(),
         })
     }
 
-    /// Does `work` in a child, which may crash or hang.
-    pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> Outcome) -> Outcome {
+    /// Does `work` in a child, which may crash or hang, and gives the exit status.
+    pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> u8) -> Result<ChildEnd> {
         self.console.flush();
-        let end = run_in_child(TIMEOUT, &mut || {
-            let outcome = work(self);
+        run_in_child(TIMEOUT, &mut || {
+            offer_to_oom_killer();
+            let status = work(self);
             // A case whose result cannot be printed has failed.
-            let outcome = if self.console.close() {
-                outcome
-            } else {
-                Outcome::Failed
-            };
-            outcome as u8
-        });
+            if self.console.close() { status } else { FAILED }
+        })
+    }
+
+    /// Removes what a case that did not come to its end may have left.
+    pub(crate) fn clean_up(&self) {
+        if let Ok(name) = CStr::from_bytes_until_nul(&self.unique_name()) {
+            let _ = file::unlink(&CWD, name);
+        }
+    }
+
+    /// A file name that no other process uses, with its NUL.
+    fn unique_name(&self) -> Vec<u8, 64> {
+        let mut name = Vec::new();
+        put!(&mut name, ".vm_anon_name-{hex}", self.random);
+        name.put(b"\0");
+        name
+    }
+
+    /// Says how a child ended.
+    pub(crate) fn explain(&mut self, end: ChildEnd) {
         let console = &mut *self.console;
         match end {
-            Ok(ChildEnd::Exited(PASSED)) => return Outcome::Passed,
-            Ok(ChildEnd::Exited(SKIPPED)) => return Outcome::Skipped,
-            Ok(ChildEnd::Exited(_)) => {}
-            Ok(ChildEnd::TimedOut) => put!(console, "#   it hung and was killed\n"),
-            Ok(ChildEnd::Killed(signal)) => put!(console, "#   killed by signal {}\n", signal),
-            Err(errno) => put!(
-                console,
-                "#   no child, or no word of its end: {errno}\n",
-                errno
-            ),
+            ChildEnd::Exited(_) => {}
+            ChildEnd::TimedOut => put!(console, "#   it hung and was killed\n"),
+            ChildEnd::Killed(signal) => put!(console, "#   killed by signal {}\n", signal),
         }
-        Outcome::Failed
+    }
+
+    /// Reads the maps as cases do: they must be those of this process.
+    pub(crate) fn observe(&mut self) -> Result {
+        let file = file::open(&CWD, snapshot::FILE, O_RDONLY)?;
+        self.context.registers[MAPS] = raw::number(&file);
+        let here = (&raw const file).addr() as u64;
+        self.label(here, &mut Vec::<u8, 1>::new())
+            .map_err(|errno| if errno == ENOENT { Errno::EIO } else { errno })
+    }
+
+    /// Whether one of the statements maps as much as is allowed.
+    pub(crate) fn exhausts(&self, mut statements: Steps<'a>) -> bool {
+        while let Some(statement) = statements.next(&self.context) {
+            let mut steps = self.suite.verb(statement.code);
+            while let Some(step) = steps.next(&self.context) {
+                if step.code == calls::EXHAUST {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Runs `statements`, up to the first that does not end as stated.
@@ -156,6 +206,7 @@ impl<'a> Interpreter<'a> {
                     }
                 }
                 (count, stride) = (1, 0);
+                self.has_named |= names(&step);
                 if let Ok(value) = result
                     && let Some(register) = usize::from(step.kept).checked_sub(1)
                 {
@@ -173,6 +224,16 @@ impl<'a> Interpreter<'a> {
                 }
                 if let Some(errno) = errno
                     && statement.skips.iter().any(|skip| is_number(*skip))
+                {
+                    return Err(Stop::Skipped(step.code, errno));
+                }
+                // What the surroundings refuse to the preparation of a case is no verdict on
+                // names, nor is a limit that another process has set.
+                if let Some(errno) = errno
+                    && step.code >= calls::EXHAUST
+                    && !names(&step)
+                    && errno != DIFFERENT
+                    && (!self.has_named || is_limit(&step, errno))
                 {
                     return Err(Stop::Skipped(step.code, errno));
                 }
@@ -216,15 +277,27 @@ impl<'a> Interpreter<'a> {
             calls::ACCEPT | calls::REJECT => return self.try_bytes(step.code, &words),
             calls::FORK => {
                 let child = rest.take(first as usize);
-                let outcome = self.in_child(&mut |interpreter| match interpreter.run(child) {
-                    Ok(()) => Outcome::Passed,
-                    Err(_) => Outcome::Failed,
-                });
-                return if outcome == Outcome::Passed {
-                    Ok(0)
-                } else {
-                    Err(DIFFERENT)
+                let end = self.in_child(&mut |interpreter| match interpreter.run(child) {
+                    Ok(()) => PASSED,
+                    Err(Stop::Failed) => FAILED,
+                    Err(Stop::Skipped(_, errno)) => SKIPPED + errno.number() as u8,
+                })?;
+                return match end {
+                    ChildEnd::Exited(PASSED) => Ok(0),
+                    ChildEnd::Exited(status) if status > SKIPPED => {
+                        Err(Errno::new(u32::from(status - SKIPPED)))
+                    }
+                    end => {
+                        self.explain(end);
+                        Err(DIFFERENT)
+                    }
                 };
+            }
+            calls::EXHAUST => return self.exhaust(first),
+            calls::UNIQUE => {
+                // SAFETY: As at the head of this file.
+                unsafe { raw::write(first, &self.unique_name()) };
+                return Ok(0);
             }
             // SAFETY: As at the head of this file.
             calls::VFORK_PRCTL => return unsafe { raw::prctl_in_sharing_child(&words) },
@@ -246,6 +319,22 @@ impl<'a> Interpreter<'a> {
             }
         }
         self.compare(&found, text)
+    }
+
+    /// Splits a mapping at `address` until this process has as many mappings as it may have,
+    /// or memory for others would run short: that of mappings is in no process's account.
+    fn exhaust(&self, mut address: u64) -> Result<u64> {
+        let page = self.context.page;
+        for count in 1.. {
+            let words = [address, page, MADV_DONTFORK.into(), 0, 0, 0];
+            // SAFETY: As at the head of this file.
+            unsafe { raw::call(call::madvise as u16, words) }?;
+            address += 2 * page;
+            if count % MAPPINGS == 0 && available_memory() < LEFT {
+                return Err(ENOMEM);
+            }
+        }
+        Ok(0)
     }
 
     /// Prints what was expected and what was found, if they differ.
@@ -447,6 +536,41 @@ impl Maps {
             }
         }
     }
+}
+
+/// Whether a step is the call under test.
+fn names(step: &Step) -> bool {
+    match step.code {
+        // prctl(2), the first of the system calls. The kernel takes its option for an int.
+        calls::FIRST_CALL => words(step)[0] as u32 == PR_SET_VMA,
+        code => matches!(code, calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL),
+    }
+}
+
+/// Whether a limit on files or processes refused the step.
+fn is_limit(step: &Step, errno: Errno) -> bool {
+    errno == EMFILE || errno == ENFILE || step.code == calls::FORK && errno == Errno::EAGAIN
+}
+
+/// Makes this process the first that the kernel kills where memory runs short. Any user may.
+fn offer_to_oom_killer() {
+    if let Ok(file) = file::open(&CWD, c"/proc/self/oom_score_adj", O_WRONLY) {
+        let _ = io::write_all(&file, b"1000");
+        let _ = file::close(file);
+    }
+}
+
+/// Memory that can be had, in KiB, by `/proc/meminfo`; `u64::MAX` if that does not tell.
+fn available_memory() -> u64 {
+    let mut text = Vec::<u8, 256>::new();
+    if let Ok(file) = file::open(&CWD, c"/proc/meminfo", O_RDONLY) {
+        let _ = io::read(&file, &mut text);
+        let _ = file::close(file);
+    }
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let line = lines.find_map(|line| line.strip_prefix(b"MemAvailable:"));
+    line.and_then(|line| number(&mut line.trim_ascii()))
+        .unwrap_or(u64::MAX)
 }
 
 fn contains(vma: &Vma, address: u64) -> bool {

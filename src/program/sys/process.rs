@@ -11,7 +11,10 @@ use core::{
     ffi::{CStr, c_char},
     ptr,
 };
-use linux_raw_sys::{general::*, prctl::PR_SET_PDEATHSIG};
+use linux_raw_sys::{
+    general::*,
+    prctl::{PR_SET_MEMORY_MERGE, PR_SET_PDEATHSIG},
+};
 use syscalls::{Sysno, raw_syscall};
 
 /// `getpid(2)`.
@@ -155,6 +158,20 @@ pub(crate) fn end_on_signals() {
     }
     set_handler(SIGINT, end as *const () as usize);
     set_handler(SIGTERM, end as *const () as usize);
+}
+
+/// Gives up what a parent may have set and what would change results: `rt_sigaction(2)`,
+/// because an ignored SIGCHLD leaves no status of a child; `personality(2)`, because UNAME26
+/// makes up a release and READ_IMPLIES_EXEC changes protections; `prctl(2)`, because
+/// PR_SET_MEMORY_MERGE marks all new memory as mergeable, and so keeps it from merging with
+/// older memory.
+#[cfg(feature = "full")]
+pub(crate) fn reset_inherited() {
+    set_handler(SIGCHLD, 0);
+    // SAFETY: No memory is involved. A kernel or a filter without the calls has nothing to undo.
+    let _ = unsafe { call!(Sysno::personality, 0) };
+    // SAFETY: As above.
+    let _ = unsafe { call!(Sysno::prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0) };
 }
 
 /// `rt_sigaction(2)`: what `signal` does from now on, an address or one of `SIG_DFL` and
