@@ -136,10 +136,7 @@ pub fn put_values(out: &mut impl Sink, text: &str, values: &[Value]) {
                 out.put(digits(number, 16, 1, &mut [0; MAX_DIGITS]));
             }
             (Value::Number(number), _) => {
-                out.put(errno::name(number as i32));
-                out.put(b" (");
-                put_decimal(number, out);
-                out.put(b")");
+                put!(out, "{} ({})", errno::name(number as i32), number);
             }
         }
     }
@@ -153,18 +150,17 @@ pub fn put_decimal(number: u64, out: &mut impl Sink) {
 
 /// Appends `text`. Bytes are escaped unless they are printable ASCII or `plain`.
 fn put_escaped(text: &[u8], plain: u8, out: &mut impl Sink) {
+    let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') && *byte != plain;
     let mut rest = text;
-    loop {
-        let is_plain = |byte: &&u8| matches!(byte, b' '..=b'~') || **byte == plain;
-        let (before, after) = rest.split_at(rest.iter().take_while(is_plain).count());
+    while let Some(place) = rest.iter().position(is_special)
+        && let (before, [byte, after @ ..]) = rest.split_at(place)
+    {
         out.put(before);
-        let [byte, after @ ..] = after else {
-            return;
-        };
         out.put(b"\\x");
         out.put(digits((*byte).into(), 16, 2, &mut [0; MAX_DIGITS]));
         rest = after;
     }
+    out.put(rest);
 }
 
 /// A sink for lines of unknown origin: it passes newlines on as they are, other

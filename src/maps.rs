@@ -96,9 +96,11 @@ impl<'a> Vma<'a> {
     /// No other label has this form: paths begin with a slash, and the kernel's
     /// own labels contain no colon.
     pub fn name(&self) -> Option<&'a [u8]> {
+        // Comparing with each literal by itself would take more code.
+        const KINDS: [&[u8]; 2] = [b"[anon", b"[anon_shmem"];
         let (kind, rest) = split(self.label, b':');
         match rest {
-            [name @ .., b']'] if kind == b"[anon" || kind == b"[anon_shmem" => Some(name),
+            [name @ .., b']'] if KINDS.contains(&kind) => Some(name),
             _ => None,
         }
     }

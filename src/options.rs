@@ -251,8 +251,8 @@ impl<'a> Options<'a> {
         matches!(first.to_bytes(), [b'.', second, ..] if *second != b'.').then_some(first)
     }
 
-    /// Parses `-q`, `-qy`, `-nNAME`, `-n NAME`, `--name=NAME` or `--name NAME`. If
-    /// the value is the next of `words`, `word` becomes that.
+    /// Parses `-q`, `-qy`, `-nNAME`, `-n NAME`, `--name=NAME` or `--name NAME`. The
+    /// value becomes `word`, so that it is the word to refuse.
     fn option(
         &mut self,
         word: &mut &'a CStr,
@@ -283,8 +283,8 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// Records an option, with the value that is attached to it or else the next of
-    /// `words`, which becomes `word`.
+    /// Records an option. The value, attached or else the next of `words`, becomes
+    /// `word`.
     fn set(
         &mut self,
         spec: &Spec,
@@ -296,21 +296,19 @@ impl<'a> Options<'a> {
         if !spec.takes_value {
             return Ok(());
         }
-        let value = match attached {
-            Some(value) => value,
-            None => {
-                *word = words.next().ok_or(Reason::NoValue)?;
-                if Command::of(word.to_bytes()).is_some() {
-                    return Err(Reason::CommandAsValue);
-                }
-                *word
+        if let Some(attached) = attached {
+            *word = attached;
+        } else {
+            *word = words.next().ok_or(Reason::NoValue)?;
+            if Command::of(word.to_bytes()).is_some() {
+                return Err(Reason::CommandAsValue);
             }
-        };
+        }
         match spec.flag {
-            Flag::Size => self.size = Some(size(value.to_bytes()).ok_or(Reason::BadSize)?),
-            Flag::Name => self.name = value,
-            Flag::Output => self.output = Some(value),
-            _ => self.then = Some(value),
+            Flag::Size => self.size = Some(size(word.to_bytes()).ok_or(Reason::BadSize)?),
+            Flag::Name => self.name = word,
+            Flag::Output => self.output = Some(word),
+            _ => self.then = Some(word),
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::{
         system::Uname,
     },
 };
-use core::{ffi::CStr, slice};
+use core::ffi::CStr;
 use linux_raw_sys::{
     errno::EPERM,
     general::{SIGKILL, SIGSYS},
@@ -72,26 +72,16 @@ pub(crate) fn run(
     };
     let interpreter = &mut interpreter;
     if let Some(name) = options.helper() {
-        return if run_helper(name, interpreter) {
-            status::SUCCESS
-        } else {
-            status::FAILED
+        return match run_helper(name, interpreter) {
+            true => status::SUCCESS,
+            false => status::FAILED,
         };
     }
     let mut status = status::SUCCESS;
     for name in &options.cases {
-        if next(
-            &mut { interpreter.suite.cases },
-            slice::from_ref(name),
-            false,
-        )
-        .is_none()
-        {
-            let name = name.to_bytes();
-            error!(
-                interpreter.console,
-                "'{}': no such case, see check --list", name
-            );
+        if find(name, false, interpreter).is_none() {
+            let (console, name) = (&mut *interpreter.console, name.to_bytes());
+            error!(console, "'{}': no such case, see check --list", name);
             status = status::USAGE;
         }
     }
@@ -123,9 +113,14 @@ fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], is_helper: bool) -> Option<C
     })
 }
 
+/// The case, or the helper case, of this name.
+fn find<'a>(name: &CStr, is_helper: bool, interpreter: &Interpreter<'a>) -> Option<Case<'a>> {
+    next(&mut { interpreter.suite.cases }, &[name], is_helper)
+}
+
 /// Runs a helper case in this process, and returns whether it has passed.
 fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
-    let case = next(&mut { interpreter.suite.cases }, &[name], true);
+    let case = find(name, true, interpreter);
     case.is_some_and(|case| interpreter.run(case.statements).is_ok())
 }
 
@@ -220,23 +215,24 @@ impl Kernel<'_> {
             && (usize::BITS == u64::BITS || !case.needs_64_bits)
     }
 
-    /// Prints why `case` is skipped, and ends the line.
-    fn explain_skip(&self, case: &Case, console: &mut Console) {
-        let (word, version) = match (&self.absence, self.version < case.since) {
-            (Some(absence), _) => {
-                absence.explain(self.release, console);
-                put!(console, "\n");
-                return;
-            }
-            (None, true) => ("since", case.since),
-            (None, false) => ("before", case.before),
+    /// Prints why `case` does not apply, and ends the line.
+    fn explain(&self, case: &Case, console: &mut Console) {
+        let limit = if self.version < case.since {
+            Some(("since", case.since))
+        } else if self.version >= case.before {
+            Some(("before", case.before))
+        } else {
+            None
         };
-        if self.version >= case.since && self.version < case.before {
-            put!(console, "needs 64-bit addresses\n");
-            return;
+        match (self.absence, limit) {
+            (Some(absence), _) => absence.explain(self.release, console),
+            (None, Some((word, version))) => {
+                let [major, minor] = version.numbers();
+                put!(console, "{} Linux {}.{}", word, major, minor);
+            }
+            (None, None) => put!(console, "needs 64-bit addresses"),
         }
-        let [major, minor] = version.numbers();
-        put!(console, "{} Linux {}.{}\n", word, major, minor);
+        put!(console, "\n");
     }
 }
 
@@ -249,11 +245,9 @@ fn run_case<'a>(
     interpreter: &mut Interpreter<'a>,
 ) -> Outcome {
     let outcome = match kernel.absence {
-        Some(absence) if require => {
-            let console = &mut *interpreter.console;
-            put!(console, "# ");
-            absence.explain(kernel.release, console);
-            put!(console, "\n");
+        Some(_) if require => {
+            put!(interpreter.console, "# ");
+            kernel.explain(case, interpreter.console);
             Outcome::Failed
         }
         None if kernel.fits(case) => {
@@ -294,7 +288,7 @@ fn run_case<'a>(
         }
         _ => {
             begin_skip(number, case, interpreter.console);
-            kernel.explain_skip(case, interpreter.console);
+            kernel.explain(case, interpreter.console);
             return Outcome::Skipped;
         }
     };

@@ -26,13 +26,13 @@ use crate::{
 use core::ffi::CStr;
 use heapless::Vec;
 use linux_raw_sys::{
-    errno,
+    errno as number,
     general::{MADV_DONTFORK, O_RDONLY, O_WRONLY},
     prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
 };
 use vm_anon_name::{
     diagram::Diagram,
-    errno::name as errno_name,
+    errno,
     format::Sink,
     maps::Vma,
     name, put,
@@ -62,15 +62,15 @@ const CALLS: &[u16] = {
     vm_anon_name::system_calls!(numbers)
 };
 
-const EINVAL: Errno = Errno::new(errno::EINVAL);
-const EMFILE: Errno = Errno::new(errno::EMFILE);
-const ENFILE: Errno = Errno::new(errno::ENFILE);
+const EINVAL: Errno = Errno::new(number::EINVAL);
+const EMFILE: Errno = Errno::new(number::EMFILE);
+const ENFILE: Errno = Errno::new(number::ENFILE);
 const ENOENT: Errno = Errno::ENOENT;
-const ENOMEM: Errno = Errno::new(errno::ENOMEM);
+const ENOMEM: Errno = Errno::new(number::ENOMEM);
 
-/// The error of a step that compares, if both sides differ. It has printed them then. No
-/// system call of the suite fails with EBADMSG.
-const DIFFERENT: Errno = Errno::new(errno::EBADMSG);
+/// The error of a comparison whose sides differ, which have been printed then. No system
+/// call of the suite fails with EBADMSG.
+const DIFFERENT: Errno = Errno::new(number::EBADMSG);
 
 /// The exit statuses of the process of a case. The child of a case also has higher ones:
 /// [`SKIPPED`] plus the number of the error for which the case is skipped.
@@ -101,6 +101,7 @@ pub(crate) struct Interpreter<'a> {
     has_named: bool,
     /// A number that no other process has.
     random: u64,
+    maps: Maps,
 }
 
 impl<'a> Interpreter<'a> {
@@ -123,6 +124,12 @@ impl<'a> Interpreter<'a> {
             context,
             has_named: false,
             random: process.random(),
+            maps: Maps {
+                file: raw::file(u64::MAX),
+                chunk: Vec::new(),
+                used: 0,
+                line: Vec::new(),
+            },
         })
     }
 
@@ -352,13 +359,13 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Draws as many pages of the window as the diagram `expected` has.
-    fn draw(&self, expected: &[u8], drawn: &mut impl Sink) -> Result {
+    fn draw(&mut self, expected: &[u8], drawn: &mut impl Sink) -> Result {
         let (window, page) = (self.context.registers[WINDOW], self.context.page);
         let pages = expected.iter().filter(|byte| **byte != b'|').count() as u64;
         let end = window + pages * page;
         let mut diagram = Diagram::new(drawn, page, window, end);
-        let mut maps = self.maps()?;
-        while let Some(vma) = maps.next()? {
+        self.open_maps()?;
+        while let Some(vma) = self.maps.next()? {
             diagram.add(&vma);
             if vma.end >= end {
                 diagram.finish();
@@ -369,10 +376,10 @@ impl<'a> Interpreter<'a> {
         Err(Errno::EIO)
     }
 
-    /// The label of the VMA that contains `address`.
-    fn label(&self, address: u64, label: &mut impl Sink) -> Result {
-        let mut maps = self.maps()?;
-        while let Some(vma) = maps.next()? {
+    /// The label of the VMA that contains `address`, as far as there is space.
+    fn label(&mut self, address: u64, label: &mut impl Sink) -> Result {
+        self.open_maps()?;
+        while let Some(vma) = self.maps.next()? {
             if contains(&vma, address) {
                 label.put(vma.label);
                 return Ok(());
@@ -383,10 +390,10 @@ impl<'a> Interpreter<'a> {
 
     /// The first address of the first VMA whose label begins with `label`. Keeps its length.
     fn find(&mut self, label: &[u8]) -> Result<u64> {
-        let mut maps = self.maps()?;
-        let here = (&raw const maps).addr() as u64;
+        self.open_maps()?;
+        let here = (&raw const *self).addr() as u64;
         let mut has_stack = false;
-        while let Some(vma) = maps.next()? {
+        while let Some(vma) = self.maps.next()? {
             if vma.label.starts_with(label) {
                 self.context.registers[LENGTH] = vma.end - vma.start;
                 return Ok(vma.start);
@@ -416,14 +423,20 @@ impl<'a> Interpreter<'a> {
                 // SAFETY: The kernel reads the name, which changes no memory.
                 let found = unsafe { raw::call(call::prctl as u16, words) }.err();
                 if found != expected {
-                    put!(self.console, "#   byte {} at place {}\n", byte, place);
+                    let ending = ending(found.map_or(0, Errno::number));
+                    put!(
+                        self.console,
+                        "#   byte {} at place {}: {}\n",
+                        byte,
+                        place,
+                        ending
+                    );
                     return Err(found.unwrap_or(DIFFERENT));
                 }
             }
-            let byte = if code == calls::ACCEPT {
-                byte
-            } else {
-                b'a'.into()
+            let byte = match code {
+                calls::ACCEPT => byte,
+                _ => b'a'.into(),
             };
             let (mut label, mut found) = (Vec::<u8, 128>::new(), Vec::<u8, 128>::new());
             label.put(b"[anon:");
@@ -472,28 +485,24 @@ impl<'a> Interpreter<'a> {
     fn print_window(&mut self) -> Result {
         let window = self.context.registers[WINDOW];
         let end = window + DRAWN * self.context.page;
-        let mut maps = self.maps()?;
-        while let Some(vma) = maps.next()? {
+        self.open_maps()?;
+        while let Some(vma) = self.maps.next()? {
             if vma.start >= end {
                 break;
             }
             if vma.end > window {
-                put!(self.console, "#   {}\n", maps.line.as_slice());
+                put!(self.console, "#   {}\n", self.maps.line.as_slice());
             }
         }
         Ok(())
     }
 
     /// Begins to read the maps file.
-    fn maps(&self) -> Result<Maps> {
-        let file = raw::file(self.context.registers[MAPS]);
-        raw::rewind(&file)?;
-        Ok(Maps {
-            file,
-            chunk: Vec::new(),
-            used: 0,
-            line: Vec::new(),
-        })
+    fn open_maps(&mut self) -> Result {
+        self.maps.file = raw::file(self.context.registers[MAPS]);
+        self.maps.chunk.clear();
+        self.maps.used = 0;
+        raw::rewind(&self.maps.file)
     }
 }
 
@@ -597,6 +606,6 @@ fn name_with(byte: u64, place: u64, size: u64) -> [u8; name::MAX_LENGTH + 1] {
 fn ending(number: i32) -> &'static [u8] {
     match number {
         0 => b"success",
-        number => errno_name(number),
+        _ => errno::name(number),
     }
 }

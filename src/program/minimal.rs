@@ -27,8 +27,10 @@ const NEIGHBOUR_PAGES: usize = 6;
 pub(crate) fn run(process: &Process) -> u8 {
     let pauses = !process.words().any(|word| word.to_bytes() == b"-y");
     let page = process.page_size();
+    let pid = getpid();
+    let is_init = pid == PID_1;
     let buffer = &mut [0; MAX_DIGITS];
-    let pid = digits(getpid().into(), 10, 1, buffer);
+    let pid = digits(pid.into(), 10, 1, buffer);
 
     // The page has to join anonymous memory, as it does in a program with a libc. It
     // is requested right below, where it joins even if the kernel aligns large
@@ -80,7 +82,7 @@ pub(crate) fn run(process: &Process) -> u8 {
         b"/maps > maps_4_ummap.txt",
     ]);
     pause(pauses);
-    if getpid() == PID_1 {
+    if is_init {
         check("reboot", reboot(Reboot::PowerOff));
     }
     0

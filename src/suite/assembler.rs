@@ -211,13 +211,14 @@ fn statement(statement: &str, verbs: &[Block], out: &mut Vec<u8>) -> Result<(), 
             _ => return Err("write one error after = and one after each ?".to_owned()),
         }
     }
+    let name = words.first().ok_or("an empty statement")?;
     let fits = |verb: &Block| {
         let head: Vec<&str> = verb.head.text.split_whitespace().collect();
         let mut pairs = head.iter().zip(words);
         head.len() == words.len() && pairs.all(|(head, word)| is_parameter(head) || head == word)
     };
-    let Some(place) = verbs.iter().position(fits) else {
-        let name = words.first().unwrap_or(&"");
+    let found = verbs.iter().zip(1..).find(|(verb, _)| fits(verb));
+    let Some((verb, number)) = found else {
         let is_same = |verb: &&Block| verb.head.text.split(' ').next() == Some(name);
         return Err(match verbs.iter().find(is_same) {
             Some(Block { head, .. }) => {
@@ -229,11 +230,11 @@ fn statement(statement: &str, verbs: &[Block], out: &mut Vec<u8>) -> Result<(), 
             None => format!("unknown verb {name}"),
         });
     };
-    let head = verbs[place].head.text.split_whitespace();
+    let head = verb.head.text.split_whitespace();
     let parameters = head.zip(words).filter(|(head, _)| is_parameter(head));
     let operands = parameters.map(|(parameter, word)| operand(parameter, word));
     let operands = operands.collect::<Result<Vec<_>, String>>()?;
-    out.push(place as u8 + 1);
+    out.push(number);
     let states_outcome = expected != 0 || !skips.is_empty();
     list(
         &operands,

@@ -20,7 +20,7 @@ macro_rules! system_calls {
     };
 }
 
-/// Hands the names of the constants to the macro `$use`. The first 16 take a byte less.
+/// Hands the names of the constants to the macro `$use`. The first 15 take a byte less.
 #[macro_export]
 macro_rules! constants {
     ($use:ident) => {

@@ -51,8 +51,8 @@ pub mod needs {
     pub const ADDRESSES_OF_64_BITS: u8 = 1;
 }
 
-/// What the steps of a case remember: the places of the registers in
-/// [`Registers`](super::Registers). Their numbers in the assembled suite count from 1.
+/// What the steps of a case remember: the places of the registers in `Registers`. Their
+/// numbers in the assembled suite count from 1.
 pub mod register {
     /// The address from which a case counts.
     pub const WINDOW: usize = 0;

@@ -324,7 +324,7 @@ pub(crate) fn set_filter(call: Option<Sysno>, value: u32) -> Result<()> {
     }
     if flags != 0 {
         // The program itself keeps the listener open, and never answers. If it were closed,
-        // the call would fail instead of wait.
+        // the call would fail instead of waiting.
         // SAFETY: `seccomp` has just opened this descriptor.
         let listener = unsafe { BorrowedFd::borrow_raw(listener.try_into()?) };
         fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty()))?;

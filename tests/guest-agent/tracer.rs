@@ -331,7 +331,7 @@ fn applies(at: &Call, fault: Fault, call: &Call) -> bool {
     call.index == at.index || (call.index > at.index && is_forever && is_same_file)
 }
 
-/// Whether a process that makes this call waits for its children, or no longer cares.
+/// Whether this call waits for a child, or ends the process.
 fn waits_for_child(call: Sysno) -> bool {
     matches!(call, Sysno::exit_group | Sysno::ppoll | Sysno::wait4)
 }

@@ -1,4 +1,4 @@
-//! Pictures of pages, drawn from VMAs and compared with what was laid out.
+//! Diagrams of VMAs, compared with the layouts that they were drawn from.
 
 use proptest::prelude::*;
 use vm_anon_name::diagram::Diagram;
@@ -8,19 +8,20 @@ use crate::written_text;
 
 const PAGE: u64 = 0x4000;
 
-/// Where the pictures begin, far enough up for VMAs to lie below.
+/// The first address of the diagrams, with space for VMAs below it.
 const START: u64 = 0x100 * PAGE;
 
-/// A VMA, in pages counted from the picture's first.
+/// A VMA: its first page and the page after its last, counted from the diagram's first
+/// page, and its label.
 struct Pages<'a>(i64, i64, &'a str);
 
-/// Draws the first `count` pages.
+/// The diagram of the first `count` pages.
 fn drawn(vmas: &[Pages], count: u64) -> String {
     let address = |page: i64| START.wrapping_add_signed(page * PAGE as i64);
     written_text(|out| {
-        let mut picture = Diagram::new(out, PAGE, START, START + count * PAGE);
+        let mut diagram = Diagram::new(out, PAGE, START, START + count * PAGE);
         for Pages(start, end, label) in vmas {
-            picture.add(&Vma {
+            diagram.add(&Vma {
                 start: address(*start),
                 end: address(*end),
                 permissions: *b"rw-p",
@@ -30,13 +31,13 @@ fn drawn(vmas: &[Pages], count: u64) -> String {
                 label: label.as_bytes(),
             });
         }
-        picture.finish();
+        diagram.finish();
     })
 }
 
-/// How many pages `picture` shows.
-fn pages(picture: &str) -> u64 {
-    picture.bytes().filter(|byte| *byte != b'|').count() as u64
+/// The number of pages in `diagram`.
+fn pages(diagram: &str) -> u64 {
+    diagram.bytes().filter(|byte| *byte != b'|').count() as u64
 }
 
 #[track_caller]
@@ -95,7 +96,7 @@ fn gaps_have_no_bars() {
 }
 
 #[test]
-fn vmas_that_reach_beyond_have_no_bar_there() {
+fn a_vma_that_continues_outside_has_no_bar_there() {
     check(&[Pages(-1, 2, "")], "..|_");
     check(&[Pages(1, 9, "/a")], "_|//");
     check(&[Pages(-9, 9, "")], "...");
@@ -103,7 +104,7 @@ fn vmas_that_reach_beyond_have_no_bar_there() {
 }
 
 #[test]
-fn vmas_outside_are_not_drawn() {
+fn vmas_outside_the_diagram_are_not_drawn() {
     check(&[Pages(-3, -1, "")], "__");
     check(&[Pages(-3, 0, "")], "__");
     check(&[Pages(2, 3, "")], "__");
@@ -119,19 +120,19 @@ fn vmas_outside_are_not_drawn() {
 }
 
 #[test]
-fn pictures_may_end_where_addresses_do() {
+fn a_diagram_may_end_at_the_last_address() {
     let last = u64::MAX - (PAGE - 1);
     let mut vma = Vma::parse(b"0-1 rw-p 0 0:0 0 ").unwrap();
     (vma.start, vma.end) = (last - 2 * PAGE, last);
-    let picture = written_text(|out| {
-        let mut picture = Diagram::new(out, PAGE, last - 3 * PAGE, last);
-        picture.add(&vma);
-        picture.finish();
+    let diagram = written_text(|out| {
+        let mut diagram = Diagram::new(out, PAGE, last - 3 * PAGE, last);
+        diagram.add(&vma);
+        diagram.finish();
     });
-    assert_eq!(picture, "_|..|");
+    assert_eq!(diagram, "_|..|");
 }
 
-/// Neighbouring stretches of pages: gaps, or VMAs with the label's character.
+/// Adjacent ranges of pages: the character of each, and how many pages it has.
 fn layouts() -> impl Strategy<Value = Vec<(u8, usize)>> {
     let characters = prop::sample::select(b"__.aZ'\":/$?".to_vec());
     prop::collection::vec((characters, 1..4_usize), 0..12)
@@ -151,27 +152,27 @@ fn label_of(character: u8) -> String {
     }
 }
 
-/// The picture of a layout: a bar wherever a VMA begins or ends.
-fn picture_of(layout: &[(u8, usize)]) -> String {
-    let mut picture = String::new();
+/// The diagram of a layout: a bar wherever a VMA begins or ends.
+fn diagram_of(layout: &[(u8, usize)]) -> String {
+    let mut diagram = String::new();
     for (character, pages) in layout {
-        let stretch = char::from(*character).to_string().repeat(*pages);
+        let range = char::from(*character).to_string().repeat(*pages);
         if *character == b'_' {
-            picture += &stretch;
+            diagram += &range;
             continue;
         }
-        if !picture.ends_with('|') {
-            picture.push('|');
+        if !diagram.ends_with('|') {
+            diagram.push('|');
         }
-        picture = picture + &stretch + "|";
+        diagram = diagram + &range + "|";
     }
-    picture
+    diagram
 }
 
-/// The layout that a picture shows.
-fn layout_in(picture: &str) -> Vec<(u8, usize)> {
-    let stretches = picture.split('|').map(str::as_bytes);
-    let layout = stretches.filter_map(|stretch| Some((*stretch.first()?, stretch.len())));
+/// The layout that a diagram shows.
+fn layout_in(diagram: &str) -> Vec<(u8, usize)> {
+    let ranges = diagram.split('|').map(str::as_bytes);
+    let layout = ranges.filter_map(|range| Some((*range.first()?, range.len())));
     layout.collect()
 }
 
@@ -188,10 +189,10 @@ proptest! {
             }
             page = end;
         }
-        let expected = picture_of(&layout);
-        let picture = drawn(&vmas, page as u64);
-        prop_assert_eq!(&picture, &expected);
-        prop_assert_eq!(pages(&picture), page as u64);
-        prop_assert_eq!(picture_of(&layout_in(&picture)), picture);
+        let expected = diagram_of(&layout);
+        let diagram = drawn(&vmas, page as u64);
+        prop_assert_eq!(&diagram, &expected);
+        prop_assert_eq!(pages(&diagram), page as u64);
+        prop_assert_eq!(diagram_of(&layout_in(&diagram)), diagram);
     }
 }

@@ -372,7 +372,7 @@ fn other_sizes_are_refused() {
         let expected = || Parsed::default().given("s");
         check_refused(&["-s", text], expected(), text, BAD_SIZE);
         let word = format!("--size={text}");
-        check_refused(&[&word], expected(), &word, BAD_SIZE);
+        check_refused(&[&word], expected(), text, BAD_SIZE);
     }
 }
 

@@ -113,7 +113,7 @@ impl TestedKernel {
         machine.run(DEADLINE)
     }
 
-    /// Runs `check` with these arguments. `name` is that of the log.
+    /// Runs `check` with these arguments. The log is called `name`.
     pub fn check(&self, initramfs: &Path, name: &str, args: &[&str]) -> CheckRun {
         let mut run = CheckRun {
             kernel: self.name(),
@@ -184,7 +184,7 @@ pub fn read(boot: &Boot) -> Result<KtapReport> {
     let status = status(boot)?;
     ensure!(
         status == expected,
-        "exit status {status}, but the results make it {expected}"
+        "exit status {status}, but the results require {expected}"
     );
     Ok(report)
 }

@@ -109,7 +109,7 @@ impl Package {
         let mut fetch = Archive::open()?.apt("apt-get");
         fetch.arg("download").current_dir(directory);
         match tool::output(fetch.arg(format!("{}={}", self.name, self.version))) {
-            // Lists outlive files.
+            // The list was fetched before the archive removed the file.
             Err(error) if error.to_string().contains("404  Not Found") => self.not_served(),
             outcome => outcome.map(drop),
         }

@@ -37,7 +37,7 @@ pub struct Kept {
 }
 
 /// Boots the kernel, runs the script in a shell as PID 1 with the program at
-/// /bin/vm_anon_name, and returns the files that it keeps. `name` is that of the log.
+/// /bin/vm_anon_name, and returns the files that it keeps. The log is called `name`.
 pub fn run(kernel: &Kernel, name: &str, script: &str, deadline: Duration) -> Result<Kept> {
     let initramfs = initramfs(script)?.write(name)?;
     let mut machine = kernel.machine(&initramfs)?;

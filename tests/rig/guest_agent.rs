@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(1200);
 /// So timeouts in the guest pass at once, and do not depend on the load of the host.
 const CLOCK: [&str; 2] = ["-icount", "shift=2,sleep=off"];
 
-/// Runs the program once for each of `runs`, in one boot. `name` is that of the log.
+/// Runs the program once for each of `runs`, in one boot. The log is called `name`.
 pub fn run_each(
     kernel: &Kernel,
     name: &str,

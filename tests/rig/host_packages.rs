@@ -55,6 +55,13 @@ pub const KERNEL_BUILD: Purpose = Purpose {
     },
 };
 
+/// For measuring the compressed program.
+pub const COMPRESSORS: Purpose = Purpose {
+    what: "compress archives",
+    packages: &["gzip", "xz-utils"],
+    is_met: || on_path(&["gzip", "xz"]),
+};
+
 /// For building mutants.
 pub const PATCH: Purpose = Purpose {
     what: "patch kernels",

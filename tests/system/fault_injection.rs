@@ -389,8 +389,8 @@ fn is_reported_otherwise(
         // Both errnos mean that /proc is there already. Without it, opening its files fails.
         (Command::Pid1, "mkdirat", Fault::Errno(EEXIST))
         | (Command::Pid1, "mount", Fault::Errno(EBUSY)) => result.output().contains("ENOENT (2)"),
-        // After a failed prctl another one finds out why. If that one fails, the message
-        // still names the first.
+        // After a failed prctl the program makes the probe call to find the reason. If that
+        // fails too, the message still names the errno of the first.
         (Command::Stages, "prctl", _) => {
             let mut parts = baseline.stderr.split_inclusive("): ");
             let first = parts.next().unwrap_or_default();

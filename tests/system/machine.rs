@@ -12,8 +12,8 @@ use rig::qemu::{Machine, Session};
 /// The longest time for a boot.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A machine whose initramfs has nothing but the program. `args` are its arguments; `name`
-/// and the kernel's name are that of the log.
+/// A machine whose initramfs has nothing but the program. `args` are the program's
+/// arguments. The log is called after `name` and the kernel.
 pub(crate) fn with_program(
     kernel: &Kernel,
     build: Build,

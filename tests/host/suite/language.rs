@@ -345,7 +345,8 @@ fn a_mistake_in_a_case_is_named_with_its_line() {
         assert_eq!(found, expected, "{statement}");
     };
     check("nmae 0 1 a", "unknown verb nmae");
-    check("", "unknown verb ");
+    check("", "an empty statement");
+    check("= EINVAL", "an empty statement");
     let form = |statement: &str, verb: &str| {
         let place = "src/suite/verbs.txt:0";
         check(
