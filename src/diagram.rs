@@ -75,7 +75,7 @@ impl<'a> Diagram<'a> {
     }
 }
 
-// A byte string in a pattern would be compared byte by byte, in code.
+// Not one `match` on the labels: that compiles to a comparison of each single byte.
 fn character(vma: &Vma) -> u8 {
     let is_shared = vma.label.starts_with(b"[anon_shmem:");
     match (vma.name(), vma.label) {

@@ -11,7 +11,7 @@ pub enum Command {
     Stages,
     /// Say whether the kernel can name anonymous memory.
     Probe,
-    /// Test how the kernel does it.
+    /// Test how the kernel names anonymous memory.
     Check,
     /// Print the help.
     Help,
@@ -334,7 +334,7 @@ fn find(is_it: impl Fn(&&Spec) -> bool) -> Result<&'static Spec, Reason> {
 
 /// The part of `word` after the first `length` bytes; `None` if the word is shorter.
 fn suffix(word: &CStr, length: usize) -> Option<&CStr> {
-    #[allow(clippy::indexing_slicing)] // The condition is the bound.
+    #[allow(clippy::indexing_slicing)] // `length` is within the slice.
     (length < word.to_bytes_with_nul().len()).then(|| &word[length..])
 }
 

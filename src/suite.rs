@@ -61,7 +61,7 @@ impl<'a> Suite<'a> {
 /// How many bytes of a case's head follow its name.
 const CONDITION: usize = 5;
 
-/// Cases, in their order.
+/// The cases, in the order of `cases.txt`.
 #[derive(Clone, Copy)]
 pub struct Cases<'a> {
     heads: Steps<'a>,
@@ -91,7 +91,7 @@ pub struct Case<'a> {
     pub name: &'a [u8],
     /// The first Linux that it holds for.
     pub since: Version,
-    /// The first Linux that it does not hold for any more.
+    /// The first Linux after that for which it no longer holds.
     pub before: Version,
     /// Whether it needs addresses of 64 bits.
     pub needs_64_bits: bool,
@@ -100,7 +100,7 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Whether it is none by itself, but run by another case or by PID 1.
+    /// Whether this is a helper, which runs only as a part of another case or of PID 1.
     pub fn is_helper(&self) -> bool {
         self.name.starts_with(b".")
     }
@@ -111,7 +111,7 @@ impl Case<'_> {
 pub struct Step<'a> {
     /// The code of the step's operation, see [`calls`], or the number of the statement's verb.
     pub code: u8,
-    /// What the operation or the verb is used on: the first `count` are there.
+    /// The arguments of the operation or the verb, of which there are `count`.
     pub operands: Operands<'a>,
     /// How many operands there are.
     pub count: usize,

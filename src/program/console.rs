@@ -105,9 +105,9 @@ impl Console {
 impl Sink for Console {
     #[inline(never)]
     fn put(&mut self, bytes: &[u8]) {
-        if self.buffer.extend_from_slice(bytes).is_err() {
+        if !io::append(&mut self.buffer, bytes) {
             self.flush();
-            if self.buffer.extend_from_slice(bytes).is_err() {
+            if !io::append(&mut self.buffer, bytes) {
                 write(self.is_log, &self.target, bytes, &mut self.failure);
             }
         }

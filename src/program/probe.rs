@@ -52,7 +52,7 @@ pub(crate) fn run(quiet: bool, stack: &Stack, console: &mut Console) -> u8 {
             put!(console, "killed by signal {}", signal);
             BLOCKED
         }
-        // Without a child, the calls are as safe as any other program's.
+        // Without a child, the calls are made here. A filter that kills ends the program.
         Ok(ChildEnd::Exited(_)) | Err(_) => print_verdict(release, stack, console),
     };
     put!(console, "\n");

@@ -1,7 +1,7 @@
 //! The four stages: start, mmap, name, munmap.
 //!
-//! The transcript repeats that of the description from which this program started,
-//! spelling included.
+//! The transcript is that of the C++ program that this one replaces, including its
+//! spelling.
 
 use crate::{
     commands::status,
@@ -23,19 +23,42 @@ use core::ffi::CStr;
 use heapless::{Vec, VecView};
 use vm_anon_name::{
     diagnosis,
+    format::{Sink, put_decimal},
     options::{Flag, Options},
     put,
 };
 
-/// Each stage's maps file, and what Enter does after it.
-type Stage = (&'static CStr, &'static str);
-const START: Stage = (c"maps_1_start.txt", "mmap");
-const MMAP: Stage = (c"maps_2_mmap.txt", "set vm_area_struct's name");
-const NAME: Stage = (c"maps_3_set_vm_name.txt", "unmmap the region");
-const MUNMAP: Stage = (c"maps_4_ummap.txt", "exit");
+/// What a stage leaves behind: its maps file, and the prompt before and after the PID.
+/// The prompt is constant, so that it is copied and neither scanned nor escaped.
+struct Stage {
+    file: &'static CStr,
+    before: &'static str,
+    after: &'static str,
+}
 
-/// Size of the anonymous mapping that exists before the first stage, in pages: that
-/// of the description's anonymous region.
+const START: Stage = Stage {
+    file: c"maps_1_start.txt",
+    before: "\nPress enter to mmap - cat /proc/",
+    after: "/maps > maps_1_start.txt",
+};
+const MMAP: Stage = Stage {
+    file: c"maps_2_mmap.txt",
+    before: "\nPress enter to set vm_area_struct's name - cat /proc/",
+    after: "/maps > maps_2_mmap.txt",
+};
+const NAME: Stage = Stage {
+    file: c"maps_3_set_vm_name.txt",
+    before: "\nPress enter to unmmap the region - cat /proc/",
+    after: "/maps > maps_3_set_vm_name.txt",
+};
+const MUNMAP: Stage = Stage {
+    file: c"maps_4_ummap.txt",
+    before: "\nPress enter to exit - cat /proc/",
+    after: "/maps > maps_4_ummap.txt",
+};
+
+/// Size in pages of the anonymous mapping that exists before the first stage, as in
+/// the transcript of the C++ program.
 const NEIGHBOUR_PAGES: usize = 6;
 
 /// Walks through the stages and returns the exit status. After a call that failed,
@@ -89,15 +112,15 @@ impl<'a> Stages<'a> {
     fn walk(mut self, page: usize) -> u8 {
         put!(
             self.console,
-            "Memory map a region and print vm_area_struct\nPID: {}\n",
-            self.pid
+            "Memory map a region and print vm_area_struct\n"
         );
-        // In the description, the new memory joins anonymous memory that a libc has
-        // mapped. Here is no libc, so the program maps some itself, and asks for the
-        // new memory right below: large mappings would otherwise be aligned to huge
+        put!(self.console, "PID: {}\n", self.pid);
+        // In the C++ program, the new memory joins anonymous memory that libc has
+        // mapped. This program has no libc, so it maps some itself, and requests the
+        // new memory directly below: the kernel would align a large mapping to huge
         // pages, away from it.
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
-        self.finish(START, None);
+        self.finish(&START, None);
 
         // A size is below 2^63, so rounding up to a multiple of the page, a power of
         // two, cannot overflow on a 64-bit machine.
@@ -112,10 +135,10 @@ impl<'a> Stages<'a> {
                 mapping.length()
             );
         }
-        self.finish(MMAP, None);
+        self.finish(&MMAP, None);
 
         let named = mapping.as_ref().filter(|mapping| self.name(mapping));
-        self.finish(NAME, named);
+        self.finish(&NAME, named);
 
         if let Some(mapping) = mapping
             && let Err(errno) = memory::munmap(mapping)
@@ -125,7 +148,7 @@ impl<'a> Stages<'a> {
         if self.observer.prints {
             put!(self.console, "\n");
         }
-        self.finish(MUNMAP, None);
+        self.finish(&MUNMAP, None);
         let result = self.observer.compare_ends(self.console);
         self.note(result);
         self.status
@@ -189,17 +212,13 @@ impl<'a> Stages<'a> {
 
     /// Shows what `stage` changed, and waits for Enter. `named` has been named in this
     /// stage.
-    fn finish(&mut self, (file, next): Stage, named: Option<&Mapping>) {
+    fn finish(&mut self, stage: &Stage, named: Option<&Mapping>) {
         let named = named.map(|mapping| (mapping, self.options.name));
-        let result = self.observer.observe(file, named, self.console);
+        let result = self.observer.observe(stage.file, named, self.console);
         self.note(result);
-        put!(
-            self.console,
-            "\nPress enter to {} - cat /proc/{}/maps > {}",
-            next,
-            self.pid,
-            file
-        );
+        self.console.put(stage.before.as_bytes());
+        put_decimal(self.pid.into(), self.console);
+        self.console.put(stage.after.as_bytes());
         if let Err(errno) = self.prompt.wait(self.console) {
             self.fail(b"standard input", errno);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use guest_agent::{ANSWER_PREFIX, Answer, Campaign, PROGRAM, Run, RunResult, TASKS, Task};
 
-use crate::host;
+use crate::host_packages;
 use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
 use crate::paths;
@@ -123,7 +123,7 @@ pub fn lint() -> Result<()> {
 }
 
 fn build() -> Result<PathBuf> {
-    host::CROSS_LIBC.ensure()?;
+    host_packages::CROSS_LIBC.ensure()?;
     let mut cargo = program::cross_cargo("build")?;
     cargo.args(["--target", program::TARGET]);
     cargo

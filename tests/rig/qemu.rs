@@ -20,8 +20,6 @@ use anyhow::{Context, Result};
 
 pub use self::boot::{Boot, Ending, plain_text};
 pub use self::session::Session;
-// The former name, until every branch uses the new one.
-pub use self::boot::Boot as Console;
 use crate::host_packages;
 use crate::paths;
 use crate::tool;

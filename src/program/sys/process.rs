@@ -111,7 +111,7 @@ pub(crate) fn wait(pid: usize) -> Result<ChildEnd> {
             Ok(_) => break,
         }
     }
-    // The layout of the status is that of WIFEXITED(3) and its kind.
+    // Decodes the status as WIFEXITED and WTERMSIG do, see wait(2).
     Ok(match status & 0x7f {
         0 => ChildEnd::Exited((status >> 8) as u8),
         signal => ChildEnd::Killed(signal as u8),

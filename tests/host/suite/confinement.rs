@@ -40,7 +40,7 @@ struct Layout {
     mask: u64,
     /// The reserved pages.
     reserved: u64,
-    /// What is mapped where the kernel chooses.
+    /// Mappings at addresses that the kernel chooses.
     anywhere: u64,
     /// The heap.
     heap: u64,

@@ -24,7 +24,7 @@ use super::{Subject, peers};
 use crate::initramfs::Initramfs;
 use crate::kernels;
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::qemu::Machine;
 use crate::tool;
 
@@ -117,9 +117,9 @@ fn machine(initramfs: &Path, task: &str) -> Result<Machine> {
 }
 
 fn measure_calls_and_memory(initramfs: &Path) -> Result<Report> {
-    let step = Step::start("measuring calls and memory in the guest");
+    let progress = Progress::start("measuring calls and memory in the guest");
     let report = Report::of(&machine(initramfs, "measure")?)?;
-    step.done();
+    progress.done();
     Ok(report)
 }
 
@@ -181,7 +181,7 @@ fn file_mappings(maps: &str) -> usize {
 
 /// The instructions of each program.
 fn count_instructions(initramfs: &Path, programs: usize) -> Result<Vec<u64>> {
-    let step = Step::start("counting instructions in the guest");
+    let progress = Progress::start("counting instructions in the guest");
     let log = paths::scratch("logs")?.join(format!("instructions-{}.log", std::process::id()));
     let mut machine = machine(initramfs, "run")?;
     step_singly(&mut machine)?;
@@ -197,7 +197,7 @@ fn count_instructions(initramfs: &Path, programs: usize) -> Result<Vec<u64>> {
         "QEMU's log has {} runs, not {programs}",
         runs.len()
     );
-    step.done();
+    progress.done();
     Ok(runs)
 }
 

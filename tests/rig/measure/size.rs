@@ -3,7 +3,7 @@
 //! The shipped file has neither symbols nor line numbers. So the program is built
 //! once more with both, into a directory of its own; its loaded part has to have the
 //! same size. Code belongs to the source file of its line, including what was
-//! inlined from other crates; [`constants`] belong to the file whose code refers to
+//! inlined from other crates; constants belong to the file whose code refers to
 //! them.
 
 mod constants;
@@ -49,6 +49,33 @@ pub fn report(build: Build) -> Result<String> {
         functions.into_iter().take(LARGEST).collect(),
     ));
     Ok(text)
+}
+
+/// The shipped full build without the assembled suite, for comparing sizes; it cannot
+/// run.
+pub fn without_suite() -> Result<Vec<u8>> {
+    let shipped = read(&program::build(Build::Full)?)?;
+    let data = read(&with_symbols(Build::Full)?)?;
+    let suite = constant(&object::File::parse(&*data)?, "SUITE")?;
+    let mut places = shipped.windows(suite.len());
+    let place = places.position(|bytes| bytes == suite);
+    let (before, rest) = shipped.split_at(place.context("the program has no suite")?);
+    Ok([before, &rest[suite.len()..]].concat())
+}
+
+/// The bytes of a `static`.
+fn constant<'a>(file: &object::File<'a>, name: &str) -> Result<&'a [u8]> {
+    let symbol = file.symbols().find(|symbol| {
+        let mangled = symbol.name().unwrap_or_default().into();
+        without_hash(&addr2line::demangle_auto(mangled, None)).ends_with(&format!("::{name}"))
+    });
+    let symbol = symbol.with_context(|| format!("no symbol {name}"))?;
+    let mut sections = file.sections();
+    let bytes = sections.find_map(|section| {
+        let range = section.data_range(symbol.address(), symbol.size());
+        range.ok().flatten()
+    });
+    bytes.with_context(|| format!("{name} has no bytes"))
 }
 
 /// The same build with symbols and line numbers.
