@@ -276,7 +276,7 @@ fn run_case<'a>(
                     begin_skip(number, case, interpreter.console);
                     put!(
                         interpreter.console,
-                        "killed by signal 9, as for want of memory\n"
+                        "killed by signal 9: not enough memory\n"
                     );
                     return Outcome::Skipped;
                 }

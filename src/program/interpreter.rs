@@ -146,16 +146,19 @@ impl<'a> Interpreter<'a> {
 
     /// Removes what a case that did not come to its end may have left.
     pub(crate) fn clean_up(&self) {
-        if let Ok(name) = CStr::from_bytes_until_nul(&self.unique_name()) {
+        if let Ok(name) = CStr::from_bytes_with_nul(&self.unique_name()) {
             let _ = file::unlink(&CWD, name);
         }
     }
 
-    /// A file name that no other process uses, with its NUL.
-    fn unique_name(&self) -> Vec<u8, 64> {
-        let mut name = Vec::new();
-        put!(&mut name, ".vm_anon_name-{hex}", self.random);
-        name.put(b"\0");
+    /// A file name that no other process uses, with its NUL: 16 letters.
+    fn unique_name(&self) -> [u8; 17] {
+        let mut name = *b"................\0";
+        let mut rest = self.random;
+        for letter in name.iter_mut().take(16) {
+            *letter = b'a' + (rest & 0xf) as u8;
+            rest >>= 4;
+        }
         name
     }
 
@@ -569,17 +572,21 @@ fn offer_to_oom_killer() {
     }
 }
 
-/// Memory that can be had, in KiB, by `/proc/meminfo`; `u64::MAX` if that does not tell.
+/// Memory that can be had, in KiB: the third line of `/proc/meminfo`. `u64::MAX` if that
+/// does not tell.
 fn available_memory() -> u64 {
     let mut text = Vec::<u8, 256>::new();
     if let Ok(file) = file::open(&CWD, c"/proc/meminfo", O_RDONLY) {
         let _ = io::read(&file, &mut text);
         let _ = file::close(file);
     }
-    let mut lines = text.split(|byte| *byte == b'\n');
-    let line = lines.find_map(|line| line.strip_prefix(b"MemAvailable:"));
-    line.and_then(|line| number(&mut line.trim_ascii()))
-        .unwrap_or(u64::MAX)
+    let (_, rest) = split(&text, b'\n');
+    let (_, rest) = split(rest, b'\n');
+    let (_, mut rest) = split(rest, b':');
+    while let [b' ', after @ ..] = rest {
+        rest = after;
+    }
+    number(&mut rest).unwrap_or(u64::MAX)
 }
 
 fn contains(vma: &Vma, address: u64) -> bool {

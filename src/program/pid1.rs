@@ -18,21 +18,16 @@ pub(crate) const PID: u32 = 1;
 
 /// Devices that may be a console, in order: the kernel's own choice, then the first
 /// serial lines of common boards.
-const CONSOLES: [&CStr; 14] = [
+const CONSOLES: [&CStr; 9] = [
     c"/dev/console",
     c"/dev/hvc0",
     c"/dev/ttyAMA0",
     c"/dev/ttyS0",
-    c"/dev/ttyS1",
-    c"/dev/ttyS2",
     c"/dev/ttyMSM0",
     c"/dev/ttyLP0",
     c"/dev/ttySC0",
     c"/dev/ttyPS0",
     c"/dev/ttyTHS0",
-    c"/dev/ttymxc0",
-    c"/dev/ttySTM0",
-    c"/dev/ttyAML0",
 ];
 
 /// The values of `--then` that are not the path of the next init.
