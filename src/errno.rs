@@ -7,7 +7,8 @@ use crate::scan::split;
 /// numbers that are not in the list.
 ///
 /// The numbers 1 to 40 are the same on every architecture that has the generic
-/// numbering (`include/uapi/asm-generic/errno-base.h` and `errno.h`).
+/// numbering (`include/uapi/asm-generic/errno-base.h` and `errno.h`). The last line is
+/// for EOPNOTSUPP.
 const ERRORS: &[u8] = b"errno
 EPERM: not permitted
 ENOENT: no such file
@@ -49,6 +50,7 @@ ENOLCK
 ENOSYS: not in this kernel, or blocked
 ENOTEMPTY
 ELOOP
+EOPNOTSUPP: not in this kernel
 ";
 
 /// The name of error `number`, such as `EINVAL` for 22; `errno` if the number is
@@ -64,8 +66,14 @@ pub fn meaning(number: i32) -> &'static [u8] {
 }
 
 fn line(number: i32) -> &'static [u8] {
+    const EOPNOTSUPP: i32 = linux_raw_sys::errno::EOPNOTSUPP as i32;
+    let place = match number {
+        EOPNOTSUPP => 41,
+        41 => 0,
+        number => number,
+    };
     let mut rest = ERRORS;
-    for _ in 0..number {
+    for _ in 0..place {
         rest = split(rest, b'\n').1;
         if rest.is_empty() {
             rest = ERRORS;

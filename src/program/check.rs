@@ -8,17 +8,20 @@ use crate::{
     cold,
     commands::{VERSION, status},
     console::{Console, error},
-    interpreter::{Interpreter, Outcome, Stop},
-    naming, pid1,
+    interpreter::{FAILED, Interpreter, PASSED, SKIPPED, Stop},
+    naming,
     start::Process,
     sys::{
         Errno,
-        process::{ChildEnd, getpid, run_in_child},
+        process::{ChildEnd, reset_inherited, run_in_child},
         system::Uname,
     },
 };
 use core::ffi::CStr;
-use linux_raw_sys::{errno::EPERM, general::SIGSYS};
+use linux_raw_sys::{
+    errno::EPERM,
+    general::{SIGKILL, SIGSYS},
+};
 use vm_anon_name::{
     diagnosis::{Absence, Version},
     errno,
@@ -33,6 +36,17 @@ const PROBE_TIMEOUT: i64 = 10;
 /// The signal with which a seccomp filter kills.
 const FILTERED: u8 = SIGSYS as u8;
 
+/// The signal with which the kernel kills a process to get its memory back.
+const OOM_KILLED: u8 = SIGKILL as u8;
+
+/// How a case ended.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
 /// Helper cases that lower the limit on mappings, which makes some cases faster, and give
 /// it its old value.
 const LOWER: &CStr = c"..lower";
@@ -41,13 +55,19 @@ const RESTORE: &CStr = c"..restore";
 /// Runs the cases that `options` names, or all, or the helper case that another case runs
 /// by execve(2). Returns the exit status.
 #[inline(never)] // Its frame must not add to the frames of other commands.
-pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -> u8 {
+pub(crate) fn run(
+    process: &Process,
+    options: &Options,
+    is_init: bool,
+    console: &mut Console,
+) -> u8 {
+    reset_inherited();
     let suite = Suite::new(&cold::SUITE);
-    let mut interpreter = match Interpreter::new(suite, process.page_size() as u64, console) {
+    let mut interpreter = match Interpreter::new(suite, process, console) {
         Ok(interpreter) => interpreter,
         Err(errno) => {
-            console.report(b"mmap of the window", errno);
-            return status::FAILED;
+            bail_out("mmap", errno, console);
+            return status::NO_PROC;
         }
     };
     let interpreter = &mut interpreter;
@@ -76,7 +96,7 @@ pub(crate) fn run(process: &Process, options: &Options, console: &mut Console) -
         return status;
     }
     // If the limit cannot be lowered, some cases take longer.
-    let is_lowered = getpid() == pid1::PID && run_helper(LOWER, interpreter);
+    let is_lowered = is_init && run_helper(LOWER, interpreter);
     status = run_cases(options, interpreter);
     if is_lowered && !run_helper(RESTORE, interpreter) {
         error!(interpreter.console, "vm.max_map_count stays lowered");
@@ -131,6 +151,24 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
         version: Version::of(release),
         absence: Absence::of(probe, release),
     };
+    // What cannot be observed is no verdict on the kernel.
+    if kernel.absence.is_none() {
+        let trial = run_in_child(PROBE_TIMEOUT, &mut || {
+            interpreter.observe().err().map_or(0, Errno::number) as u8
+        });
+        let failure = match trial {
+            Ok(ChildEnd::Exited(errno @ 1..)) => {
+                Some(("/proc/self/maps", Errno::new(errno.into())))
+            }
+            Err(errno) => Some(("clone", errno)),
+            // If it was killed, so will be the cases.
+            Ok(_) => None,
+        };
+        if let Some((what, errno)) = failure {
+            bail_out(what, errno, interpreter.console);
+            return status::NO_PROC;
+        }
+    }
     let require = options.has(Flag::Require);
     let [mut passed, mut failed, mut skipped] = [0u64; 3];
     let (mut cases, mut number) = (all, 0);
@@ -154,6 +192,11 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
         (0, _) => status::LACKING,
         _ => status::SUCCESS,
     }
+}
+
+/// Ends the report: nothing can be observed, because `what` failed with `errno`.
+fn bail_out(what: &str, errno: Errno, console: &mut Console) {
+    put!(console, "Bail out! {}: {errno}\n", what, errno);
 }
 
 /// The kernel under test.
@@ -207,28 +250,42 @@ fn run_case<'a>(
             kernel.explain(case, interpreter.console);
             Outcome::Failed
         }
-        None if kernel.fits(case) => interpreter.in_child(&mut |interpreter| {
-            match interpreter.run(case.statements) {
-                Ok(()) => Outcome::Passed,
-                Err(Stop::Failed) => Outcome::Failed,
-                Err(Stop::Skipped(code, errno)) => {
-                    // The parent does not learn the reason. So the child prints the result.
-                    let console = &mut *interpreter.console;
-                    begin_skip(number, case, console);
-                    let meaning = errno::meaning(errno.number());
-                    let colon = if meaning.is_empty() { "" } else { ":" };
+        None if kernel.fits(case) => {
+            let end = interpreter.in_child(&mut |interpreter| {
+                let Err(stop) = interpreter.run(case.statements) else {
+                    return PASSED;
+                };
+                interpreter.clean_up();
+                // The parent does not learn the reason. So the child prints the result.
+                match stop {
+                    Stop::Failed => FAILED,
+                    Stop::Skipped(code, errno) => {
+                        skip(number, case, operation(code), errno, interpreter.console);
+                        SKIPPED
+                    }
+                }
+            });
+            match end {
+                Ok(ChildEnd::Exited(PASSED)) => Outcome::Passed,
+                Ok(ChildEnd::Exited(SKIPPED)) => return Outcome::Skipped,
+                Err(errno) => {
+                    skip(number, case, b"clone", errno, interpreter.console);
+                    return Outcome::Skipped;
+                }
+                Ok(ChildEnd::Killed(OOM_KILLED)) if interpreter.exhausts(case.statements) => {
+                    begin_skip(number, case, interpreter.console);
                     put!(
-                        console,
-                        "{}: {errno}{}{}\n",
-                        operation(code),
-                        errno,
-                        colon,
-                        meaning
+                        interpreter.console,
+                        "killed by signal 9: not enough memory\n"
                     );
-                    Outcome::Skipped
+                    return Outcome::Skipped;
+                }
+                Ok(end) => {
+                    interpreter.explain(end);
+                    Outcome::Failed
                 }
             }
-        }),
+        }
         _ => {
             begin_skip(number, case, interpreter.console);
             kernel.explain(case, interpreter.console);
@@ -251,6 +308,14 @@ fn run_case<'a>(
         name
     );
     outcome
+}
+
+/// Prints that a case is skipped, because `what` failed with `errno`.
+fn skip(number: u64, case: &Case, what: &[u8], errno: Errno, console: &mut Console) {
+    begin_skip(number, case, console);
+    let meaning = errno::meaning(errno.number());
+    let colon = if meaning.is_empty() { "" } else { ":" };
+    put!(console, "{}: {errno}{}{}\n", what, errno, colon, meaning);
 }
 
 /// Prints the result of a case that is skipped, up to the reason.

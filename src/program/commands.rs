@@ -8,7 +8,7 @@ use crate::{
     stages,
     start::Process,
     sys::{
-        process::{block_write_signals, exit, getpid},
+        process::{block_write_signals, exit},
         system::Reboot,
     },
 };
@@ -18,12 +18,13 @@ use vm_anon_name::{
     put,
 };
 
-/// The exit statuses of all commands; `probe` has more of its own.
+/// The exit statuses of more than one command; `probe` has more of its own.
 pub(crate) mod status {
     pub(crate) const SUCCESS: u8 = 0;
     pub(crate) const FAILED: u8 = 1;
     pub(crate) const USAGE: u8 = 2;
     pub(crate) const LACKING: u8 = 4;
+    pub(crate) const NO_PROC: u8 = 8;
     pub(crate) const PANICKED: u8 = 101;
 }
 
@@ -38,11 +39,9 @@ pub(crate) const VERSION: &str = concat!(
 
 /// Runs the program from its command line to its end.
 pub(crate) fn run(process: &Process) -> u8 {
-    let is_init = getpid() == pid1::PID;
     let mut console = Console::new();
-    if is_init {
-        pid1::prepare(&mut console);
-    } else {
+    let is_init = pid1::take_over(&mut console);
+    if !is_init {
         block_write_signals();
     }
     let mut options = Options::default();
@@ -52,7 +51,7 @@ pub(crate) fn run(process: &Process) -> u8 {
     let mut status = if !options.usable {
         status::USAGE
     } else if let Some(stack) = Stack::check() {
-        command(process, &options, &stack, &mut console)
+        command(process, &options, is_init, &stack, &mut console)
     } else {
         error!(
             &mut console,
@@ -69,11 +68,17 @@ pub(crate) fn run(process: &Process) -> u8 {
     status
 }
 
-fn command(process: &Process, options: &Options, stack: &Stack, console: &mut Console) -> u8 {
+fn command(
+    process: &Process,
+    options: &Options,
+    is_init: bool,
+    stack: &Stack,
+    console: &mut Console,
+) -> u8 {
     match options.command {
         Command::Stages => stages::run(process, options, stack, console),
         Command::Probe => probe::run(options.has(Flag::Quiet), stack, console),
-        Command::Check => check::run(process, options, console),
+        Command::Check => check::run(process, options, is_init, console),
         Command::Help => {
             console.put(&cold::HELP);
             status::SUCCESS
@@ -89,7 +94,7 @@ fn command(process: &Process, options: &Options, stack: &Stack, console: &mut Co
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
     let mut console = Console::new();
     error!(&mut console, "panic at {}:{}", file, line);
-    if getpid() == pid1::PID {
+    if pid1::take_over(&mut console) {
         pid1::leave(Reboot::PowerOff, &mut console);
     }
     exit(status::PANICKED)

@@ -1,8 +1,20 @@
 //! Buffered standard output, and error messages on standard error.
 
-use crate::sys::{Errno, Fd, STDERR, STDOUT, io};
+use crate::sys::{
+    Errno, Fd, Result, STDERR, STDOUT,
+    file::{self, CWD},
+    io,
+};
+use core::ffi::CStr;
 use heapless::Vec;
+use linux_raw_sys::general::O_WRONLY;
 use vm_anon_name::{errno, format::Sink, put};
+
+/// The kernel's log.
+pub(crate) const LOG: &CStr = c"/dev/kmsg";
+
+/// The length that a record of the log may have: less than `LOG_LINE_MAX` of any kernel.
+const RECORD: usize = 900;
 
 /// Collects output and writes it in one piece, if it fits, at [`Console::flush`].
 ///
@@ -11,6 +23,8 @@ pub(crate) struct Console {
     buffer: Vec<u8, 512>,
     /// The descriptor that the buffer goes to.
     target: Fd,
+    /// Whether the standard descriptors are the kernel's log.
+    pub(crate) is_log: bool,
     /// The first failure to write standard output, which ends all output to it.
     failure: Option<Errno>,
 }
@@ -32,13 +46,14 @@ impl Console {
         Console {
             buffer: Vec::new(),
             target: STDOUT,
+            is_log: false,
             failure: None,
         }
     }
 
     /// Writes what has been collected.
     pub(crate) fn flush(&mut self) {
-        write(&self.target, &self.buffer, &mut self.failure);
+        write(self.is_log, &self.target, &self.buffer, &mut self.failure);
         self.buffer.clear();
     }
 
@@ -93,17 +108,39 @@ impl Sink for Console {
         if !io::append(&mut self.buffer, bytes) {
             self.flush();
             if !io::append(&mut self.buffer, bytes) {
-                write(&self.target, bytes, &mut self.failure);
+                write(self.is_log, &self.target, bytes, &mut self.failure);
             }
+        }
+        // The log gets whole lines.
+        if self.is_log && bytes.ends_with(b"\n") {
+            self.flush();
         }
     }
 }
 
-fn write(target: &Fd, bytes: &[u8], failure: &mut Option<Errno>) {
-    if *target == STDERR {
-        // There is no other place to report a failure.
-        let _ = io::write_all(target, bytes);
-    } else if failure.is_none() {
-        *failure = io::write_all(target, bytes).err();
+fn write(is_log: bool, target: &Fd, bytes: &[u8], failure: &mut Option<Errno>) {
+    let result = if failure.is_some() && *target != STDERR {
+        return;
+    } else if is_log {
+        log(bytes)
+    } else {
+        io::write_all(target, bytes)
+    };
+    // There is no other place to report a failure of standard error.
+    if *target != STDERR {
+        *failure = result.err();
     }
+}
+
+/// Writes lines to the kernel's log, which takes 10 records in 5 seconds from one open
+/// file (`devkmsg_write()` in kernel/printk/printk.c) and drops the rest.
+fn log(text: &[u8]) -> Result {
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        for record in line.chunks(RECORD) {
+            let file = file::open(&CWD, LOG, O_WRONLY)?;
+            let result = io::write_all(&file, record);
+            file::close(file).and(result)?;
+        }
+    }
+    Ok(())
 }

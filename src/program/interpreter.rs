@@ -13,15 +13,21 @@
 use crate::{
     arch::call,
     console::Console,
+    snapshot,
+    start::Process,
     sys::{
-        Errno, Fd, Result, io,
+        Errno, Fd, Result,
+        file::{self, CWD},
+        io,
         process::{ChildEnd, run_in_child},
         raw,
     },
 };
+use core::ffi::CStr;
 use heapless::Vec;
 use linux_raw_sys::{
     errno as number,
+    general::{MADV_DONTFORK, O_RDONLY, O_WRONLY},
     prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
 };
 use vm_anon_name::{
@@ -30,7 +36,7 @@ use vm_anon_name::{
     format::Sink,
     maps::Vma,
     name, put,
-    scan::split,
+    scan::{number, split},
     suite::{
         Context, Operand, Step, Steps, Suite, calls,
         encoding::register::{LENGTH, MAPS, WINDOW},
@@ -57,22 +63,26 @@ const CALLS: &[u16] = {
 };
 
 const EINVAL: Errno = Errno::new(number::EINVAL);
-const ENOENT: Errno = Errno::new(number::ENOENT);
+const EMFILE: Errno = Errno::new(number::EMFILE);
+const ENFILE: Errno = Errno::new(number::ENFILE);
+const ENOENT: Errno = Errno::ENOENT;
+const ENOMEM: Errno = Errno::new(number::ENOMEM);
 
 /// The error of a comparison whose sides differ, which have been printed then. No system
 /// call of the suite fails with EBADMSG.
 const DIFFERENT: Errno = Errno::new(number::EBADMSG);
 
-/// How a case ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Passed,
-    Failed,
-    Skipped,
-}
+/// The exit statuses of the process of a case. The child of a case also has higher ones:
+/// [`SKIPPED`] plus the number of the error for which the case is skipped.
+pub(crate) const PASSED: u8 = 0;
+pub(crate) const FAILED: u8 = 1;
+pub(crate) const SKIPPED: u8 = 2;
 
-const PASSED: u8 = Outcome::Passed as u8;
-const SKIPPED: u8 = Outcome::Skipped as u8;
+/// After so many mappings, memory is looked at.
+const MAPPINGS: u32 = 2048;
+
+/// Memory that is left for others, in KiB.
+const LEFT: u64 = 8 << 10;
 
 /// Why a case ended before its last statement.
 pub(crate) enum Stop {
@@ -87,12 +97,21 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) console: &'a mut Console,
     pub(crate) suite: Suite<'a>,
     pub(crate) context: Context<'a>,
+    /// Whether this case has tried the call under test.
+    has_named: bool,
+    /// A number that no other process has.
+    random: u64,
     maps: Maps,
 }
 
 impl<'a> Interpreter<'a> {
     /// Reserves the addresses of the window.
-    pub(crate) fn new(suite: Suite<'a>, page: u64, console: &'a mut Console) -> Result<Self> {
+    pub(crate) fn new(
+        suite: Suite<'a>,
+        process: &Process,
+        console: &'a mut Console,
+    ) -> Result<Self> {
+        let page = process.page_size() as u64;
         let mut context = Context::ZERO;
         context.page = page;
         // One page of page table entries, 8 bytes each, maps a huge page.
@@ -103,6 +122,8 @@ impl<'a> Interpreter<'a> {
             console,
             suite,
             context,
+            has_named: false,
+            random: process.random(),
             maps: Maps {
                 file: raw::file(u64::MAX),
                 chunk: Vec::new(),
@@ -112,31 +133,65 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    /// Does `work` in a child, which may crash or hang.
-    pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> Outcome) -> Outcome {
+    /// Does `work` in a child, which may crash or hang, and gives the exit status.
+    pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> u8) -> Result<ChildEnd> {
         self.console.flush();
-        let end = run_in_child(TIMEOUT, &mut || {
-            let outcome = work(self);
+        run_in_child(TIMEOUT, &mut || {
+            offer_to_oom_killer();
+            let status = work(self);
             // A case whose result cannot be printed has failed.
-            match self.console.close() {
-                true => outcome as u8,
-                false => Outcome::Failed as u8,
-            }
-        });
+            if self.console.close() { status } else { FAILED }
+        })
+    }
+
+    /// Removes what a case that did not come to its end may have left.
+    pub(crate) fn clean_up(&self) {
+        if let Ok(name) = CStr::from_bytes_with_nul(&self.unique_name()) {
+            let _ = file::unlink(&CWD, name);
+        }
+    }
+
+    /// A file name that no other process uses, with its NUL: 16 letters.
+    fn unique_name(&self) -> [u8; 17] {
+        let mut name = *b"................\0";
+        let mut rest = self.random;
+        for letter in name.iter_mut().take(16) {
+            *letter = b'a' + (rest & 0xf) as u8;
+            rest >>= 4;
+        }
+        name
+    }
+
+    /// Says how a child ended.
+    pub(crate) fn explain(&mut self, end: ChildEnd) {
         let console = &mut *self.console;
         match end {
-            Ok(ChildEnd::Exited(PASSED)) => return Outcome::Passed,
-            Ok(ChildEnd::Exited(SKIPPED)) => return Outcome::Skipped,
-            Ok(ChildEnd::Exited(_)) => {}
-            Ok(ChildEnd::TimedOut) => put!(console, "#   it hung and was killed\n"),
-            Ok(ChildEnd::Killed(signal)) => put!(console, "#   killed by signal {}\n", signal),
-            Err(errno) => put!(
-                console,
-                "#   no child, or no word of its end: {errno}\n",
-                errno
-            ),
+            ChildEnd::Exited(_) => {}
+            ChildEnd::TimedOut => put!(console, "#   it hung and was killed\n"),
+            ChildEnd::Killed(signal) => put!(console, "#   killed by signal {}\n", signal),
         }
-        Outcome::Failed
+    }
+
+    /// Reads the maps as cases do: they must be those of this process.
+    pub(crate) fn observe(&mut self) -> Result {
+        let file = file::open(&CWD, snapshot::FILE, O_RDONLY)?;
+        self.context.registers[MAPS] = raw::number(&file);
+        let here = (&raw const file).addr() as u64;
+        self.label(here, &mut Vec::<u8, 1>::new())
+            .map_err(|errno| if errno == ENOENT { Errno::EIO } else { errno })
+    }
+
+    /// Whether one of the statements maps as much as is allowed.
+    pub(crate) fn exhausts(&self, mut statements: Steps<'a>) -> bool {
+        while let Some(statement) = statements.next(&self.context) {
+            let mut steps = self.suite.verb(statement.code);
+            while let Some(step) = steps.next(&self.context) {
+                if step.code == calls::EXHAUST {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Runs `statements`, up to the first that does not end as stated.
@@ -161,6 +216,7 @@ impl<'a> Interpreter<'a> {
                     }
                 }
                 (count, stride) = (1, 0);
+                self.has_named |= names(&step);
                 if let Ok(value) = result
                     && let Some(register) = usize::from(step.kept).checked_sub(1)
                 {
@@ -178,6 +234,16 @@ impl<'a> Interpreter<'a> {
                 }
                 if let Some(errno) = errno
                     && statement.skips.iter().any(|skip| is_number(*skip))
+                {
+                    return Err(Stop::Skipped(step.code, errno));
+                }
+                // What the surroundings refuse to the preparation of a case is no verdict on
+                // names, nor is a limit that another process has set.
+                if let Some(errno) = errno
+                    && step.code >= calls::EXHAUST
+                    && !names(&step)
+                    && errno != DIFFERENT
+                    && (!self.has_named || is_limit(&step, errno))
                 {
                     return Err(Stop::Skipped(step.code, errno));
                 }
@@ -221,14 +287,27 @@ impl<'a> Interpreter<'a> {
             calls::ACCEPT | calls::REJECT => return self.try_bytes(step.code, &words),
             calls::FORK => {
                 let child = rest.take(first as usize);
-                let outcome = self.in_child(&mut |interpreter| match interpreter.run(child) {
-                    Ok(()) => Outcome::Passed,
-                    Err(_) => Outcome::Failed,
-                });
-                return match outcome {
-                    Outcome::Passed => Ok(0),
-                    _ => Err(DIFFERENT),
+                let end = self.in_child(&mut |interpreter| match interpreter.run(child) {
+                    Ok(()) => PASSED,
+                    Err(Stop::Failed) => FAILED,
+                    Err(Stop::Skipped(_, errno)) => SKIPPED + errno.number() as u8,
+                })?;
+                return match end {
+                    ChildEnd::Exited(PASSED) => Ok(0),
+                    ChildEnd::Exited(status) if status > SKIPPED => {
+                        Err(Errno::new(u32::from(status - SKIPPED)))
+                    }
+                    end => {
+                        self.explain(end);
+                        Err(DIFFERENT)
+                    }
                 };
+            }
+            calls::EXHAUST => return self.exhaust(first),
+            calls::UNIQUE => {
+                // SAFETY: As at the head of this file.
+                unsafe { raw::write(first, &self.unique_name()) };
+                return Ok(0);
             }
             // SAFETY: As at the head of this file.
             calls::VFORK_PRCTL => return unsafe { raw::prctl_in_sharing_child(&words) },
@@ -250,6 +329,22 @@ impl<'a> Interpreter<'a> {
             }
         }
         self.compare(&found, text)
+    }
+
+    /// Splits a mapping at `address` until this process has as many mappings as it may have,
+    /// or memory for others would run short: that of mappings is in no process's account.
+    fn exhaust(&self, mut address: u64) -> Result<u64> {
+        let page = self.context.page;
+        for count in 1.. {
+            let words = [address, page, MADV_DONTFORK.into(), 0, 0, 0];
+            // SAFETY: As at the head of this file.
+            unsafe { raw::call(call::madvise as u16, words) }?;
+            address += 2 * page;
+            if count % MAPPINGS == 0 && available_memory() < LEFT {
+                return Err(ENOMEM);
+            }
+        }
+        Ok(0)
     }
 
     /// Prints what was expected and what was found, if they differ.
@@ -453,6 +548,45 @@ impl Maps {
             }
         }
     }
+}
+
+/// Whether a step is the call under test.
+fn names(step: &Step) -> bool {
+    match step.code {
+        // prctl(2), the first of the system calls. The kernel takes its option for an int.
+        calls::FIRST_CALL => words(step)[0] as u32 == PR_SET_VMA,
+        code => matches!(code, calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL),
+    }
+}
+
+/// Whether a limit on files or processes refused the step.
+fn is_limit(step: &Step, errno: Errno) -> bool {
+    errno == EMFILE || errno == ENFILE || step.code == calls::FORK && errno == Errno::EAGAIN
+}
+
+/// Makes this process the first that the kernel kills where memory runs short. Any user may.
+fn offer_to_oom_killer() {
+    if let Ok(file) = file::open(&CWD, c"/proc/self/oom_score_adj", O_WRONLY) {
+        let _ = io::write_all(&file, b"1000");
+        let _ = file::close(file);
+    }
+}
+
+/// Memory that can be had, in KiB: the third line of `/proc/meminfo`. `u64::MAX` if that
+/// does not tell.
+fn available_memory() -> u64 {
+    let mut text = Vec::<u8, 256>::new();
+    if let Ok(file) = file::open(&CWD, c"/proc/meminfo", O_RDONLY) {
+        let _ = io::read(&file, &mut text);
+        let _ = file::close(file);
+    }
+    let (_, rest) = split(&text, b'\n');
+    let (_, rest) = split(rest, b'\n');
+    let (_, mut rest) = split(rest, b':');
+    while let [b' ', after @ ..] = rest {
+        rest = after;
+    }
+    number(&mut rest).unwrap_or(u64::MAX)
 }
 
 fn contains(vma: &Vma, address: u64) -> bool {

@@ -1,12 +1,13 @@
 //! Being PID 1: the console, `/proc`, and the end of the machine.
 
 use crate::{
-    console::Console,
+    console::{Console, LOG},
     start::Process,
     sys::{
-        Fd, STDERR, STDIN, STDOUT, file,
-        process::exec,
-        system::{self, Reboot, mount, reboot},
+        Errno, Fd, Result, STDERR, STDIN, STDOUT, file, io,
+        process::{end_on_signals, exec, getpid},
+        system::{self, Reboot, mount, reboot, unmount},
+        terminal,
     },
 };
 use core::ffi::CStr;
@@ -15,13 +16,18 @@ use vm_anon_name::{put, scan::look_up};
 /// The process id of the first process.
 pub(crate) const PID: u32 = 1;
 
-/// Where a console may be, in order: the kernel's own choice, common first serial
-/// lines, and the kernel log, which is not a terminal but takes output.
-const CONSOLES: [&CStr; 4] = [
+/// Devices that may be a console, in order: the kernel's own choice, then the first
+/// serial lines of common boards.
+const CONSOLES: [&CStr; 9] = [
     c"/dev/console",
+    c"/dev/hvc0",
     c"/dev/ttyAMA0",
     c"/dev/ttyS0",
-    c"/dev/kmsg",
+    c"/dev/ttyMSM0",
+    c"/dev/ttyLP0",
+    c"/dev/ttySC0",
+    c"/dev/ttyPS0",
+    c"/dev/ttyTHS0",
 ];
 
 /// The values of `--then` that are not the path of the next init.
@@ -31,38 +37,101 @@ const WAYS: &[(&str, Reboot)] = &[
     ("halt", Reboot::Halt),
 ];
 
-/// Sets up what an empty initramfs lacks: standard descriptors and `/proc`.
-pub(crate) fn prepare(console: &mut Console) {
+/// How often in a row, 10 ms apart, a terminal may be found not to have sent anything
+/// before what it has not sent is given up: 10 seconds.
+const STALLED: u32 = 1000;
+
+/// If this is the first process of the machine, sets up what an empty initramfs lacks:
+/// standard descriptors and `/proc`. Returns whether it is.
+///
+/// The first process of a container, which is PID 1 of another PID namespace, is a
+/// process like any other, but that no signal ends it without a handler.
+pub(crate) fn take_over(console: &mut Console) -> bool {
+    if getpid() != PID {
+        return false;
+    }
+    let mut mounted = Ok(());
+    let mut is_first = in_first_namespace();
+    if is_first.is_none() {
+        mounted = mount_at(c"proc", c"/proc");
+        is_first = in_first_namespace();
+        if is_first == Some(false) {
+            // The mount may be seen outside of the container.
+            let _ = unmount(c"/proc");
+        }
+    }
+    // The first process of the machine may mount anything.
+    if is_first == Some(false) || mounted == Err(Errno::EPERM) {
+        end_on_signals();
+        return false;
+    }
+    open_standard(console);
+    if let Err(errno) = mounted {
+        console.report(b"mount of /proc", errno);
+    }
+    true
+}
+
+/// Whether this process is in the PID namespace that the kernel started with; `None`
+/// without a readable `/proc`.
+fn in_first_namespace() -> Option<bool> {
+    let mut target = [0; 32];
+    // The inode number is `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
+    match file::read_link(c"/proc/self/ns/pid", &mut target) {
+        Ok(length) => Some(target.get(..length) == Some(b"pid:[4026531836]")),
+        // A kernel without PID namespaces does not have the link.
+        Err(Errno::ENOENT) => file::read_link(c"/proc/self", &mut target)
+            .is_ok()
+            .then_some(true),
+        Err(_) => None,
+    }
+}
+
+/// Opens the standard descriptors that are closed, or lead to a device that fails.
+fn open_standard(console: &mut Console) {
+    if io::probe_write(&STDOUT) == Err(Errno::EIO) {
+        for standard in [STDIN, STDOUT, STDERR] {
+            let _ = file::close(standard);
+        }
+    }
     let mut terminal = None;
     for standard in [STDIN, STDOUT, STDERR] {
         if file::is_closed(&standard) {
             // Both calls return the lowest free descriptor, which is this one.
             terminal = match &terminal {
-                None => open_console(),
+                None => open_console(console),
                 Some(terminal) => file::duplicate(terminal).ok(),
             };
         }
     }
-    if let Err(errno) = mount_at(c"proc", c"/proc") {
-        console.report(b"mount of /proc", errno);
-    }
 }
 
-/// Opens the first console that exists. Without one there is nowhere to say so.
-fn open_console() -> Option<Fd> {
-    let find = || {
-        CONSOLES
-            .iter()
-            .find_map(|path| file::open_terminal(path).ok())
-    };
-    find().or_else(|| {
+/// Opens the first console that can be written, or else the kernel's log. Without
+/// either there is nowhere to say so.
+fn open_console(console: &mut Console) -> Option<Fd> {
+    find_console().or_else(|| {
         // An image without device nodes gets them from a devtmpfs.
         let _ = mount_at(c"devtmpfs", c"/dev");
-        find()
+        find_console().or_else(|| {
+            console.is_log = true;
+            file::open_terminal(LOG).ok()
+        })
     })
 }
 
-fn mount_at(kind: &CStr, place: &CStr) -> crate::sys::Result {
+fn find_console() -> Option<Fd> {
+    CONSOLES.iter().find_map(|path| {
+        let file = file::open_terminal(path).ok()?;
+        // A serial line without hardware opens, and each write fails.
+        if io::probe_write(&file).is_ok() {
+            return Some(file);
+        }
+        let _ = file::close(file);
+        None
+    })
+}
+
+fn mount_at(kind: &CStr, place: &CStr) -> Result {
     let made = file::make_directory(place);
     mount(kind, place).map_err(|errno| made.err().unwrap_or(errno))
 }
@@ -84,6 +153,9 @@ pub(crate) fn finish(
     );
     console.close();
     let how = look_up(WAYS, then.to_bytes()).unwrap_or_else(|| {
+        // The next init may end the machine at once.
+        drain(&STDOUT);
+        drain(&STDERR);
         let errno = exec(then, process.environment);
         console.report(then.to_bytes(), errno);
         Reboot::PowerOff
@@ -93,10 +165,29 @@ pub(crate) fn finish(
 
 /// Leaves the machine. Sleeps for ever if that is refused.
 pub(crate) fn leave(how: Reboot, console: &mut Console) -> ! {
+    drain(&STDOUT);
+    drain(&STDERR);
     if let Err(errno) = reboot(how) {
         console.report(b"reboot", errno);
     }
     loop {
         system::pause();
+    }
+}
+
+/// Waits until the terminal `file` has sent all output: what it has not sent when the
+/// machine ends is lost. A terminal that sends nothing, such as a line whose other end
+/// holds it by flow control, is waited for no longer than [`STALLED`] says.
+fn drain(file: &Fd) {
+    let (mut before, mut rest) = (0, STALLED);
+    while rest > 0 {
+        let unsent = terminal::unsent(file);
+        if unsent == 0 {
+            // What is in the hardware takes a moment, which the driver knows.
+            return terminal::drain(file);
+        }
+        rest = if unsent == before { rest - 1 } else { STALLED };
+        before = unsent;
+        system::sleep_10_ms();
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         Errno, Result,
         file::{self, CWD},
         memory::Mapping,
-        process::{ChildEnd, run_in_child},
+        process::{ChildEnd, reset_inherited, run_in_child},
         system::Uname,
     },
 };
@@ -24,7 +24,6 @@ const TIMEOUT: i64 = 10;
 const TOO_OLD: u8 = 5;
 const BLOCKED: u8 = 6;
 const NOT_SHOWN: u8 = 7;
-const NO_PROC: u8 = 8;
 
 /// The signal with which a seccomp filter kills.
 const FILTERED: u8 = SIGSYS as u8;
@@ -35,6 +34,7 @@ const FILTERED: u8 = SIGSYS as u8;
 /// A seccomp filter may kill the process that makes the call, or never answer. So
 /// all of it is tried in a child first.
 pub(crate) fn run(quiet: bool, stack: &Stack, console: &mut Console) -> u8 {
+    reset_inherited();
     let uname = Uname::get();
     let release = uname.release();
     let trial = run_in_child(TIMEOUT, &mut || print_verdict(release, stack, console));
@@ -101,7 +101,7 @@ fn print_verdict(release: &[u8], stack: &Stack, console: &mut Console) -> u8 {
                 "no-proc: the call succeeds, but /proc/self/maps cannot be read: {errno}",
                 errno
             );
-            return NO_PROC;
+            return status::NO_PROC;
         }
     }
     let shared = answer(naming::map_named_page(true).map(drop), Errno::EBADF);

@@ -94,7 +94,8 @@ impl<'a> Stages<'a> {
         let mut stages = Stages {
             options,
             pid: getpid(),
-            prompt: Prompt::new(!options.has(Flag::Yes)),
+            // The kernel's log has no input.
+            prompt: Prompt::new(!options.has(Flag::Yes) && !console.is_log),
             observer: Observer::new(!options.has(Flag::Quiet), copies),
             console,
             status: status::SUCCESS,

@@ -19,7 +19,7 @@ use core::{
     ffi::{CStr, c_char},
     slice,
 };
-use linux_raw_sys::auxvec::{AT_NULL, AT_PAGESZ};
+use linux_raw_sys::auxvec::{AT_NULL, AT_PAGESZ, AT_RANDOM};
 
 /// What the kernel passes to a new program.
 pub(crate) struct Process {
@@ -80,11 +80,25 @@ impl Process {
 
     /// The size of a page of memory in bytes.
     pub(crate) fn page_size(&self) -> usize {
+        self.auxiliary(AT_PAGESZ)
+    }
+
+    /// A number that no other process has: a part of the 16 random bytes that the kernel
+    /// gives to each.
+    #[cfg(feature = "full")]
+    pub(crate) fn random(&self) -> u64 {
+        let bytes = core::ptr::with_exposed_provenance::<u64>(self.auxiliary(AT_RANDOM));
+        // SAFETY: The kernel's bytes are on the stack, and never written.
+        unsafe { bytes.read_unaligned() }
+    }
+
+    /// The value of `AT_PAGESZ` or another tag; 0 if there is none.
+    fn auxiliary(&self, wanted: u32) -> usize {
         let mut next = self.auxiliary;
         loop {
             // SAFETY: `next` has not passed AT_NULL, which ends the vector.
             let [tag, value] = unsafe { *next };
-            if tag == AT_PAGESZ as usize || tag == AT_NULL as usize {
+            if tag == wanted as usize || tag == AT_NULL as usize {
                 return value; // The value of AT_NULL is 0.
             }
             // SAFETY: That was not AT_NULL, so another entry follows.

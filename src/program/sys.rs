@@ -54,6 +54,8 @@ impl Errno {
     /// Also used where a result makes no sense, such as a write of 0 bytes.
     pub(crate) const EIO: Self = Self::new(errno::EIO);
     pub(crate) const ENOTTY: Self = Self::new(errno::ENOTTY);
+    pub(crate) const ENOENT: Self = Self::new(errno::ENOENT);
+    pub(crate) const EPERM: Self = Self::new(errno::EPERM);
     pub(crate) const EOVERFLOW: Self = Self::new(errno::EOVERFLOW);
 
     /// Separates an error from a result: the last 4095 values are errors.

@@ -29,7 +29,6 @@ pub const ERRORS: &[(&str, u8)] = &[
     ("EACCES", 13),
     ("EFAULT", 14),
     ("EINVAL", 22),
-    ("EROFS", 30),
     ("ENAMETOOLONG", 36),
     ("ENOSYS", 38),
 ];

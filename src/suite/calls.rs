@@ -15,7 +15,7 @@ macro_rules! system_calls {
         $use! {
             prctl brk chdir close dup execve fcntl ftruncate ioctl madvise memfd_create memfd_secret
             mlock mmap mprotect mremap mseal munlock munmap openat pwrite64 read setresuid
-            shmat shmctl shmget unlinkat
+            shmat shmctl shmget unlinkat lseek readlinkat
         }
     };
 }
@@ -33,7 +33,7 @@ macro_rules! constants {
             MADV_MERGEABLE MADV_UNMERGEABLE MADV_WIPEONFORK MAP_DROPPABLE
             MAP_FIXED_NOREPLACE MAP_GROWSDOWN MAP_HUGETLB MAP_STACK MFD_HUGETLB
             MREMAP_DONTUNMAP O_CLOEXEC O_CREAT O_EXCL PROCMAP_QUERY PR_SET_TAGGED_ADDR_CTRL
-            PR_TAGGED_ADDR_ENABLE S_IRUSR S_IWUSR
+            PR_TAGGED_ADDR_ENABLE S_IRUSR S_IWUSR MADV_REMOVE
         }
     };
 }
@@ -63,6 +63,7 @@ macro_rules! own_operations {
 }
 
 own_operations! {
+    // Those that fail with the error of a system call come last, beside these.
     /// `see(TEXT)`: TEXT is the diagram of the window's first pages.
     SEE = "see";
     /// `label(ADDRESS, TEXT)`: TEXT is the label of the VMA at ADDRESS.
@@ -83,12 +84,17 @@ own_operations! {
     /// `repeat(COUNT, STRIDE)`: takes the next step COUNT times, or until it fails. Its
     /// first argument grows by STRIDE each time.
     REPEAT = "repeat";
+    /// `unique(ADDRESS)`: writes a file name that no other process uses.
+    UNIQUE = "unique";
     /// `accept(FIRST, LAST, SIZE)`: see the verb.
     ACCEPT = "accept";
     /// `reject(FIRST, LAST, SIZE)`: see the verb.
     REJECT = "reject";
-    /// `fork(SIZE)`: runs the next SIZE bytes of statements in a child.
-    FORK = "fork";
     /// `vfork_prctl(...)`: prctl(2) in a child that shares the memory.
     VFORK_PRCTL = "vfork_prctl";
+    /// `exhaust(ADDRESS)`: splits the mapping there, two pages each time, until that fails or
+    /// memory runs short.
+    EXHAUST = "exhaust";
+    /// `fork(SIZE)`: runs the next SIZE bytes of statements in a child.
+    FORK = "fork";
 }

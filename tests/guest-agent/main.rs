@@ -6,6 +6,7 @@
 //! supervise   waits for a process, and writes to its standard input at its pauses
 //! launch      starts a process under the conditions of a run
 //! sandbox     prepares the root file system of the program
+//! with        a tool for shells: executes a program under unusual conditions
 //! ```
 //!
 //! A module calls only those below it. The agent has one thread. It answers a task that
@@ -16,9 +17,10 @@ mod launch;
 mod sandbox;
 mod supervise;
 mod tracer;
+mod with;
 
-use std::fs;
 use std::io::{self, Write};
+use std::{env, fs, process};
 
 use anyhow::{Context, Result};
 use guest_agent::{ANSWER_PREFIX, Answer, Run, RunResult, TASKS, Task};
@@ -27,6 +29,14 @@ use nix::sys::reboot::{RebootMode, reboot};
 use crate::sandbox::Sandbox;
 
 fn main() {
+    let words: Vec<String> = env::args().collect();
+    if let Some((name, words)) = words.split_first()
+        && with::is_called(name)
+    {
+        let Err(error) = with::run(words);
+        eprintln!("{}: {error:#}", with::NAME);
+        process::exit(125);
+    }
     if let Err(error) = perform_all() {
         // Without a console there is no way to report.
         let _ = print(&Answer::AgentFailed(format!("{error:#}")));

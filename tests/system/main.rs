@@ -5,7 +5,11 @@
 //! `tests/README.md` describes the modules.
 
 mod check;
+mod consoles;
+mod container;
 mod fault_injection;
+mod inherited;
+mod low_memory;
 mod machine;
 mod messages;
 mod mutants;
@@ -13,9 +17,12 @@ mod pid1;
 mod probe;
 mod rig_failures;
 mod robustness;
+mod serial_line;
+mod shell;
 mod stages;
 mod transcript;
 mod trial;
+mod unattended;
 
 use std::process::ExitCode;
 
@@ -31,6 +38,12 @@ fn main() -> ExitCode {
         ("pid1", pid1::trials()),
         ("robustness", robustness::trials()),
         ("fault_injection", fault_injection::trials()),
+        ("serial_line", serial_line::trials()),
+        ("consoles", consoles::trials()),
+        ("low_memory", low_memory::trials()),
+        ("container", container::trials()),
+        ("unattended", unattended::trials()),
+        ("inherited", inherited::trials()),
         ("rig_failures", rig_failures::trials()),
     ];
     let mut all = Vec::new();

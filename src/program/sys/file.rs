@@ -61,6 +61,14 @@ pub(crate) fn close(file: Fd) -> Result {
     unsafe { call!(Sysno::close, file.0) }.map(drop)
 }
 
+/// `readlinkat(2)`: the target of the symbolic link `path`. Returns its length, at most
+/// that of `target`.
+pub(crate) fn read_link(path: &CStr, target: &mut [u8]) -> Result<usize> {
+    let (start, length) = (target.as_mut_ptr(), target.len());
+    // SAFETY: The kernel reads the C string and writes `target`.
+    unsafe { call!(Sysno::readlinkat, CWD.0, path.as_ptr(), start, length) }
+}
+
 /// `renameat2(2)` within `directory`.
 pub(crate) fn rename(directory: &Fd, from: &CStr, to: &CStr) -> Result {
     let (from, to) = (from.as_ptr(), to.as_ptr());

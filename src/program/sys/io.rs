@@ -37,6 +37,13 @@ pub(crate) fn write_all(to: &Fd, mut bytes: &[u8]) -> Result {
     Ok(())
 }
 
+/// `write(2)` of no byte: whether `to` can be written. The kernel fails it with EIO for
+/// a terminal whose hardware is not there.
+pub(crate) fn probe_write(to: &Fd) -> Result {
+    // SAFETY: The kernel reads nothing.
+    unsafe { call!(Sysno::write, to.0, ptr::null::<u8>(), 0) }.map(drop)
+}
+
 /// `read(2)` of one byte; `None` at the end of the input.
 pub(crate) fn read_byte(from: &Fd) -> Result<Option<u8>> {
     let mut byte = 0;

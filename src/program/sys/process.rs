@@ -11,7 +11,10 @@ use core::{
     ffi::{CStr, c_char},
     ptr,
 };
-use linux_raw_sys::{general::*, prctl::PR_SET_PDEATHSIG};
+use linux_raw_sys::{
+    general::*,
+    prctl::{PR_SET_MEMORY_MERGE, PR_SET_PDEATHSIG},
+};
 use syscalls::{Sysno, raw_syscall};
 
 /// `getpid(2)`.
@@ -143,4 +146,43 @@ pub(crate) fn block_write_signals() {
     // It cannot fail; if a filter refuses it, such a write ends the program.
     // SAFETY: The kernel reads `set`.
     let _ = unsafe { call!(Sysno::rt_sigprocmask, SIG_BLOCK, start, no_old, size) };
+}
+
+/// `rt_sigaction(2)`: SIGINT and SIGTERM end this process with the status 128 + N, as
+/// a shell tells of a process that signal N killed. Without a handler, the first process
+/// of a PID namespace is not ended by a signal from within, and only by SIGKILL from outside.
+#[cfg(feature = "full")]
+pub(crate) fn end_on_signals() {
+    extern "C" fn end(signal: u32) {
+        exit(128 + signal as u8);
+    }
+    set_handler(SIGINT, end as *const () as usize);
+    set_handler(SIGTERM, end as *const () as usize);
+}
+
+/// Gives up what a parent may have set and what would change results: `rt_sigaction(2)`,
+/// because an ignored SIGCHLD leaves no status of a child; `personality(2)`, because UNAME26
+/// makes up a release and READ_IMPLIES_EXEC changes protections; `prctl(2)`, because
+/// PR_SET_MEMORY_MERGE marks all new memory as mergeable, and so keeps it from merging with
+/// older memory.
+#[cfg(feature = "full")]
+pub(crate) fn reset_inherited() {
+    set_handler(SIGCHLD, 0);
+    // SAFETY: No memory is involved. A kernel or a filter without the calls has nothing to undo.
+    let _ = unsafe { call!(Sysno::personality, 0) };
+    // SAFETY: As above.
+    let _ = unsafe { call!(Sysno::prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0) };
+}
+
+/// `rt_sigaction(2)`: what `signal` does from now on, an address or one of `SIG_DFL` and
+/// `SIG_IGN`.
+#[cfg(feature = "full")]
+fn set_handler(signal: u32, handler: usize) {
+    // A `struct sigaction` of the kernel: handler, flags, restorer, mask. No handler returns, so
+    // none needs a restorer.
+    let action = [handler, 0, 0, 0];
+    let (start, no_old) = (action.as_ptr(), ptr::null::<u8>());
+    // It cannot fail, for the signals can be caught.
+    // SAFETY: The kernel reads `action`, and the handler is a function that takes a number.
+    let _ = unsafe { call!(Sysno::rt_sigaction, signal, start, no_old, size_of::<u64>()) };
 }

@@ -86,6 +86,11 @@ pub(crate) unsafe fn read_number(address: u64) -> u32 {
     unsafe { place.read_volatile() }
 }
 
+/// The number of the file descriptor `file`, for the suite.
+pub(crate) fn number(file: &Fd) -> u64 {
+    file.0 as u64
+}
+
 /// The file descriptor of this number, which the suite has opened or not.
 pub(crate) fn file(number: u64) -> Fd {
     Fd(number as isize)

@@ -36,6 +36,13 @@ pub(crate) fn pause() {
     let _ = unsafe { call!(Sysno::ppoll, nothing, 0, nothing, nothing) };
 }
 
+/// `ppoll(2)` of nothing: sleeps for 10 ms.
+pub(crate) fn sleep_10_ms() {
+    let (mut timeout, nothing) = ([0, 10_000_000_i64], ptr::null::<u8>());
+    // SAFETY: The kernel reads and writes `timeout`; there are no entries and no mask.
+    let _ = unsafe { call!(Sysno::ppoll, nothing, 0, &raw mut timeout, nothing) };
+}
+
 /// `mount(2)`: mounts a `kind` of file system at `place`. EBUSY, because it is
 /// mounted there already, is a success.
 pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
@@ -46,6 +53,12 @@ pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
         Err(errno) if errno != Errno::EBUSY => Err(errno),
         _ => Ok(()),
     }
+}
+
+/// `umount2(2)`: takes the last mount off `place`.
+pub(crate) fn unmount(place: &CStr) -> Result {
+    // SAFETY: The kernel reads the C string.
+    unsafe { call!(Sysno::umount2, place.as_ptr(), MNT_DETACH) }.map(drop)
 }
 
 /// The length of a field of uname(2), including its NUL: `__NEW_UTS_LEN` + 1.

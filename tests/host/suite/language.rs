@@ -231,11 +231,11 @@ fn statements_become_operations() {
             "close(0xf11e)",
         ],
     );
+    check("remove", &["unlinkat(0xffffffffffffff9c, 0x5c000000)"]);
     check(
-        "remove",
-        &[r#"unlinkat(0xffffffffffffff9c, ".vm_anon_name")"#],
+        "brk 2",
+        &["brk(0x70002000)", "mprotect(0x70000000, 0x2000, 0x3)"],
     );
-    check("brk 2", &["brk(0x70002000)"]);
     check(
         "mremap 0 1 2 MAYMOVE|FIXED 4",
         &["mremap(0x70000000, 0x1000, 0x2000, 0x3, 0x70004000)"],
