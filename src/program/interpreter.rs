@@ -72,6 +72,9 @@ const ENOMEM: Errno = Errno::new(number::ENOMEM);
 /// the suite fails with EBADMSG.
 const DIFFERENT: Errno = Errno::new(number::EBADMSG);
 
+/// A diagram, a label or another text to compare; a longer one is cut.
+type Text = Vec<u8, 256>;
+
 /// The exit statuses of the process of a case. The child of a case also has higher ones:
 /// [`SKIPPED`] plus the number of the error for which the case is skipped.
 pub(crate) const PASSED: u8 = 0;
@@ -266,7 +269,7 @@ impl<'a> Interpreter<'a> {
             [Operand::Text(text), ..] | [_, Operand::Text(text), ..] => text,
             _ => b"",
         };
-        let mut found = Vec::<u8, 256>::new();
+        let mut found = Text::new();
         match step.code {
             calls::SEE => self.draw(text, &mut found)?,
             calls::LABEL => self.label(first, &mut found)?,
@@ -420,7 +423,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Draws as many pages of the window as the diagram `expected` has.
-    fn draw(&mut self, expected: &[u8], drawn: &mut impl Sink) -> Result {
+    fn draw(&mut self, expected: &[u8], drawn: &mut Text) -> Result {
         let (window, page) = (self.context.registers[WINDOW], self.context.page);
         let pages = expected.iter().filter(|byte| **byte != b'|').count() as u64;
         let end = window + pages * page;
@@ -437,8 +440,8 @@ impl<'a> Interpreter<'a> {
         Err(Errno::EIO)
     }
 
-    /// The label of the VMA that contains `address`, as far as there is space.
-    fn label(&mut self, address: u64, label: &mut impl Sink) -> Result {
+    /// The label of the VMA that contains `address`.
+    fn label(&mut self, address: u64, label: &mut Text) -> Result {
         self.open_maps()?;
         while let Some(vma) = self.maps.next()? {
             if contains(&vma, address) {
@@ -475,7 +478,7 @@ impl<'a> Interpreter<'a> {
             calls::ACCEPT => (None, 1),
             _ => (Some(EINVAL), size),
         };
-        for byte in first..=last {
+        for byte in first..last + 1 {
             for place in 0..places {
                 let name = name_with(byte, place, size);
                 let start = name.as_ptr().expose_provenance() as u64;
@@ -499,7 +502,7 @@ impl<'a> Interpreter<'a> {
                 calls::ACCEPT => byte,
                 _ => b'a'.into(),
             };
-            let (mut label, mut found) = (Vec::<u8, 128>::new(), Vec::<u8, 128>::new());
+            let (mut label, mut found) = (Text::new(), Text::new());
             label.put(b"[anon:");
             label.put(split(&name_with(byte, 0, size), 0).0);
             label.put(b"]");
