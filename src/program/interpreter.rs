@@ -183,7 +183,7 @@ impl<'a> Interpreter<'a> {
         let file = file::open(&CWD, snapshot::FILE, O_RDONLY)?;
         self.context.registers[MAPS] = raw::number(&file);
         let here = (&raw const file).addr() as u64;
-        self.label(here, &mut Vec::<u8, 1>::new())
+        self.label(here, &mut Text::new())
             .map_err(|errno| if errno == ENOENT { Errno::EIO } else { errno })
     }
 
