@@ -105,7 +105,7 @@ pub(crate) struct Interpreter<'a> {
     /// A number that no other process has.
     random: u64,
     /// The flags of a VMA that the case remembers.
-    flags: Vec<u8, 128>,
+    flags: Text,
     maps: Maps,
 }
 
@@ -129,7 +129,7 @@ impl<'a> Interpreter<'a> {
             context,
             has_named: false,
             random: process.random(),
-            flags: Vec::new(),
+            flags: Text::new(),
             maps: Maps {
                 file: raw::file(u64::MAX),
                 chunk: Vec::new(),
@@ -286,17 +286,14 @@ impl<'a> Interpreter<'a> {
                 return self.compare_numbers(found, expected);
             }
             calls::NOTE_FLAGS => {
-                self.flags.clear();
-                let mut flags = Vec::new();
-                self.read_flags(first, &mut flags)?;
-                self.flags = flags;
+                self.read_flags(first, &mut found)?;
+                self.flags = found;
                 return Ok(0);
             }
             calls::SAME_FLAGS => {
-                let mut flags = Vec::<u8, 128>::new();
-                self.read_flags(first, &mut flags)?;
+                self.read_flags(first, &mut found)?;
                 let expected = self.flags.clone();
-                return self.compare(&flags, &expected);
+                return self.compare(&found, &expected);
             }
             calls::FIND => return self.find(text),
             calls::ACCEPT | calls::REJECT => return self.try_bytes(step.code, &words),
@@ -393,7 +390,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Appends the line `VmFlags` of the VMA at `address` to `flags`.
-    fn read_flags(&mut self, address: u64, flags: &mut impl Sink) -> Result {
+    fn read_flags(&mut self, address: u64, flags: &mut Text) -> Result {
         self.open_maps()?;
         while let Some(vma) = self.maps.next()? {
             if contains(&vma, address) {
