@@ -18,7 +18,7 @@
 use crate::{
     format::{Sink, put_decimal},
     maps::Vma,
-    scan::split,
+    scan::{before, split},
 };
 
 /// An error: one of the files is not a complete maps file.
@@ -116,7 +116,7 @@ impl<'a> Cursor<'a> {
         self.number += 1;
         (self.line, self.start) = (b"", u64::MAX);
         if let Some(vma) = Vma::take(&mut self.next)
-            && let (line @ [.., b'\n'], _) = self.rest.split_at(self.rest.len() - self.next.len())
+            && let line @ [.., b'\n'] = before(self.rest, self.rest.len() - self.next.len())
             && vma.start >= self.end
         {
             (self.line, self.start, self.end) = (line, vma.start, vma.end);
@@ -130,7 +130,7 @@ impl<'a> Cursor<'a> {
 
     /// The lines from this position to a `later` one in the same file.
     fn lines_until(&self, later: &Self) -> Lines<'a> {
-        let (bytes, _) = self.rest.split_at(self.rest.len() - later.rest.len());
+        let bytes = before(self.rest, self.rest.len() - later.rest.len());
         Lines {
             bytes,
             first: self.number,

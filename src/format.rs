@@ -10,7 +10,10 @@
 //! assert_eq!(line, b"mmap addr: 0x1000 size: 4096\n");
 //! ```
 
-use crate::{errno, scan::split};
+use crate::{
+    errno,
+    scan::{after, before, split},
+};
 use core::ffi::CStr;
 
 /// A destination for bytes, such as the console's buffer.
@@ -124,10 +127,10 @@ pub const fn placeholders(text: &str) -> usize {
 pub fn put_values(out: &mut impl Sink, text: &str, values: &[Value]) {
     let mut rest = text.as_bytes();
     for value in values {
-        let (before, after) = split(rest, b'{');
-        out.put(before);
-        let (form, after) = split(after, b'}');
-        rest = after;
+        let (piece, others) = split(rest, b'{');
+        out.put(piece);
+        let (form, others) = split(others, b'}');
+        rest = others;
         match (*value, form) {
             (Value::Text(text), _) => put_escaped(text, b' ', out),
             (Value::Number(number), []) => put_decimal(number, out),
@@ -153,12 +156,12 @@ fn put_escaped(text: &[u8], plain: u8, out: &mut impl Sink) {
     let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') && *byte != plain;
     let mut rest = text;
     while let Some(place) = rest.iter().position(is_special)
-        && let (before, [byte, after @ ..]) = rest.split_at(place)
+        && let [byte, others @ ..] = after(rest, place)
     {
-        out.put(before);
+        out.put(before(rest, place));
         out.put(b"\\x");
         out.put(digits((*byte).into(), 16, 2, &mut [0; MAX_DIGITS]));
-        rest = after;
+        rest = others;
     }
     out.put(rest);
 }
@@ -179,11 +182,9 @@ impl<S: Sink> Sink for Escaping<'_, S> {
 /// Appends as much as fits and drops the rest. A full vector may lack bytes.
 impl<const N: usize> Sink for heapless::Vec<u8, N> {
     fn put(&mut self, bytes: &[u8]) {
-        let (fits, _) = bytes
-            .split_at_checked(self.capacity() - self.len())
-            .unwrap_or((bytes, b""));
-        // It cannot fail, because `fits` is no longer than the free space.
-        let _ = self.extend_from_slice(fits);
+        for byte in bytes {
+            let _ = self.push(*byte); // It fails if the vector is full.
+        }
     }
 }
 
@@ -206,5 +207,5 @@ pub fn digits(mut value: u64, base: u64, width: usize, buffer: &mut [u8; MAX_DIG
             break;
         }
     }
-    buffer.split_at(MAX_DIGITS.saturating_sub(count)).1
+    after(buffer, MAX_DIGITS.saturating_sub(count))
 }

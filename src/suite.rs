@@ -24,7 +24,7 @@ mod constants;
 pub mod encoding;
 
 use crate::{diagnosis::Version, scan::split};
-use encoding::{end, needs, register, term};
+use encoding::{MAX_OPERANDS, end, needs, register, term};
 
 /// The suite: verbs, and the cases that use them.
 #[derive(Clone, Copy)]
@@ -135,8 +135,8 @@ pub enum Operand<'a> {
     Text(&'a [u8]),
 }
 
-/// As many operands as a system call can have. Those that are not there are 0.
-pub type Operands<'a> = [Operand<'a>; 6];
+/// The operands of a step. Those that are not there are 0.
+pub type Operands<'a> = [Operand<'a>; MAX_OPERANDS];
 
 /// What the steps of a case remember, see [`register`].
 pub type Registers = [u64; register::NAMES.len()];
@@ -160,7 +160,7 @@ impl Context<'_> {
         page: 0,
         huge: 0,
         registers: [0; _],
-        parameters: [Operand::Number(0); 6],
+        parameters: [Operand::Number(0); _],
     };
 }
 

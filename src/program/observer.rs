@@ -10,7 +10,12 @@ use crate::{
 };
 use core::{ffi::CStr, ops::Range};
 use heapless::VecView;
-use vm_anon_name::{diff, format::Escaping, maps, put};
+use vm_anon_name::{
+    diff,
+    format::Escaping,
+    maps, put,
+    scan::{after, before},
+};
 
 /// Indentation of a diff within the transcript.
 const INDENT: &[u8] = b"  ";
@@ -68,7 +73,7 @@ impl<'a> Observer<'a> {
             return Err(Failed);
         }
         self.last.end = self.copies.len();
-        let (_, copy) = self.copies.split_at(start);
+        let copy = after(self.copies, start);
         let mut result = Ok(());
         if is_first {
             self.first = self.last.clone();
@@ -96,8 +101,7 @@ impl<'a> Observer<'a> {
 
     /// The bytes of one copy.
     fn copy(&self, range: &Range<usize>) -> &[u8] {
-        let (before_end, _) = self.copies.split_at(range.end);
-        before_end.split_at(range.start).1
+        after(before(self.copies, range.end), range.start)
     }
 
     /// Prints whether the last copy equals the first, as it should.

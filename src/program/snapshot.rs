@@ -8,7 +8,7 @@ use crate::sys::{
 use core::ffi::CStr;
 use heapless::VecView;
 use linux_raw_sys::general::O_RDONLY;
-use vm_anon_name::maps;
+use vm_anon_name::{maps, scan::after};
 
 /// The file that is copied.
 pub(crate) const FILE: &CStr = c"/proc/self/maps";
@@ -38,6 +38,6 @@ fn read(copies: &mut VecView<u8>) -> Result {
     file::close(file).and(result)?;
     // The stack, which holds the copy itself, comes last in the maps.
     let here = copies.as_ptr().addr() as u64;
-    let (_, copy) = copies.split_at(before);
+    let copy = after(copies, before);
     maps::find(copy, here).map(drop).ok_or(Errno::EIO)
 }

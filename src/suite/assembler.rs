@@ -12,7 +12,7 @@ mod encoding;
 use std::fmt;
 
 use calls::{CONSTANTS, OPERATIONS};
-use encoding::{end, needs, register, term};
+use encoding::{MAX_OPERANDS, end, needs, register, term};
 
 /// Where the texts are, from the root of the repository on.
 pub const CASES: &str = "src/suite/cases.txt";
@@ -235,11 +235,8 @@ fn statement(statement: &str, verbs: &[Block], out: &mut Vec<u8>) -> Result<(), 
     let operands = operands.collect::<Result<Vec<_>, String>>()?;
     out.push(number);
     let states_outcome = expected != 0 || !skips.is_empty();
-    list(
-        &operands,
-        if states_outcome { end::OUTCOME } else { 0 },
-        out,
-    );
+    let flags = if states_outcome { end::OUTCOME } else { 0 };
+    list(&operands, flags, out)?;
     if states_outcome {
         out.push(expected);
         out.extend(skips);
@@ -274,23 +271,27 @@ fn step(step: &str, head: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let arguments = arguments.map(|word| argument(word, &parameters));
     let arguments = arguments.collect::<Result<Vec<_>, String>>()?;
     out.push(code);
-    list(&arguments, flags, out);
+    list(&arguments, flags, out)?;
     out.extend(kept);
     Ok(())
 }
 
 /// Ends each operand, and the list of them with `flags`.
-fn list(operands: &[Vec<u8>], flags: u8, out: &mut Vec<u8>) {
+fn list(operands: &[Vec<u8>], flags: u8, out: &mut Vec<u8>) -> Result<(), String> {
     let Some((last, operands)) = operands.split_last() else {
         out.push(term::NONE | flags);
-        return;
+        return Ok(());
     };
+    if operands.len() >= MAX_OPERANDS {
+        return Err(format!("more than {MAX_OPERANDS} operands"));
+    }
     for operand in operands {
         out.extend(operand);
         out.push(term::END);
     }
     out.extend(last);
     out.push(term::END | end::LAST | flags);
+    Ok(())
 }
 
 fn is_parameter(word: &str) -> bool {
@@ -309,10 +310,8 @@ fn operand(parameter: &str, word: &str) -> Result<Vec<u8>, String> {
         ("AT" | "TO", _) => address(word),
         ("LENGTH" | "NEW_LENGTH", _) => sum(word, length_term),
         _ => sum(word, |word| {
-            match constant(&format!("{parameter}_{word}")) {
-                Some(constant) => Ok(constant),
-                None => number(word, term::BYTES),
-            }
+            let name = format!("{parameter}_{word}");
+            constant(&name).map_or_else(|| plain_number(word, &name), Ok)
         }),
     }
 }
@@ -337,10 +336,7 @@ fn argument(word: &str, parameters: &[&str]) -> Result<Vec<u8>, String> {
             (Some(constant), _) => Ok(constant),
             (_, "page") => number(count, term::PAGES),
             (_, "word") => number(count, term::WORDS),
-            _ if word.starts_with(|first: char| first.is_ascii_uppercase()) => {
-                Err(format!("unknown constant {word}"))
-            }
-            _ => number(word, term::BYTES),
+            _ => plain_number(word, word),
         }
     })
 }
@@ -400,6 +396,14 @@ fn number(word: &str, unit: u8) -> Result<Vec<u8>, String> {
     match number.ok_or(format!("'{word}' is not a number"))? {
         0 => Ok(Vec::new()),
         number => Ok(digits(number, unit)),
+    }
+}
+
+/// A number, and not the constant `name`, which is unknown.
+fn plain_number(word: &str, name: &str) -> Result<Vec<u8>, String> {
+    match word.starts_with(|first: char| first.is_ascii_uppercase()) {
+        true => Err(format!("unknown constant {name}")),
+        false => number(word, term::BYTES),
     }
 }
 

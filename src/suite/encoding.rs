@@ -4,6 +4,9 @@
 //! and a hexadecimal digit in the lower half. The digits since the last term tell how many
 //! pages the next one is, or which register.
 
+/// How many operands a step can have: as many as a system call.
+pub const MAX_OPERANDS: usize = 6;
+
 /// The upper half of an operand's byte.
 pub mod term {
     /// The digits go on in the next byte.

@@ -1,9 +1,23 @@
 //! Splitting, decimal numbers and tables of words.
 
 use proptest::prelude::*;
-use vm_anon_name::scan::{look_up, number, split};
+use vm_anon_name::scan::{after, before, look_up, number, split};
 
 use crate::shown;
+
+#[test]
+fn text_is_cut_at_a_place() {
+    for (place, expected) in [(0, ("", "ab")), (1, ("a", "b")), (2, ("ab", ""))] {
+        let expected = (expected.0.as_bytes(), expected.1.as_bytes());
+        assert_eq!((before(b"ab", place), after(b"ab", place)), expected);
+    }
+}
+
+#[test]
+#[should_panic = "mid > len"]
+fn a_place_beyond_the_end_panics() {
+    after(b"ab", 3);
+}
 
 #[test]
 fn text_is_split_at_the_first_mark() {

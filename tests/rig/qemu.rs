@@ -62,7 +62,8 @@ pub enum Serial {
     Pl011,
     /// A 16550A on the PCI bus, `ttyS0` to `ttyS3`; needs `SERIAL_8250_PCI`.
     Pci,
-    /// A virtio console, `hvc0` and up; needs `VIRTIO_CONSOLE` and `VIRTIO_MMIO`.
+    /// A virtio console, `hvc0` and up; needs `VIRTIO_CONSOLE` and `VIRTIO_MMIO`. It does
+    /// not show the kernel's last message, so give the kernel another console too.
     Virtio,
 }
 

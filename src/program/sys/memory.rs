@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::Result;
-use core::{ffi::CStr, ptr};
+use core::ffi::CStr;
 use linux_raw_sys::{
     general::*,
     prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
@@ -63,7 +63,7 @@ pub(crate) fn set_name(mapping: &Mapping, name: &CStr) -> Result {
 /// succeeds exactly where the kernel has the feature.
 #[cfg(feature = "full")]
 pub(crate) fn name_nothing() -> Result {
-    set_anon_vma_name(0, 0, ptr::null())
+    set_anon_vma_name(0, 0, core::ptr::null())
 }
 
 fn set_anon_vma_name(start: usize, length: usize, name: *const core::ffi::c_char) -> Result {

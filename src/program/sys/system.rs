@@ -102,7 +102,7 @@ impl Uname {
 
     /// System, release, version and machine, as `uname -srvm` prints them.
     pub(crate) fn all(&self) -> [&[u8]; 4] {
-        [&self.system, &self.release, &self.version, &self.machine].map(|name| field(name))
+        [&self.system, &self.release, &self.version, &self.machine].map(field)
     }
 }
 

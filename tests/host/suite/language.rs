@@ -367,7 +367,7 @@ fn a_mistake_in_a_case_is_named_with_its_line() {
             "write one error after = and one after each ?",
         );
     }
-    check("mprotect 0 1 RAED", "'RAED' is not a number");
+    check("mprotect 0 1 RAED", "unknown constant PROT_RAED");
     check("see `a", "a backquote lacks its second one");
     check("join", "join without fork");
     check("fork; join; join; heap", "join without fork");
@@ -452,6 +452,7 @@ fn a_mistake_in_a_verb_is_named_with_its_line() {
         "unknown system call pkey_mprotect",
     );
     check("mmap(AT, LENGHT)", "unknown constant LENGHT");
+    check("mmap(1, 2, 3, 4, 5, 6, 7)", "more than 6 operands");
     check("mmap(AT, MAP_PIRVATE)", "unknown constant MAP_PIRVATE");
     check("mmap(AT, at)", "'at' is not a number");
     check("place = mmap(AT)", "unknown register place");

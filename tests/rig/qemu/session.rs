@@ -107,12 +107,17 @@ impl Session {
     /// Waits for the end of the boot.
     pub fn finish(mut self) -> Result<Boot> {
         while self.receive()? {}
-        let ending = self.ending();
-        let other_serial = self.logs.other_serial.iter();
-        let other_serial = other_serial.map(|log| fs::read(log).unwrap_or_default());
+        let logs = self.logs.other_serial.iter();
+        let other_serial: Vec<_> = logs.map(|log| fs::read(log).unwrap_or_default()).collect();
+        let mut ending = self.ending();
+        if let Ending::QemuFailed(_) = ending {
+            // The kernel's last message is not on a virtio console: that is shut down.
+            let mut outputs = other_serial.iter();
+            ending = outputs.find_map(|text| ending_in(text)).unwrap_or(ending);
+        }
         Ok(Boot {
-            other_serial: other_serial.collect(),
             bytes: mem::take(&mut self.bytes),
+            other_serial,
             ending,
             took: self.started.elapsed(),
             log: self.logs.console.clone(),
