@@ -162,15 +162,19 @@ pub(crate) fn end_on_signals() {
 
 /// Gives up what a parent may have set and what would change results: `rt_sigaction(2)`,
 /// because an ignored SIGCHLD leaves no status of a child; `personality(2)`, because UNAME26
-/// makes up a release and READ_IMPLIES_EXEC changes protections; `prctl(2)`, because
-/// PR_SET_MEMORY_MERGE marks all new memory as mergeable, and so keeps it from merging with
-/// older memory.
+/// makes up a release and READ_IMPLIES_EXEC changes protections.
 #[cfg(feature = "full")]
 pub(crate) fn reset_inherited() {
     set_handler(SIGCHLD, 0);
-    // SAFETY: No memory is involved. A kernel or a filter without the calls has nothing to undo.
+    // SAFETY: No memory is involved. A kernel or a filter without the call has nothing to undo.
     let _ = unsafe { call!(Sysno::personality, 0) };
-    // SAFETY: As above.
+}
+
+/// `prctl(PR_SET_MEMORY_MERGE)`: new memory is not mergeable by KSM, which a parent may have
+/// decided. It would not merge with older memory.
+#[cfg(feature = "full")]
+pub(crate) fn reset_memory_merge() {
+    // SAFETY: No memory is involved. An older kernel has nothing to undo.
     let _ = unsafe { call!(Sysno::prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0) };
 }
 
