@@ -269,6 +269,31 @@ impl Kernel {
         Ok(tree)
     }
 
+    /// A tree of the kernel's sources and options in its own directory below `parent` of
+    /// the cache, configured and not built. No other run gets it until it is dropped.
+    pub fn own_tree(&self, parent: &str) -> Result<(PathBuf, Tree)> {
+        let Source::Built { .. } = self.source else {
+            bail!("{} is not built here", self.name);
+        };
+        let package = self.package()?;
+        let lock = paths::lock(&format!("{parent}-{}", self.name))?;
+        let directory = paths::cache(parent)?.join(self.label(&package));
+        let name = format!("{} ({})", self.name, package.upstream());
+        if directory.join("build/.config").exists() {
+            let tree = Tree::at(&directory, name, lock)?;
+            return Ok((directory, tree));
+        }
+        let tree = self.open_tree(&package, None)?.copy(&directory, lock)?;
+        tree.configure(&self.config())?;
+        Ok((directory, tree))
+    }
+
+    /// A name for the sources, which kernels of the same version share.
+    pub fn sources(&self) -> &'static str {
+        let mut kernels = ALL.iter().filter(|it| it.pattern() == self.pattern());
+        kernels.next().map_or(self.name, |first| first.name)
+    }
+
     fn image_from(&self, package: &Package) -> Result<Image> {
         self.check(package)?;
         let directory = self.directory(package)?;

@@ -35,6 +35,7 @@ pub mod kernels;
 pub mod ktap;
 pub mod measure;
 pub mod mutants;
+pub mod mutation;
 pub mod paths;
 pub mod program;
 pub mod progress;

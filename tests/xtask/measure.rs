@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use rig::measure::{library, power, size, table};
+use rig::measure::{boot_time, library, size, table};
 use rig::program::Build;
 
 /// What `bench` measures.

@@ -8,15 +8,30 @@ use std::thread;
 use anyhow::{Result, bail};
 use clap::Args;
 use rig::check;
+use rig::kernels;
 use rig::ktap::Case;
 use rig::mutants::{self, Lab, Mutant};
+use rig::mutation::campaign::{self, Plan};
 
 /// Which kernels to break.
 #[derive(Args)]
 pub struct Mutants {
-    /// The mutants by name, see --list; all, if none is given.
+    /// The mutants by name, see --list, or with --every-line the functions; all, if none
+    /// is given.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    /// Mutate every line on the kernel's naming path instead.
+    #[arg(long)]
+    every_line: bool,
+    /// The kernel whose lines these are.
+    #[arg(long, value_name = "NAME", default_value = kernels::DEFAULT, requires = "every_line")]
+    kernel: String,
+    /// A file to test instead of the program of this checkout.
+    #[arg(long, value_name = "FILE", requires = "every_line")]
+    program: Option<PathBuf>,
+    /// Forget what an earlier run of this kernel and program has found.
+    #[arg(long, requires = "every_line")]
+    again: bool,
     /// List them: what is broken, and which cases must notice.
     #[arg(short, long)]
     list: bool,
@@ -31,6 +46,9 @@ type Built = (Mutant, Result<PathBuf>);
 impl Mutants {
     /// Prints a line a mutant, and fails if one is not caught as it must be.
     pub fn run(&self) -> Result<()> {
+        if self.every_line {
+            return self.every_line();
+        }
         let mutants = mutants::find(&self.names)?;
         if self.list {
             for mutant in mutants {
@@ -44,6 +62,30 @@ impl Mutants {
         match bad {
             0 => Ok(()),
             _ => bail!("{bad} of {} kernels are not as they must be", count + 1),
+        }
+    }
+
+    /// Prints a table of all functions and the survivors, and fails if there are any.
+    fn every_line(&self) -> Result<()> {
+        let kernel = kernels::find(&self.kernel)?;
+        let plan = Plan {
+            functions: self.names.clone(),
+            jobs: self.jobs,
+            program: self.program.clone(),
+            again: self.again,
+        };
+        if self.list {
+            for line in campaign::list(kernel, &plan)? {
+                println!("{line}");
+            }
+            return Ok(());
+        }
+        let outcome = campaign::run(kernel, &plan)?;
+        println!("{outcome}");
+        match (outcome.survivors().count(), outcome.stale.len()) {
+            (0, 0) => Ok(()),
+            (survived, 0) => bail!("{survived} mutants survived"),
+            (_, stale) => bail!("{stale} mutants are listed as unobservable and are not"),
         }
     }
 
