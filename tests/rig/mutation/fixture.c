@@ -95,7 +95,7 @@ static void show(struct area *area)
 	if (!area->anon_name)
 		puts("nothing");
 	else
-		puts(state.anon_name ? state.anon_name : "lost");
+		puts(state.anon_name ?: area->anon_name ? "lost" : "");
 }
 
 int main(void)

@@ -78,6 +78,8 @@ pub enum Site {
     Entry,
     /// A whole statement, which is left out.
     Statement,
+    /// An expression of which only the truth counts.
+    Condition,
     /// An expression, by another of the same type.
     Expression,
 }
@@ -123,7 +125,9 @@ impl Mutant {
         match self.site {
             Site::Entry => format!("{{ -> {{ {}", self.replacement),
             Site::Statement => format!("{old} -> (dropped)"),
-            Site::Expression => format!("{old} -> {}", one_line(&self.replacement)),
+            Site::Condition | Site::Expression => {
+                format!("{old} -> {}", one_line(&self.replacement))
+            }
         }
     }
 }
@@ -186,6 +190,8 @@ struct Generator<'a> {
     /// Macros of this file that are strings.
     texts: BTreeMap<String, String>,
     drafts: Vec<Draft>,
+    /// The expressions of which only the truth counts.
+    truths: HashSet<Range<usize>>,
     seen: HashSet<(Range<usize>, String)>,
 }
 
@@ -222,6 +228,7 @@ impl<'a> Generator<'a> {
             assertions: Regex::new(targets::ASSERTIONS)?,
             texts: BTreeMap::new(),
             drafts: Vec::new(),
+            truths: HashSet::new(),
             seen: HashSet::new(),
         })
     }
@@ -253,7 +260,10 @@ impl<'a> Generator<'a> {
                 ordinal: *ordinal,
                 hash: hash[..4].iter().map(|byte| format!("{byte:02x}")).collect(),
                 line: 1 + self.source[..draft.span.start].matches('\n').count(),
-                site: draft.site,
+                site: match draft.site {
+                    Site::Expression if self.truths.contains(&draft.span) => Site::Condition,
+                    site => site,
+                },
                 span: draft.span,
                 replacement: draft.replacement,
                 in_macro: draft.in_macro,
@@ -502,6 +512,7 @@ impl<'a> Generator<'a> {
         };
         let text = &scope.text[node.byte_range()];
         if is_truth(node) {
+            self.truths.insert(shifted(node.byte_range(), scope));
             push(self, Operator::Negate, format!("!({text})"));
         }
         match node.kind() {
@@ -533,8 +544,20 @@ impl<'a> Generator<'a> {
                 return;
             }
             "conditional_expression" => {
-                if let Some(condition) = field(node, "condition") {
-                    self.decide(bare(condition), scope);
+                let parts = ["condition", "consequence", "alternative"];
+                match parts.map(|name| field(node, name)) {
+                    [Some(condition), Some(_), _] => self.decide(bare(condition), scope),
+                    // a ?: b, an extension of GNU C
+                    [Some(condition), None, Some(alternative)] => {
+                        for part in [condition, alternative] {
+                            push(
+                                self,
+                                Operator::Logic,
+                                scope.text[part.byte_range()].to_owned(),
+                            );
+                        }
+                    }
+                    _ => {}
                 }
             }
             "call_expression" => {
@@ -632,8 +655,12 @@ impl<'a> Generator<'a> {
             push(format!("{}{other}{after}", &scope.text[before]));
         }
         if can_lose_operand {
-            push(text(left).to_owned());
-            push(text(right).to_owned());
+            for operand in [text(left), text(right)] {
+                push(match kind {
+                    Operator::Logic => format!("!!({operand})"),
+                    _ => operand.to_owned(),
+                });
+            }
         }
     }
 
@@ -658,7 +685,7 @@ impl<'a> Generator<'a> {
                 push(Operator::Error, "0".to_owned());
                 return true;
             }
-            "!" if !is_truth(node) => push(Operator::Negate, argument_text.to_owned()),
+            "!" if !is_truth(node) => push(Operator::Negate, format!("!!({argument_text})")),
             "-" | "~" => push(Operator::Arithmetic, argument_text.to_owned()),
             _ => {}
         }
@@ -841,15 +868,11 @@ impl<'a> Generator<'a> {
         unit: Node<'_>,
         scope: &Scope<'_>,
     ) {
-        let shift = |range: Range<usize>| {
-            let at = |offset: usize| offset.saturating_add_signed(scope.shift);
-            at(range.start)..at(range.end)
-        };
-        let span = shift(span);
+        let span = shifted(span, scope);
         // The beginning of a function belongs to no statement.
         let unit = match site {
             Site::Entry => span.clone(),
-            _ => shift(unit.byte_range()),
+            _ => shifted(unit.byte_range(), scope),
         };
         if self.seen.insert((span.clone(), replacement.clone())) {
             self.drafts.push(Draft {
@@ -863,6 +886,12 @@ impl<'a> Generator<'a> {
             });
         }
     }
+}
+
+/// The bytes in the file that a node covers.
+fn shifted(range: Range<usize>, scope: &Scope<'_>) -> Range<usize> {
+    let at = |offset: usize| offset.saturating_add_signed(scope.shift);
+    at(range.start)..at(range.end)
 }
 
 fn field<'tree>(node: Node<'tree>, name: &str) -> Option<Node<'tree>> {
@@ -918,14 +947,14 @@ fn is_truth(node: Node<'_>) -> bool {
     }
     let operator = field(parent, "operator").map(|operator| operator.kind());
     match parent.kind() {
-        "if_statement"
-        | "while_statement"
-        | "do_statement"
-        | "for_statement"
-        | "conditional_expression" => field(parent, "condition") == Some(child),
+        "if_statement" | "while_statement" | "do_statement" | "for_statement" => {
+            field(parent, "condition") == Some(child)
+        }
+        // In `a ?: b` the condition is the value, too.
+        "conditional_expression" => {
+            field(parent, "condition") == Some(child) && field(parent, "consequence").is_some()
+        }
         "binary_expression" => matches!(operator, Some("&&" | "||")),
-        // The negation itself is negated instead.
-        "unary_expression" => false,
         _ => false,
     }
 }

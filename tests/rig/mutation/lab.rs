@@ -470,31 +470,37 @@ fn originals(directory: &Path, source: &Path) -> Result<BTreeMap<String, String>
     Ok(originals)
 }
 
-/// A message of the compiler.
+/// A place that the compiler complains about.
+#[derive(Debug, PartialEq, Eq)]
 struct Complaint {
     file: String,
     line: usize,
     is_error: bool,
 }
 
-/// The errors, and the warnings that count as such.
+/// The places of errors, and of warnings that count as such. An error within a macro of
+/// the kernel has further places, where the macro is used.
 fn complaints(said: &str) -> Result<Vec<Complaint>> {
     let files = targets::FILES.join("|");
-    let message = Regex::new(&format!(
-        r"^\S*?\b({files}):(\d+):\d+: (error|warning): (.*)"
-    ))?;
+    let place = Regex::new(&format!(r"^\S*?\b({files}):(\d+):\d+: "))?;
     let types = Regex::new(&TYPE_WARNINGS.replace("\\\n", ""))?;
     let mut complaints = Vec::new();
+    // What the last message was that is no note.
+    let (mut is_error, mut is_relevant) = (false, false);
     for line in said.lines() {
-        if let Some(parts) = message.captures(line) {
-            let is_error = &parts[3] == "error";
-            if is_error || types.is_match(&parts[4]) {
-                complaints.push(Complaint {
-                    file: parts[1].to_owned(),
-                    line: parts[2].parse()?,
-                    is_error,
-                });
-            }
+        if line.contains(": error: ") {
+            (is_error, is_relevant) = (true, true);
+        } else if let Some((_, text)) = line.split_once(": warning: ") {
+            (is_error, is_relevant) = (false, types.is_match(text));
+        } else if !line.contains(": note: in ") {
+            continue;
+        }
+        if is_relevant && let Some(parts) = place.captures(line) {
+            complaints.push(Complaint {
+                file: parts[1].to_owned(),
+                line: parts[2].parse()?,
+                is_error,
+            });
         }
     }
     Ok(complaints)
@@ -520,4 +526,42 @@ fn parse_answers(text: &str) -> BTreeMap<usize, bool> {
     pairs
         .filter_map(|(number, answer)| Some((number.parse().ok()?, answer.parse().ok()?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_where_the_compiler_complains() {
+        let said = "\
+/k/mm/madvise.c:7:3: error: 'x' undeclared
+/k/include/linux/build_bug.h:16:51: error: bit-field width not an integer constant
+/k/include/linux/slab.h:900:49: note: in expansion of macro 'alloc_hooks'
+/k/mm/madvise.c:9:1: note: in expansion of macro 'kmalloc'
+/k/mm/vma.c:5:2: warning: passing argument 1 makes pointer from integer [-Wint-conversion]
+/k/mm/vma.h:8:3: note: expected 'int' but argument is of type 'char *'
+/k/mm/vma.c:6:2: warning: statement with no effect [-Wunused-value]
+/k/mm/other.c:6:2: error: no file of ours
+";
+        let found = complaints(said).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|it| (it.file.as_str(), it.line, it.is_error))
+            .collect();
+        let expected = [
+            ("mm/madvise.c", 7, true),
+            ("mm/madvise.c", 9, true),
+            ("mm/vma.c", 5, false),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn reads_what_was_left_out() {
+        let excluded = parse_excluded("3 not-configured\n5 does-not-compile\n").unwrap();
+        assert_eq!(excluded[&3], Exclusion::NotConfigured);
+        assert_eq!(excluded[&5], Exclusion::DoesNotCompile);
+        assert!(parse_excluded("3 else\n").is_err());
+    }
 }

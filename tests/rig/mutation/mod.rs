@@ -21,4 +21,5 @@ pub mod targets;
 pub mod unobservable;
 
 #[cfg(test)]
+#[cfg(test)]
 mod tests;

@@ -58,7 +58,7 @@ pub fn single(source: &str, mutant: &Mutant) -> String {
     let new = match mutant.site {
         Site::Entry => mutant.replacement.clone(),
         Site::Statement => ";".to_owned(),
-        Site::Expression => format!("({})", mutant.replacement),
+        Site::Condition | Site::Expression => format!("({})", mutant.replacement),
     };
     let new = match mutant.in_macro {
         true => one_line(&new),
@@ -121,13 +121,19 @@ impl<'a> Writer<'a> {
                 self.range(group.span, groups);
                 self.push(" }");
             }
-            Site::Expression => {
+            Site::Condition | Site::Expression => {
+                // A pointer and a number are one type as conditions.
+                let truth = match group.site {
+                    Site::Condition => "!!",
+                    _ => "",
+                };
                 self.push("(");
                 for (number, mutant) in group.mutants {
-                    let text = format!("vm_mutant_is({number}) ? ({}) :", mutant.replacement);
+                    let changed = &mutant.replacement;
+                    let text = format!("vm_mutant_is({number}) ? {truth}({changed}) :");
                     self.change(&text, number, mutant);
                 }
-                self.push("(");
+                self.push(&format!("{truth}("));
                 self.range(group.span, groups);
                 self.push("))");
             }
