@@ -187,6 +187,7 @@ struct Generator<'a> {
     whole: &'a [&'a str],
     words: Regex,
     assertions: Regex,
+    of_types: Regex,
     /// Macros of this file that are strings.
     texts: BTreeMap<String, String>,
     drafts: Vec<Draft>,
@@ -226,6 +227,7 @@ impl<'a> Generator<'a> {
             whole,
             words: Regex::new(&targets::WORDS.replace("\\\n", ""))?,
             assertions: Regex::new(targets::ASSERTIONS)?,
+            of_types: Regex::new(targets::OF_TYPES)?,
             texts: BTreeMap::new(),
             drafts: Vec::new(),
             truths: HashSet::new(),
@@ -443,10 +445,11 @@ impl<'a> Generator<'a> {
             }
             "case_statement" => {
                 let value = field(node, "value");
-                for child in children(node) {
-                    if Some(child) != value {
-                        self.walk_statement(child, scope);
-                    }
+                let label = value.map_or("", |it| &scope.text[it.byte_range()]);
+                let mut inner = scope.clone();
+                inner.only_names &= !self.words.is_match(label);
+                for child in children(node).filter(|child| Some(*child) != value) {
+                    self.walk_statement(child, &inner);
                 }
             }
             kind if kind.ends_with("expression") => {
@@ -523,11 +526,7 @@ impl<'a> Generator<'a> {
                 return;
             }
             "binary_expression" => self.binary(node, unit, scope),
-            "unary_expression" => {
-                if self.unary(node, unit, scope) {
-                    return;
-                }
-            }
+            "unary_expression" if self.unary(node, unit, scope) => return,
             "update_expression" => {
                 let other = match text.contains("++") {
                     true => text.replace("++", "--"),
@@ -560,11 +559,7 @@ impl<'a> Generator<'a> {
                     _ => {}
                 }
             }
-            "call_expression" => {
-                if self.call(node, unit, scope) {
-                    return;
-                }
-            }
+            "call_expression" if self.call(node, unit, scope) => return,
             // What an address is taken of is no value.
             "pointer_expression" if text.starts_with('&') => return,
             "field_expression" => {
@@ -718,6 +713,9 @@ impl<'a> Generator<'a> {
         else {
             return true;
         };
+        if self.of_types.is_match(&scope.text[function.byte_range()]) {
+            return true;
+        }
         if function.kind() == "identifier" {
             self.counterpart(node, function, unit, scope);
         }

@@ -27,6 +27,9 @@ const CACHE: &str = "mutation";
 /// How often the compiler is asked which mutants it refuses.
 const ROUNDS: usize = 20;
 
+/// How many lines from an error a mutant is suspected first.
+const NEAR: usize = 4;
+
 /// Warnings by which the types of a changed expression do not fit: nobody makes such a
 /// change by mistake and keeps it.
 const TYPE_WARNINGS: &str = r"int-conversion|incompatible-pointer-types|discarded-qualifiers\
@@ -259,43 +262,56 @@ impl Lab {
         bail!("after {ROUNDS} rounds some mutants still do not compile")
     }
 
-    /// Tries the mutants of the functions around these lines one at a time.
+    /// Tries mutants near these lines one at a time, then those of the whole functions.
     fn find_uncompilable(
         &self,
         schemata: &BTreeMap<&str, schemata::Schema>,
         lines: &BTreeSet<(String, usize)>,
     ) -> Result<BTreeSet<usize>> {
-        let mut suspects = BTreeSet::new();
-        for (file, line) in lines {
-            let Some(schema) = schemata.get(file.as_str()) else {
-                continue;
-            };
-            let before = schema
-                .lines
-                .iter()
-                .filter(|(lines, _)| lines.start <= *line);
-            if let Some((_, number)) = before.max_by_key(|(lines, _)| lines.start) {
-                let function = &self.mutants[number - 1].function;
-                let same = self.included().filter(|(_, it)| it.function == *function);
-                suspects.extend(same.map(|(number, _)| number));
+        for reach in [NEAR, usize::MAX] {
+            let mut suspects = BTreeSet::new();
+            for (file, line) in lines {
+                let Some(schema) = schemata.get(file.as_str()) else {
+                    continue;
+                };
+                let changes = schema.lines.iter().map(|(it, number)| (it.start, *number));
+                let places = changes.chain(schema.drops.iter().copied());
+                let function = |number: usize| &self.mutants[number - 1].function;
+                let before = places.clone().filter(|(at, _)| at <= line);
+                let last = before.max().map(|(_, number)| function(number));
+                let near = places.filter(|(at, number)| {
+                    at.abs_diff(*line) <= reach && Some(function(*number)) == last
+                });
+                suspects.extend(near.map(|(_, number)| number));
+            }
+            if reach != NEAR {
+                let others = self.included().filter(|(_, it)| it.in_macro);
+                suspects.extend(others.map(|(number, _)| number));
+            }
+            let mut refused = BTreeSet::new();
+            for number in suspects {
+                if !self.compiles(number)? {
+                    refused.insert(number);
+                }
+            }
+            if !refused.is_empty() {
+                return Ok(refused);
             }
         }
-        let in_macros = self.included().filter(|(_, it)| it.in_macro);
-        suspects.extend(in_macros.map(|(number, _)| number));
-        let mut refused = BTreeSet::new();
-        for number in suspects {
-            let mutant = &self.mutants[number - 1];
-            let text = schemata::schema(self.source(mutant), &[(number, mutant)]).text;
-            self.write(&mutant.file, &text)?;
-            let mut compiles = true;
-            for object in self.users(mutant)? {
-                compiles &= self.compile(&object, "-c")?.is_some();
-            }
-            if !compiles {
-                refused.insert(number);
+        Ok(BTreeSet::new())
+    }
+
+    /// Whether the sources compile with this mutant alone, chosen at run time.
+    fn compiles(&self, number: usize) -> Result<bool> {
+        let mutant = &self.mutants[number - 1];
+        let text = schemata::schema(self.source(mutant), &[(number, mutant)]).text;
+        self.write(&mutant.file, &text)?;
+        for object in self.users(mutant)? {
+            if self.compile(&object, "-c")?.is_none() {
+                return Ok(false);
             }
         }
-        Ok(refused)
+        Ok(true)
     }
 
     /// The objects that a mutant may change: that of its file, or all whose sources use
@@ -478,18 +494,30 @@ struct Complaint {
     is_error: bool,
 }
 
-/// The places of errors, and of warnings that count as such. An error within a macro of
-/// the kernel has further places, where the macro is used.
+/// The places of errors, and of warnings that count as such. An error within a macro or
+/// an inline function of the kernel has further places, where that is used.
 fn complaints(said: &str) -> Result<Vec<Complaint>> {
     let files = targets::FILES.join("|");
     let place = Regex::new(&format!(r"^\S*?\b({files}):(\d+):\d+: "))?;
+    let inlined = Regex::new(&format!(r" inlined from .* at \S*?\b({files}):(\d+):"))?;
     let types = Regex::new(&TYPE_WARNINGS.replace("\\\n", ""))?;
     let mut complaints = Vec::new();
+    // Where the function is inlined that the next message is about.
+    let mut users = Vec::new();
     // What the last message was that is no note.
     let (mut is_error, mut is_relevant) = (false, false);
     for line in said.lines() {
+        if let Some(parts) = inlined.captures(line) {
+            users.push((parts[1].to_owned(), parts[2].parse()?));
+            continue;
+        }
         if line.contains(": error: ") {
             (is_error, is_relevant) = (true, true);
+            complaints.extend(users.drain(..).map(|(file, line)| Complaint {
+                file,
+                line,
+                is_error,
+            }));
         } else if let Some((_, text)) = line.split_once(": warning: ") {
             (is_error, is_relevant) = (false, types.is_match(text));
         } else if !line.contains(": note: in ") {
@@ -543,6 +571,9 @@ mod tests {
 /k/mm/vma.h:8:3: note: expected 'int' but argument is of type 'char *'
 /k/mm/vma.c:6:2: warning: statement with no effect [-Wunused-value]
 /k/mm/other.c:6:2: error: no file of ours
+In function 'copy_from_user',
+    inlined from 'do_procmap_query' at /k/fs/proc/task_mmu.c:12:6:
+/k/include/linux/thread_info.h:246:25: error: copy source size is too small
 ";
         let found = complaints(said).unwrap();
         let found: Vec<_> = found
@@ -553,6 +584,7 @@ mod tests {
             ("mm/madvise.c", 7, true),
             ("mm/madvise.c", 9, true),
             ("mm/vma.c", 5, false),
+            ("fs/proc/task_mmu.c", 12, true),
         ];
         assert_eq!(found, expected);
     }

@@ -20,6 +20,8 @@ pub struct Schema {
     pub text: String,
     /// The lines, from 1, that each mutant's change is on, with the mutant's number.
     pub lines: Vec<(Range<usize>, usize)>,
+    /// The line on which each dropped statement begins, with the mutant's number.
+    pub drops: Vec<(usize, usize)>,
 }
 
 /// The text with these mutants, which are all of one file; each has a number.
@@ -44,11 +46,13 @@ pub fn schema(source: &str, mutants: &[(usize, &Mutant)]) -> Schema {
         text: INCLUDE.to_owned(),
         line: 2,
         lines: Vec::new(),
+        drops: Vec::new(),
     };
     writer.range(0..source.len(), &mut groups.into_iter().peekable());
     Schema {
         text: writer.text,
         lines: writer.lines,
+        drops: writer.drops,
     }
 }
 
@@ -84,6 +88,7 @@ struct Writer<'a> {
     /// The line that the next character is on.
     line: usize,
     lines: Vec<(Range<usize>, usize)>,
+    drops: Vec<(usize, usize)>,
 }
 
 impl<'a> Writer<'a> {
@@ -113,6 +118,9 @@ impl<'a> Writer<'a> {
                 }
             }
             Site::Statement => {
+                for (number, _) in &group.mutants {
+                    self.drops.push((self.line, *number));
+                }
                 let tests = group.mutants.iter();
                 let tests: Vec<String> = tests
                     .map(|(number, _)| format!("!vm_mutant_is({number})"))

@@ -48,6 +48,7 @@ pub const WHOLE: &[&str] = &[
     "vma_modify_name",
     // /proc/PID/maps and PROCMAP_QUERY.
     "do_procmap_query",
+    "get_next_vma",
     "get_vma_name",
     "m_next",
     "m_start",
@@ -77,3 +78,6 @@ pub const WORDS: &str = r"anon_name|anon_vma_name|ANON_NAME|ANON_VMA_NAME|show_m
 
 /// Calls that check the kernel itself. To mutate them changes no behaviour.
 pub const ASSERTIONS: &str = r"^(VM_)?(WARN|BUG)_ON|assert|^ASSERT_|^lockdep_";
+
+/// Macros whose arguments are types and fields, not values.
+pub const OF_TYPES: &str = r"^(offsetof|offsetofend|container_of|sizeof_field|struct_size)$";
