@@ -2,8 +2,10 @@
 //!
 //! A mutant is caught by the first result that differs from that of the same kernel
 //! without a mutant, by a report that is not complete, by a complaint of the kernel, by a
-//! panic or by a hang. One that `check` does not catch is tried with `probe`. A mutant
-//! whose place never runs is not booted.
+//! panic or by a hang. One that `check` does not catch is tried with `probe`.
+//!
+//! Of `check` run only the cases that execute the place of the mutant, if they are few,
+//! and a mutant whose place never runs is not booted: elsewhere the kernel is the same.
 //!
 //! Fates are written down as they come, so that an interrupted campaign goes on.
 
@@ -30,11 +32,21 @@ use crate::paths;
 use crate::progress::Step;
 use crate::qemu::{Ending, Machine};
 
+/// The boot parameter that selects no mutant and lists those whose places ran.
+const REACHED: isize = -1;
+
 /// How long the first boots may take, of which nothing is known yet.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How long any boot may take at least, and by which factor longer than without a mutant.
-const DEADLINE: (Duration, u32) = (Duration::from_secs(30), 10);
+/// How long any boot may say nothing at least, and how often as long as the whole boot
+/// without a mutant.
+const DEADLINE: (Duration, u32) = (Duration::from_secs(15), 2);
+
+/// How many cases a boot runs whose places are noted together.
+const GROUP: usize = 7;
+
+/// How many groups a boot may run by name; the kernel passes 32 words to PID 1.
+const GROUPS: usize = 4;
 
 /// A line of `check` that is a result.
 const RESULT: &str = r"(?m)^(?:not )?ok \d+ [^\r\n]*\r*\n";
@@ -143,14 +155,21 @@ struct Guest {
     initramfs: PathBuf,
     /// Changes with the kernel, the mutants and the program.
     label: String,
-    /// The results of `check`.
+    /// The results of `check`, without their numbers.
     results: Vec<String>,
     status: u8,
     /// What `probe` prints.
     probe: String,
+    /// How long nothing may come from the console.
     deadline: Duration,
     /// The mutants whose places run.
     reached: BTreeSet<usize>,
+    /// Those whose places run in every boot.
+    always: BTreeSet<usize>,
+    /// Those whose places run in a boot of `probe`.
+    probed: BTreeSet<usize>,
+    /// Groups of cases, each with the mutants whose places they run.
+    groups: Vec<(Vec<String>, BTreeSet<usize>)>,
 }
 
 impl Guest {
@@ -177,16 +196,20 @@ impl Guest {
             probe: String::new(),
             deadline: PATIENCE,
             reached: BTreeSet::new(),
+            always: BTreeSet::new(),
+            probed: BTreeSet::new(),
+            groups: Vec::new(),
         };
         guest.learn().context("without a mutant")?;
+        guest.learn_groups().context("without a mutant")?;
         Ok(guest)
     }
 
     /// Runs both commands without a mutant.
     fn learn(&mut self) -> Result<()> {
         let step = Step::start("booting without a mutant");
-        for mutant in [0, -1] {
-            let console = self.machine(mutant, "check").run(PATIENCE)?;
+        for mutant in [0, REACHED] {
+            let console = self.machine(mutant, &["check"]).run(PATIENCE)?;
             check::read(&console)?;
             self.status = check::status(&console)?;
             let results = results(&console.text());
@@ -196,31 +219,60 @@ impl Guest {
             );
             self.results = results;
             self.deadline = DEADLINE.0.max(console.took * DEADLINE.1);
-            self.note_reached(&console.text());
-            let console = self.machine(mutant, "probe").run(PATIENCE)?;
+            self.reached.extend(reached(&console.text()));
+            let console = self.machine(mutant, &["probe"]).run(PATIENCE)?;
             console.expect_power_off()?;
-            self.note_reached(&console.text());
+            self.probed = reached(&console.text());
             self.probe = said(&console.text());
         }
-        ensure!(!self.reached.is_empty(), "no place of a mutant runs");
+        let console = self.machine(REACHED, &["--version"]).run(PATIENCE)?;
+        self.always = reached(&console.text());
+        ensure!(!self.always.is_empty(), "no place of a mutant runs");
+        self.reached.extend(&self.probed);
         step.done();
         Ok(())
     }
 
-    fn note_reached(&mut self, text: &str) {
-        for line in text.lines() {
-            let number = line.split_once("vm_mutant reached ");
-            if let Some(number) = number.and_then(|(_, number)| number.trim().parse().ok()) {
-                self.reached.insert(number);
-            }
+    /// Finds which places each group of cases runs.
+    fn learn_groups(&mut self) -> Result<()> {
+        let step = Step::start("noting which mutants the cases reach");
+        let names = self.results.iter().map(|result| name(result).to_owned());
+        let names: Vec<String> = names.collect();
+        for group in names.chunks(GROUP) {
+            let args: Vec<&str> = ["check"]
+                .into_iter()
+                .chain(group.iter().map(String::as_str))
+                .collect();
+            let console = self.machine(REACHED, &args).run(PATIENCE)?;
+            check::read(&console)?;
+            self.groups.push((group.to_vec(), reached(&console.text())));
         }
+        step.done();
+        Ok(())
     }
 
-    fn machine(&self, mutant: isize, command: &str) -> Machine {
+    /// The cases to run for this mutant; none means all.
+    fn cases(&self, number: usize) -> Vec<&str> {
+        let groups = self
+            .groups
+            .iter()
+            .filter(|(_, reached)| reached.contains(&number));
+        let groups: Vec<_> = groups.collect();
+        if groups.len() > GROUPS || groups.is_empty() || self.always.contains(&number) {
+            return Vec::new();
+        }
+        groups
+            .iter()
+            .flat_map(|(names, _)| names)
+            .map(String::as_str)
+            .collect()
+    }
+
+    fn machine(&self, mutant: isize, args: &[&str]) -> Machine {
         let mut machine = Machine::new(&self.image, &self.initramfs);
         machine.name = format!("mutation-{}-{mutant}", self.label);
         machine.append = format!("oops=panic vm_mutant={mutant}");
-        machine.args = vec![command.to_owned()];
+        machine.args = args.iter().map(|&arg| arg.to_owned()).collect();
         machine
     }
 
@@ -228,48 +280,58 @@ impl Guest {
         if !self.reached.contains(&number) {
             return Ok(Fate::NotReached);
         }
-        let noticed = match self.check(number.cast_signed())? {
+        let noticed = match self.check(number)? {
             Some(noticed) => Some(noticed),
-            None => self.probe(number.cast_signed())?,
+            None => self.probe(number)?,
         };
         Ok(noticed.map_or(Fate::Survived, Fate::Caught))
     }
 
     /// Runs `check` until a result differs, and says what that was.
-    fn check(&self, mutant: isize) -> Result<Option<String>> {
-        let machine = self.machine(mutant, "check");
+    fn check(&self, number: usize) -> Result<Option<String>> {
+        let cases = self.cases(number);
+        let expected = self.results.iter().map(String::as_str);
+        let expected: Vec<&str> = expected
+            .filter(|result| cases.is_empty() || cases.contains(&name(result)))
+            .collect();
+        let args: Vec<&str> = ["check"].into_iter().chain(cases.iter().copied()).collect();
+        let machine = self.machine(number.cast_signed(), &args);
         let mut session = machine.boot(self.deadline)?;
-        for expected in &self.results {
+        for expected in &expected {
             let Ok((_, line)) = session.expect(RESULT) else {
                 break;
             };
-            if line.trim_end() != expected {
-                let name = expected.split(' ').find(|word| word.contains('-'));
-                return Ok(Some(name.unwrap_or(expected).to_owned()));
+            if without_number(&line) != *expected {
+                return Ok(Some(name(expected).to_owned()));
             }
+            session.allow(self.deadline);
         }
         let console = session.finish()?;
-        let log = machine.log()?;
         let noticed = match &console.ending {
             Ending::PoweredOff => match check::read(&console) {
                 Err(error) => {
                     let text = format!("{error:#}");
                     Some(text.lines().next().unwrap_or_default().to_owned())
                 }
-                Ok(_) if results(&console.text()) != self.results => Some("the report".to_owned()),
-                Ok(_) if check::status(&console)? != self.status => Some("the status".to_owned()),
+                Ok(_) if results(&console.text()) != expected => Some("the report".to_owned()),
+                Ok(_) if cases.is_empty() && check::status(&console)? != self.status => {
+                    Some("the status".to_owned())
+                }
                 Ok(_) => None,
             },
             ending => Some(short(ending)),
         };
-        // Hundreds of logs would say little; the boot is repeated by its number.
-        let _ = fs::remove_file(log.with_extension("stderr"));
-        let _ = fs::remove_file(log);
+        forget(&machine.log()?);
         Ok(noticed)
     }
 
-    fn probe(&self, mutant: isize) -> Result<Option<String>> {
-        let console = self.machine(mutant, "probe").run(self.deadline)?;
+    fn probe(&self, number: usize) -> Result<Option<String>> {
+        if !self.probed.contains(&number) {
+            return Ok(None);
+        }
+        let machine = self.machine(number.cast_signed(), &["probe"]);
+        let console = machine.run(self.deadline)?;
+        forget(&machine.log()?);
         Ok(match &console.ending {
             Ending::PoweredOff if said(&console.text()) == self.probe => None,
             Ending::PoweredOff => Some("probe".to_owned()),
@@ -492,13 +554,43 @@ impl fmt::Display for Counts {
     }
 }
 
-/// The results of a report, a line each.
+/// The results of a report, a line each, without their numbers.
 fn results(text: &str) -> Vec<String> {
     let is_result = |line: &&str| line.starts_with("ok ") || line.starts_with("not ok ");
-    text.lines()
-        .filter(is_result)
-        .map(|line| line.trim_end().to_owned())
+    let lines = text.lines().filter(is_result);
+    lines.map(without_number).collect()
+}
+
+/// `ok NAME` for `ok 7 NAME`.
+fn without_number(result: &str) -> String {
+    let words = result.split_whitespace();
+    let words: Vec<&str> = words
+        .filter(|word| word.parse::<usize>().is_err())
+        .collect();
+    words.join(" ")
+}
+
+/// The case that a result without number is of.
+fn name(result: &str) -> &str {
+    let result = result.strip_prefix("not ").unwrap_or(result);
+    result.split(' ').nth(1).unwrap_or_default()
+}
+
+/// The mutants whose places ran in a boot with [`REACHED`].
+fn reached(text: &str) -> BTreeSet<usize> {
+    let lines = text.lines();
+    let numbers = lines.filter_map(|line| line.split_once("vm_mutant reached "));
+    numbers
+        .filter_map(|(_, number)| number.trim().parse().ok())
         .collect()
+}
+
+/// Removes the log of a boot. Hundreds would say little; a number repeats the boot.
+fn forget(log: &Path) {
+    for log in [log, &log.with_extension("stderr")] {
+        // It may never have been written.
+        let _ = fs::remove_file(log);
+    }
 }
 
 /// What the program said, without the messages of the kernel.
