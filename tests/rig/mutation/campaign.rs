@@ -201,7 +201,12 @@ impl Guest {
             groups: Vec::new(),
         };
         guest.learn().context("without a mutant")?;
-        guest.learn_groups().context("without a mutant")?;
+        let groups = paths::scratch("mutation")?.join(format!("{}.groups", guest.label));
+        guest.groups = match fs::read_to_string(&groups) {
+            Ok(text) => serde_json::from_str(&text).context("groups of cases")?,
+            Err(_) => guest.learn_groups().context("without a mutant")?,
+        };
+        paths::write(&groups, json!(guest.groups).to_string())?;
         Ok(guest)
     }
 
@@ -234,10 +239,11 @@ impl Guest {
     }
 
     /// Finds which places each group of cases runs.
-    fn learn_groups(&mut self) -> Result<()> {
+    fn learn_groups(&self) -> Result<Vec<(Vec<String>, BTreeSet<usize>)>> {
         let step = Step::start("noting which mutants the cases reach");
         let names = self.results.iter().map(|result| name(result).to_owned());
         let names: Vec<String> = names.collect();
+        let mut groups = Vec::new();
         for group in names.chunks(GROUP) {
             let args: Vec<&str> = ["check"]
                 .into_iter()
@@ -245,10 +251,10 @@ impl Guest {
                 .collect();
             let console = self.machine(REACHED, &args).run(PATIENCE)?;
             check::read(&console)?;
-            self.groups.push((group.to_vec(), reached(&console.text())));
+            groups.push((group.to_vec(), reached(&console.text())));
         }
         step.done();
-        Ok(())
+        Ok(groups)
     }
 
     /// The cases to run for this mutant; none means all.
