@@ -1,117 +1,84 @@
-//! Tells the linker what the program is, and packs what it carries.
+//! Passes the link arguments, assembles the suite, asks git for the revision.
 //!
-//! Link arguments given here reach the program alone, not the host's tests, and
-//! hold whatever RUSTFLAGS says, which would replace those of a Cargo
-//! configuration. They are passed to the linker itself or, where the linker is
-//! a compiler driver (as in Buildroot), through it.
+//! Link arguments from here apply to the executable alone, not to tests of the host,
+//! and in addition to RUSTFLAGS, which replace the rustflags of a configuration.
 
-// A build that cannot go on stops, and says where.
+// A build that cannot go on panics, which Cargo reports.
 #![allow(clippy::expect_used)]
 
 #[path = "../src/suite/assembler.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod assembler;
-#[path = "../src/suite/code.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod code;
-#[path = "../src/messages.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod messages;
-mod pack;
-mod pairs;
 
 use std::{env, fs, path::Path, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=linker");
-    println!("cargo::rerun-if-changed=src/packing.rs");
-    pack_texts();
-    pack_messages();
+    assemble_suite();
     println!("cargo::rustc-env=VM_ANON_NAME_REVISION={}", revision());
-    let target = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    // The file is the segment and nothing else, unless it is to be debugged, or linked
-    // by GNU's linker, which does not make such a file.
-    let is_shipped = env::var("DEBUG").is_ok_and(|debug| debug == "false");
-    let is_bare = is_shipped && !is_driver();
-    let script = if is_bare { "bare.ld" } else { "program.ld" };
-    let script = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
-        .join("linker")
-        .join(script);
+    pass_link_arguments();
+}
 
-    // The largest page that a kernel of this architecture may have: the file
-    // offset and the address of the segment agree modulo this.
-    let max_page_size = match target.as_str() {
-        "aarch64" => 65536,
+/// Passes the arguments to the linker, or through it if it is a compiler driver.
+fn pass_link_arguments() {
+    // Cargo does not run this script again when the linker changes.
+    println!("cargo::rerun-if-changed=.cargo/config.toml");
+    let target = env::var("TARGET").expect("Cargo sets TARGET");
+    let variable = target.to_uppercase().replace('-', "_");
+    println!("cargo::rerun-if-env-changed=CARGO_TARGET_{variable}_LINKER");
+
+    let is_driver = is_driver();
+    let directory = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
+    // The largest page size of the architecture: addresses and file offsets of the
+    // segments agree modulo this.
+    let max_page_size = match target.split('-').next() {
+        Some("aarch64") => 65536,
         _ => 4096,
     };
     let mut arguments = vec![
-        format!("--script={}", script.display()),
+        format!("--script={directory}/linker/program.ld"),
         format!("-zmax-page-size={max_page_size}"),
-        // Loaded where it was linked: nothing would relocate it.
         "--no-pie".to_owned(),
         "--no-dynamic-linker".to_owned(),
-        // 28 bytes that nobody reads.
         "--build-id=none".to_owned(),
-        // A text that is the end of another one is not there twice.
-        "-O2".to_owned(),
     ];
-    if is_bare {
-        arguments.push("--oformat=binary".to_owned());
-    } else if is_shipped {
-        // 280 bytes that are there for debuggers and `cargo xtask size` alone.
+    // Debuggers and `cargo xtask size` need section headers. GNU ld has had the option
+    // only since binutils 2.41.
+    let is_debugged = env::var("DEBUG").is_ok_and(|debug| debug != "false");
+    if !is_driver && !is_debugged {
         arguments.push("-znosectionheader".to_owned());
     }
-
-    if is_driver() {
-        for argument in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {
-            println!("cargo::rustc-link-arg-bins={argument}");
-        }
-        for argument in arguments {
-            println!("cargo::rustc-link-arg-bins=-Wl,{argument}");
-        }
-    } else {
-        for argument in arguments {
-            println!("cargo::rustc-link-arg-bins={argument}");
-        }
+    if is_driver {
+        arguments = arguments
+            .iter()
+            .map(|argument| format!("-Wl,{argument}"))
+            .collect();
+        arguments.extend(["-nostartfiles", "-nostdlib", "-static", "-no-pie"].map(str::to_owned));
+    }
+    for argument in arguments {
+        println!("cargo::rustc-link-arg-bins={argument}");
     }
 }
 
-/// Leaves the help, a NUL and the suite for `src/program/full/texts.rs`.
-fn pack_texts() {
-    println!("cargo::rerun-if-changed=src/help.txt");
+/// Writes the assembled suite, which `src/program/cold.rs` includes, or reports the first
+/// mistake in its texts, which ends the build.
+fn assemble_suite() {
     println!("cargo::rerun-if-changed=src/suite");
-    let help = fs::read("src/help.txt").expect("src/help.txt can be read");
-    let suite = match env::var_os("CARGO_FEATURE_CHECK") {
-        Some(_) => assembler::assemble().unwrap_or_else(|fault| panic!("cases.txt: {fault}")),
-        None => Vec::new(),
-    };
-    let texts = [&help, &b"\0"[..], &suite].concat();
-    leave("texts", &pack::pack(&texts));
-    leave("length", texts.len().to_string().as_bytes());
+    let read = |path| fs::read_to_string(path).expect("the suite can be read");
+    match assembler::assemble(&read(assembler::CASES), &read(assembler::VERBS)) {
+        Ok(suite) => {
+            let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
+            fs::write(Path::new(&out).join("suite"), suite).expect("OUT_DIR can be written");
+        }
+        Err(mistake) => println!("cargo::error={mistake}"),
+    }
 }
 
-/// Leaves the messages for `src/pairs.rs`.
-fn pack_messages() {
-    println!("cargo::rerun-if-changed=src/messages.rs");
-    leave(
-        "messages",
-        &pairs::pack(messages::all().map(|(_, text)| text)),
-    );
-}
-
-/// Leaves the file `name` where the sources include it from.
-fn leave(name: &str, bytes: &[u8]) {
-    let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join(name), bytes).expect("OUT_DIR can be written");
-}
-
-/// Whether the linker is a compiler that calls one, as `aarch64-linux-gnu-gcc`.
+/// Whether the linker is a compiler driver, such as `aarch64-linux-gnu-gcc`.
 fn is_driver() -> bool {
     let linker = env::var("RUSTC_LINKER").unwrap_or_default();
-    let name = Path::new(&linker)
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let name = Path::new(&linker).file_stem().unwrap_or_default();
+    let name = name.to_string_lossy();
     !(name.ends_with("ld") || name.contains("lld"))
 }
 

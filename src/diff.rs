@@ -1,63 +1,65 @@
-//! What changed between two maps, in diff(1)'s normal format.
+//! Byte-exact diff of two maps files, in the normal format of diff(1).
 //!
-//! A general diff searches for a longest common subsequence. Maps need none:
-//! their lines are unique and ordered by start address, so the lines that both
-//! files hold come in the same order in both, and *all* of them make up the one
-//! longest common subsequence. Merging the two files by start address finds it
-//! in one pass, keeping nothing but positions, and what is printed is what GNU
-//! diff prints (`tests/host/diff.rs` compares the two):
+//! A general diff searches for a longest common subsequence. Maps files do not
+//! need the search: their lines are unique and sorted by start address, so all
+//! the lines that both files contain come in the same order in both, and together
+//! they are the longest common subsequence. A merge by start address finds it in
+//! one pass without any table. The output is that of GNU diff, which
+//! `tests/host/diff.rs` compares it with:
 //!
 //! ```text
 //! while either file has lines:
-//!     both heads equal          -> the hunk that was open ends; step over both
-//!     old head begins first     -> it was removed: it joins the hunk
-//!     new head begins first     -> it was added: it joins the hunk
-//!     both begin together       -> it was changed: both join the hunk
+//!     both first lines are equal    -> print the open hunk; step over both
+//!     the old line starts lower     -> it was removed: add it to the hunk
+//!     the new line starts lower     -> it was added: add it to the hunk
+//!     both start at one address     -> it was changed: add both to the hunk
 //! ```
 
-use crate::{maps::Vma, text::Sink};
-use core::slice;
+use crate::{
+    format::{Sink, put_decimal},
+    maps::Vma,
+    scan::{before, split},
+};
 
-/// Why two files cannot be compared: one is not a whole maps file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+/// An error: one of the files is not a complete maps file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed {
-    /// The line's number in its file, counted from 1.
+    /// 1-based number of the first bad line in its file.
     pub line: u64,
 }
 
 /// Writes the difference between `old` and `new` to `out`, each line after
-/// `indent`. Tells whether there is any; there is none between equal files.
+/// `indent`. Returns whether the files differ.
 ///
 /// # Errors
 ///
-/// A line that is no maps line, that begins below the end of the one before it, or
-/// that has no newline: nothing has been concluded about the lines from there.
+/// A line that is not a maps line, that starts below the end of the line before
+/// it, or that has no newline. The output then covers the lines before it.
 pub fn normal(
     old: &[u8],
     new: &[u8],
     indent: &[u8],
-    out: &mut dyn Sink,
+    out: &mut impl Sink,
 ) -> Result<bool, Malformed> {
-    let (mut old, mut new) = (Side::new(old), Side::new(new));
+    let (mut old, mut new) = (Cursor::new(old), Cursor::new(new));
     let mut differs = false;
     loop {
-        old.step();
-        new.step();
+        old.advance();
+        new.advance();
         let (removed, added) = (old, new);
         while old.line != new.line {
             let (old_start, new_start) = (old.start, new.start);
             if old_start <= new_start {
-                old.step();
+                old.advance();
             }
             if new_start <= old_start {
-                new.step();
+                new.advance();
             }
         }
         if let Some(line) = old.malformed().or(new.malformed()) {
             return Err(Malformed { line });
         }
-        let (removed, added) = (removed.up_to(&old), added.up_to(&new));
+        let (removed, added) = (removed.lines_until(&old), added.lines_until(&new));
         if !removed.bytes.is_empty() || !added.bytes.is_empty() {
             differs = true;
             print_hunk(&removed, &added, indent, out);
@@ -68,35 +70,39 @@ pub fn normal(
     }
 }
 
-/// One of the two files, read up to its head line; at first to before that.
+/// A position in one of the files: its current line, and what follows.
 #[derive(Clone, Copy)]
-struct Side<'a> {
-    /// From the head line on.
+struct Cursor<'a> {
+    /// The file from the current line on.
     rest: &'a [u8],
-    /// From behind it on.
-    behind: &'a [u8],
-    /// The head line, with its newline; empty at the end, and before a line that is malformed.
+    /// The file after the current line.
+    next: &'a [u8],
+    /// The current line with its newline; empty at the end of the file and at a
+    /// malformed line.
     line: &'a [u8],
-    /// Its number, counted from 1.
+    /// 1-based number of the current line.
     number: u64,
-    /// Where its VMA starts; behind all others where there is no head line.
+    /// The VMA's start address; `u64::MAX` if there is no current line.
     start: u64,
+    /// The VMA's end address.
     end: u64,
 }
 
-/// Lines of one file.
-struct Hunk<'a> {
+/// A range of lines of one file.
+struct Lines<'a> {
     bytes: &'a [u8],
-    /// Their numbers. Of no lines, the last is the one before the first.
+    /// 1-based number of the first line.
     first: u64,
+    /// 1-based number of the last line; `first - 1` for an empty range.
     last: u64,
 }
 
-impl<'a> Side<'a> {
+impl<'a> Cursor<'a> {
+    /// Before the first line.
     fn new(file: &'a [u8]) -> Self {
-        Side {
+        Cursor {
             rest: file,
-            behind: file,
+            next: file,
             line: b"",
             number: 0,
             start: 0,
@@ -104,39 +110,37 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// Goes on to the next line.
-    #[inline(never)] // It is called four times.
-    fn step(&mut self) {
-        self.rest = self.behind;
+    #[inline(never)]
+    fn advance(&mut self) {
+        self.rest = self.next;
         self.number += 1;
         (self.line, self.start) = (b"", u64::MAX);
-        if let Some(vma) = Vma::take(&mut self.behind)
-            && let length = self.rest.len() - self.behind.len()
-            && let Some((line @ [.., b'\n'], _)) = self.rest.split_at_checked(length)
+        if let Some(vma) = Vma::take(&mut self.next)
+            && let line @ [.., b'\n'] = before(self.rest, self.rest.len() - self.next.len())
             && vma.start >= self.end
         {
             (self.line, self.start, self.end) = (line, vma.start, vma.end);
         }
     }
 
-    /// The number of the line that is malformed, if that is why there is no head line.
+    /// The number of the current line, if it is malformed.
     fn malformed(&self) -> Option<u64> {
         (self.line.is_empty() && !self.rest.is_empty()).then_some(self.number)
     }
 
-    /// The lines from this head line on, up to where it is `later`.
-    fn up_to(&self, later: &Self) -> Hunk<'a> {
-        let length = self.rest.len() - later.rest.len();
-        Hunk {
-            bytes: self.rest.split_at_checked(length).unwrap_or_default().0,
+    /// The lines from this position to a `later` one in the same file.
+    fn lines_until(&self, later: &Self) -> Lines<'a> {
+        let bytes = before(self.rest, self.rest.len() - later.rest.len());
+        Lines {
+            bytes,
             first: self.number,
             last: later.number - 1,
         }
     }
 }
 
-fn print_hunk(removed: &Hunk, added: &Hunk, indent: &[u8], out: &mut dyn Sink) {
-    let letter = match (removed.bytes, added.bytes) {
+fn print_hunk(removed: &Lines, added: &Lines, indent: &[u8], out: &mut impl Sink) {
+    let letter: &[u8] = match (removed.bytes, added.bytes) {
         (b"", _) => b"a",
         (_, b"") => b"d",
         _ => b"c",
@@ -154,22 +158,22 @@ fn print_hunk(removed: &Hunk, added: &Hunk, indent: &[u8], out: &mut dyn Sink) {
     print_lines(added, b"> ", indent, out);
 }
 
-fn print_range(hunk: &Hunk, out: &mut dyn Sink) {
-    if hunk.first < hunk.last {
-        out.decimal(hunk.first);
+fn print_range(lines: &Lines, out: &mut impl Sink) {
+    if lines.first < lines.last {
+        put_decimal(lines.first, out);
         out.put(b",");
     }
-    out.decimal(hunk.last);
+    put_decimal(lines.last, out);
 }
 
-fn print_lines(hunk: &Hunk, mark: &[u8], indent: &[u8], out: &mut dyn Sink) {
-    let mut last = b'\n';
-    for byte in hunk.bytes {
-        if last == b'\n' {
-            out.put(indent);
-            out.put(mark);
-        }
-        out.put(slice::from_ref(byte));
-        last = *byte;
+fn print_lines(lines: &Lines, mark: &[u8], indent: &[u8], out: &mut impl Sink) {
+    let mut rest = lines.bytes;
+    while !rest.is_empty() {
+        let (line, after) = split(rest, b'\n');
+        rest = after;
+        out.put(indent);
+        out.put(mark);
+        out.put(line);
+        out.put(b"\n");
     }
 }

@@ -1,20 +1,84 @@
-//! The names of error numbers, and what they mean to the program.
+//! Names and meanings of error numbers.
 
-use crate::messages::{ERRORS, Message};
+use crate::scan::split;
 
-/// The name of error `number`, such as `EINVAL` for 22; `errno` for one that no
-/// call of the program gives by itself.
-pub fn name(number: i32) -> Message {
-    let known = 0..ERRORS.len() as i32;
-    Message::of_error(if known.contains(&number) {
-        number as u8
-    } else {
-        0
-    })
+/// One line for each error number, in numerical order: the name and, where the
+/// name alone does not help a user of this program, the meaning. Line 0 is for
+/// numbers that are not in the list.
+///
+/// The numbers 1 to 40 are the same on every architecture that has the generic
+/// numbering (`include/uapi/asm-generic/errno-base.h` and `errno.h`). The last line is
+/// for EOPNOTSUPP.
+const ERRORS: &[u8] = b"errno
+EPERM: not permitted
+ENOENT: no such file
+ESRCH
+EINTR
+EIO: input or output error
+ENXIO
+E2BIG
+ENOEXEC: not an executable for this kernel
+EBADF: closed, or not open for this
+ECHILD
+EAGAIN: not ready
+ENOMEM: not enough memory, or beyond a limit on it
+EACCES: not permitted
+EFAULT
+ENOTBLK
+EBUSY
+EEXIST
+EXDEV
+ENODEV
+ENOTDIR: not a directory
+EISDIR
+EINVAL
+ENFILE: too many open files
+EMFILE: too many open files (ulimit -n)
+ENOTTY
+ETXTBSY
+EFBIG: file too large (ulimit -f)
+ENOSPC: no space left
+ESPIPE
+EROFS: read-only file system
+EMLINK
+EPIPE: the reader is gone
+EDOM
+ERANGE
+EDEADLK
+ENAMETOOLONG
+ENOLCK
+ENOSYS: not in this kernel, or blocked
+ENOTEMPTY
+ELOOP
+EOPNOTSUPP: not in this kernel
+";
+
+/// The name of error `number`, such as `EINVAL` for 22; `errno` if the number is
+/// not in the list.
+pub fn name(number: i32) -> &'static [u8] {
+    split(line(number), b':').0
 }
 
-/// What error `number` means wherever the program meets it, behind a colon; nothing if
-/// its name says all there is.
-pub fn meaning(number: i32) -> Message {
-    name(number).next()
+/// What error `number` means, such as ` no such file` for 2 (with the space);
+/// empty if the name says it all.
+pub fn meaning(number: i32) -> &'static [u8] {
+    split(line(number), b':').1
+}
+
+fn line(number: i32) -> &'static [u8] {
+    const EOPNOTSUPP: i32 = linux_raw_sys::errno::EOPNOTSUPP as i32;
+    let place = match number {
+        EOPNOTSUPP => 41,
+        41 => 0,
+        number => number,
+    };
+    let mut rest = ERRORS;
+    for _ in 0..place {
+        rest = split(rest, b'\n').1;
+        if rest.is_empty() {
+            rest = ERRORS;
+            break;
+        }
+    }
+    split(rest, b'\n').0
 }

@@ -1,39 +1,31 @@
 //! The pure core of `vm_anon_name`: bytes in, values out.
 //!
-//! Nothing here calls the kernel, allocates, or is unsafe, so all of it is
-//! tested on the host. The program under `src/program` is the thin shell that
-//! fetches the bytes and acts on the values:
+//! The core makes no system call, allocates nothing and has no `unsafe`, so the
+//! host can test all of it. The program in `src/program` is a thin shell that
+//! fetches the bytes and acts on the values.
 //!
-//! | module | from | to |
+//! | module | input | output |
 //! |---|---|---|
-//! | [`options`] | the words of the command line | what to do |
+//! | [`options`] | the command line | what to do |
 //! | [`maps`] | a line of `/proc/PID/maps` | a VMA |
 //! | [`diff`] | two maps files | what changed, in diff(1)'s normal format |
+//! | [`diagram`] | VMAs | a line of characters that shows pages, names and splits |
 //! | [`name`] | a name | why the kernel refuses it |
-//! | [`kernel`] | release, probe and errno | why naming is not to be had |
-//! | [`errno`] | an error number | its name |
-//! | [`messages`] | what there is to say | its words |
-//! | [`pairs`] | packed messages | the messages |
-//! | [`say`] | a message and its values | text |
+//! | [`diagnosis`] | an error number, the kernel's release | why naming failed |
+//! | [`errno`] | an error number | its name and meaning |
 //! | [`suite`] | the assembled conformance suite | cases, steps, operands |
-//! | [`packing`] | packed texts | the texts |
-//! | [`picture`] | VMAs | a line that shows pages, names and splits |
-//! | [`text`] | numbers and bytes | text |
-//! | [`words`] | a word | what it stands for |
+//! | [`format`] | numbers and bytes | text |
+//! | [`scan`] | text | its parts and numbers |
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod diagnosis;
+pub mod diagram;
 pub mod diff;
 pub mod errno;
-pub mod kernel;
+pub mod format;
 pub mod maps;
-pub mod messages;
 pub mod name;
 pub mod options;
-pub mod packing;
-pub mod pairs;
-pub mod picture;
-pub mod say;
+pub mod scan;
 pub mod suite;
-pub mod text;
-pub mod words;

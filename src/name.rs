@@ -1,34 +1,34 @@
-//! What the kernel takes for a name.
+//! The names that the kernel accepts for anonymous memory.
 //!
-//! `prctl_set_vma` (`kernel/sys.c`; from 7.x `set_anon_vma_name` in
-//! `mm/madvise.c`) copies at most 80 bytes with the closing NUL and refuses any
-//! byte that is not printable ASCII or is one of `` \ ` $ [ ] ``.
+//! `prctl_set_vma()` in `kernel/sys.c` (since 7.0 `set_anon_vma_name()` in
+//! `mm/madvise.c`) copies at most 80 bytes including the final NUL and refuses
+//! every byte that is not printable ASCII or is one of `` \ ` $ [ ] ``.
 
-/// The longest name, in bytes, without its NUL: `ANON_VMA_NAME_MAX_LEN` - 1.
-pub const LONGEST: usize = 79;
+/// The length of the longest name in bytes, without its NUL:
+/// `ANON_VMA_NAME_MAX_LEN` - 1.
+pub const MAX_LENGTH: usize = 79;
 
 /// Why the kernel answers EINVAL to a name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// It is longer than [`LONGEST`].
-    Long,
-    /// It holds this byte.
+    /// It is longer than [`MAX_LENGTH`].
+    TooLong,
+    /// It contains this byte.
     Byte(u8),
 }
 
-/// The first reason to refuse `name`, in the kernel's order; `None` if it is good.
+/// The first reason to refuse `name`, in the order of the kernel's checks;
+/// `None` if the kernel accepts it.
 pub fn fault(name: &[u8]) -> Option<Fault> {
-    if name.len() > LONGEST {
-        return Some(Fault::Long);
+    if name.len() > MAX_LENGTH {
+        return Some(Fault::TooLong);
     }
     name.iter()
         .find(|byte| !is_allowed(**byte))
         .map(|byte| Fault::Byte(*byte))
 }
 
-/// Whether a name may hold `byte`.
-#[inline(never)] // A call takes 8 bytes, the test 44.
+/// Whether a name may contain `byte`.
 pub fn is_allowed(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'\\' | b'`' | b'$' | b'[' | b']')
 }

@@ -1,217 +1,354 @@
-//! The words of the command line, read into what to do.
+//! The command line.
 
-use crate::{
-    messages::Message,
-    text::{number, split},
-    words,
-    words::position,
-};
+use crate::scan::{look_up, number, split};
 use core::ffi::CStr;
 use heapless::Vec;
 
-/// What `--help` prints. The program carries it packed.
-pub const HELP: &str = include_str!("help.txt");
+/// What the program does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Walk through the four stages.
+    Stages,
+    /// Say whether the kernel can name anonymous memory.
+    Probe,
+    /// Test how the kernel names anonymous memory.
+    Check,
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+}
 
-words! {
-    /// What the program is asked to do.
-    #[cfg_attr(debug_assertions, derive(Debug))]
-    pub enum Command {
-        /// Walk the four stages.
-        "stages" => Stages,
-        /// Tell whether the kernel names anonymous memory.
-        "probe" => Probe,
-        /// Test how it does.
-        "check" => Check,
-        /// Print [`HELP`].
-        "help" => Help,
-        /// Print the version.
-        "version" => Version,
+impl Command {
+    /// The command with this name.
+    pub fn of(word: &[u8]) -> Option<Self> {
+        const COMMANDS: &[(&str, Command)] = &[
+            ("stages", Command::Stages),
+            ("probe", Command::Probe),
+            ("check", Command::Check),
+            ("help", Command::Help),
+            ("version", Command::Version),
+        ];
+        look_up(COMMANDS, word)
     }
 }
 
-/// The options, letter and word of each, if it has one; last those that take a value.
-const OPTIONS: &[u8] = b"-q --quiet -y --yes -S --shared -r --require -l --list -h --help \
-    -V --version = -- -n --name -s --size -o --output -t --then";
-
-/// Places among the options that take a value, which are behind the flags.
-const NAME: usize = 0;
-const SIZE: usize = 1;
-const OUTPUT: usize = 2;
-const THEN: usize = 3;
-const VALUES: usize = 4;
-const FLAGS: usize = Flag::End as usize + 1;
-
-/// An option that is given or not: its place among the options.
-#[derive(Clone, Copy)]
+/// An option of the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flag {
-    /// Print no more than must be.
+    /// Print as little as possible.
     Quiet,
     /// Do not pause.
     Yes,
-    /// Map with `MAP_SHARED`.
+    /// The name to give.
+    Name,
+    /// How much memory to map.
+    Size,
+    /// Map shared memory.
     Shared,
-    /// Count as failed what the kernel lacks.
+    /// Where to write the maps files.
+    Output,
+    /// Count a feature that the kernel lacks as a failure.
     Require,
     /// List the cases instead of running them.
     List,
-    /// Print [`HELP`], whatever the command.
+    /// What PID 1 does at the end.
+    Then,
+    /// Print the help, whatever the command.
     Help,
     /// Print the version, whatever the command.
     Version,
-    /// Words that begin with a dash are no options any more.
-    End,
+    /// A command is given. This is not an option.
+    Command,
 }
 
-/// Everything the command line says.
-#[cfg_attr(debug_assertions, derive(Debug))]
-pub struct Options<'a> {
-    /// What to do.
-    pub command: Command,
-    /// A bit for each option that is given, at its place.
-    given: u32,
-    /// The last value of each option that takes one.
-    values: [Option<&'a CStr>; VALUES],
-    /// How many bytes to map; `None` for one page.
-    pub size: Option<u64>,
-    /// The cases to run; all if empty.
-    pub cases: Vec<&'a CStr, MOST_CASES>,
+/// How an option is written, and where it has an effect.
+struct Spec {
+    flag: Flag,
+    letter: u8,
+    long: &'static str,
+    takes_value: bool,
+    /// A bit `1 << Command` for each command that heeds it.
+    commands: u8,
 }
 
-/// The most cases that can be named at once.
-pub const MOST_CASES: usize = 64;
+// Help and version accept all options.
+const HELP: u8 = 1 << Command::Help as u8 | 1 << Command::Version as u8;
+const STAGES: u8 = 1 << Command::Stages as u8 | HELP;
+const PROBE: u8 = 1 << Command::Probe as u8 | HELP;
+const CHECK: u8 = 1 << Command::Check as u8 | HELP;
+const ALL: u8 = u8::MAX;
 
-impl<'a> Options<'a> {
-    /// What no words at all say.
-    #[allow(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        Options {
-            command: Command::Stages,
-            given: 0,
-            values: [None; VALUES],
-            size: None,
-            cases: Vec::new(),
+const fn spec(flag: Flag, letter: u8, long: &'static str, takes_value: bool, commands: u8) -> Spec {
+    Spec {
+        flag,
+        letter,
+        long,
+        takes_value,
+        commands,
+    }
+}
+
+const SPECS: [Spec; 11] = [
+    spec(Flag::Quiet, b'q', "--quiet", false, STAGES | PROBE),
+    spec(Flag::Yes, b'y', "--yes", false, STAGES),
+    spec(Flag::Name, b'n', "--name", true, STAGES),
+    spec(Flag::Size, b's', "--size", true, STAGES),
+    spec(Flag::Shared, b'S', "--shared", false, STAGES),
+    spec(Flag::Output, b'o', "--output", true, STAGES),
+    spec(Flag::Require, b'r', "--require", false, CHECK),
+    spec(Flag::List, b'l', "--list", false, CHECK),
+    spec(Flag::Then, b't', "--then", true, ALL),
+    spec(Flag::Help, b'h', "--help", false, ALL),
+    spec(Flag::Version, b'V', "--version", false, ALL),
+];
+
+/// Why a word cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Neither a command nor an option.
+    Unknown,
+    /// An option without its value.
+    NoValue,
+    /// A value for an option that has none.
+    Value,
+    /// A command as the value of an option, probably because the value is missing.
+    CommandAsValue,
+    /// Not a size in bytes from 1 to 2^63 - 1.
+    BadSize,
+    /// A second command.
+    SecondCommand,
+    /// More than [`MAX_CASES`] cases.
+    TooManyCases,
+    /// An option that the command does not heed.
+    NoEffect,
+    /// An option for PID 1 alone.
+    NotInit,
+}
+
+impl Reason {
+    /// The reason in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Reason::Unknown => "unknown word, try --help",
+            Reason::NoValue => "it needs a value",
+            Reason::Value => "it takes no value",
+            Reason::CommandAsValue => "a command, where a value is needed",
+            Reason::BadSize => "give a size above 0, as 4096, 64K, 2M or 1G",
+            Reason::SecondCommand => "a second command",
+            Reason::TooManyCases => "64 cases at most",
+            Reason::NoEffect => "it has no effect with this command",
+            Reason::NotInit => "this is for PID 1 alone",
         }
     }
+}
 
-    /// Reads `words`, the program's own name not among them. Each that cannot be
-    /// used is handed to `refuse` and passed over.
-    pub fn read(
+/// The largest number of cases that can be named at once.
+pub const MAX_CASES: usize = 64;
+
+/// The parsed command line.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// Whether all words can be used. If not, nothing may be carried out.
+    pub usable: bool,
+    /// What to do; [`Command::Stages`] unless a word says otherwise.
+    pub command: Command,
+    /// The name to give, valid or not.
+    pub name: &'a CStr,
+    /// How many bytes to map, from 1 to 2^63 - 1; `None` for one page.
+    pub size: Option<u64>,
+    /// The directory for the maps files.
+    pub output: Option<&'a CStr>,
+    /// How PID 1 ends: `poweroff`, `reboot`, `halt` or the path of the next init.
+    pub then: Option<&'a CStr>,
+    /// The cases to run; all if empty.
+    pub cases: Vec<&'a CStr, MAX_CASES>,
+    /// A bit `1 << Flag` for each option that is given.
+    given: u16,
+}
+
+/// The options of an empty command line.
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options {
+            usable: true,
+            command: Command::Stages,
+            name: c"/secret/mem/area",
+            size: None,
+            output: None,
+            then: None,
+            cases: Vec::new(),
+            given: 0,
+        }
+    }
+}
+
+impl<'a> Options<'a> {
+    /// Parses `words`, the command line without the program's own name, into the
+    /// default options. Each word that cannot be used is passed to `refuse` with the
+    /// reason.
+    ///
+    /// The kernel passes the words of its own command line that it does not know to
+    /// PID 1, before those after `--`. Unknown words are harmless there if they come
+    /// first and a command or `--yes` follows. Without one, the program could not
+    /// tell whether stages that wait for Enter are wanted.
+    pub fn parse(
         &mut self,
         words: &mut impl Iterator<Item = &'a CStr>,
-        refuse: &mut impl FnMut(&'a CStr, Message),
+        is_init: bool,
+        refuse: &mut impl FnMut(&'a [u8], Reason),
     ) {
+        let (mut has_strangers, mut options_end) = (false, false);
         while let Some(mut word) = words.next() {
-            let done = match word.to_bytes() {
-                [b'-', _, ..] if !self.has(Flag::End) => self.option(&mut word, words),
+            let result = match word.to_bytes() {
+                b"--" if !options_end => {
+                    options_end = true;
+                    Ok(())
+                }
+                [b'-', _, ..] if !options_end => self.option(&mut word, words),
                 _ => self.plain(word),
             };
-            if let Err(reason) = done {
-                refuse(word, reason);
+            let Err(reason) = result else { continue };
+            refuse(word.to_bytes(), reason);
+            if is_init && reason == Reason::Unknown && self.given == 0 {
+                has_strangers = true;
+            } else {
+                self.usable = false;
             }
         }
-        // Who asks what it is wants nothing run.
+        if has_strangers && !self.has(Flag::Command) && !self.has(Flag::Yes) {
+            self.usable = false;
+        }
         if self.has(Flag::Version) {
             self.command = Command::Version;
         }
         if self.has(Flag::Help) {
             self.command = Command::Help;
         }
+        for spec in &SPECS {
+            if self.has(spec.flag) && spec.commands >> self.command as u8 & 1 == 0 {
+                refuse(spec.long.as_bytes(), Reason::NoEffect);
+                self.usable = false;
+            }
+        }
+        if self.has(Flag::Then) && !is_init {
+            refuse(b"--then", Reason::NotInit);
+            self.usable = false;
+        }
     }
 
-    /// Whether `flag` is given.
+    /// Whether the option `flag` is given.
     pub fn has(&self, flag: Flag) -> bool {
-        self.given >> flag as u32 & 1 != 0
+        self.given >> flag as u16 & 1 != 0
     }
 
-    /// The name to give, valid or not.
-    pub fn name(&self) -> &'a CStr {
-        self.values[NAME].unwrap_or(c"/secret/mem/area")
-    }
-
-    /// Where to write the maps files.
-    pub fn output(&self) -> Option<&'a CStr> {
-        self.values[OUTPUT]
-    }
-
-    /// How PID 1 ends: `poweroff`, `reboot`, `halt` or the path of the real init; `None` if not said.
-    pub fn then(&self) -> Option<&'a CStr> {
-        self.values[THEN]
-    }
-
-    /// The part of a case to run, see [`Case::is_part`]; not those of PID 1, which have two
-    /// dots.
+    /// The helper case to run in this process, see [`Case::is_helper`]. Those that only
+    /// PID 1 runs begin with two dots.
     ///
-    /// [`Case::is_part`]: crate::suite::Case::is_part
-    pub fn part(&self) -> Option<&'a CStr> {
+    /// [`Case::is_helper`]: crate::suite::Case::is_helper
+    pub fn helper(&self) -> Option<&'a CStr> {
         let first = self.cases.first().copied()?;
         matches!(first.to_bytes(), [b'.', second, ..] if *second != b'.').then_some(first)
     }
 
-    /// `--name`, `--name VALUE` or `--name=VALUE`; `-q`, `-qy`, `-n VALUE` or `-nVALUE`.
-    /// If the value is the next of `words`, that is the `word` in hand from now on.
+    /// Parses `-q`, `-qy`, `-nNAME`, `-n NAME`, `--name=NAME` or `--name NAME`. The
+    /// value becomes `word`, so that it is the word to refuse.
     fn option(
         &mut self,
         word: &mut &'a CStr,
         words: &mut impl Iterator<Item = &'a CStr>,
-    ) -> Result<(), Message> {
+    ) -> Result<(), Reason> {
         let whole = *word;
         let bytes = whole.to_bytes();
-        let is_long = bytes.starts_with(b"--");
-        let (long, _) = split(bytes, b'=');
-        let mut length = if is_long { long.len() } else { 1 };
-        loop {
-            let letter = bytes.get(length).copied().unwrap_or_default();
-            length += 1;
-            let short = [b'-', letter];
-            let place = position(OPTIONS, if is_long { long } else { &short });
-            let is_other = place % 2 != usize::from(is_long); // As `--` is in `-q-`.
-            let place = place / 2;
-            if is_other || place >= FLAGS + VALUES {
-                return Err(Message::UNKNOWN_WORD);
+        if bytes.starts_with(b"--") {
+            let (name, _) = split(bytes, b'=');
+            let spec = find(|spec| spec.long.as_bytes() == name)?;
+            let value = suffix(whole, name.len() + 1);
+            if value.is_some() && !spec.takes_value {
+                return Err(Reason::Value);
             }
-            self.given |= 1 << place;
-            let attached = suffix(whole, length).filter(|value| is_long || !value.is_empty());
-            let value = place.wrapping_sub(FLAGS);
-            if let Some(slot) = self.values.get_mut(value) {
-                *word = attached.or_else(|| words.next()).ok_or(Message::NO_VALUE)?;
-                if value == SIZE {
-                    self.size = Some(size(word.to_bytes()).ok_or(Message::SIZE)?);
-                }
-                *slot = Some(word);
-                return Ok(());
-            }
-            if attached.is_none() {
-                return Ok(());
-            }
-            if is_long {
-                return Err(Message::VALUE);
-            }
+            return self.set(spec, value, word, words);
         }
+        let mut rest = bytes.split_first().map_or(bytes, |(_, letters)| letters);
+        while let [letter, after @ ..] = rest {
+            rest = after;
+            let spec = find(|spec| spec.letter == *letter)?;
+            let mut value = None;
+            if spec.takes_value && !rest.is_empty() {
+                value = suffix(whole, bytes.len() - rest.len());
+                rest = b"";
+            }
+            self.set(spec, value, word, words)?;
+        }
+        Ok(())
     }
 
-    /// A word that is no option: a command, or a case of `check`.
-    fn plain(&mut self, word: &'a CStr) -> Result<(), Message> {
-        if self.command == Command::Check {
-            return self.cases.push(word).map_err(|_| Message::CASES);
+    /// Records an option. The value, attached or else the next of `words`, becomes
+    /// `word`.
+    fn set(
+        &mut self,
+        spec: &Spec,
+        attached: Option<&'a CStr>,
+        word: &mut &'a CStr,
+        words: &mut impl Iterator<Item = &'a CStr>,
+    ) -> Result<(), Reason> {
+        self.given |= 1 << spec.flag as u16;
+        if !spec.takes_value {
+            return Ok(());
         }
-        self.command = Command::of(word.to_bytes()).ok_or(Message::UNKNOWN_WORD)?;
+        if let Some(attached) = attached {
+            *word = attached;
+        } else {
+            *word = words.next().ok_or(Reason::NoValue)?;
+            if Command::of(word.to_bytes()).is_some() {
+                return Err(Reason::CommandAsValue);
+            }
+        }
+        match spec.flag {
+            Flag::Size => self.size = Some(size(word.to_bytes()).ok_or(Reason::BadSize)?),
+            Flag::Name => self.name = word,
+            Flag::Output => self.output = Some(word),
+            _ => self.then = Some(word),
+        }
+        Ok(())
+    }
+
+    /// Parses a word that is not an option: a command, or a case of `check`.
+    fn plain(&mut self, word: &'a CStr) -> Result<(), Reason> {
+        if self.command == Command::Check {
+            return self.cases.push(word).map_err(|_| Reason::TooManyCases);
+        }
+        let command = Command::of(word.to_bytes()).ok_or(Reason::Unknown)?;
+        if self.has(Flag::Command) {
+            return Err(Reason::SecondCommand);
+        }
+        self.given |= 1 << Flag::Command as u16;
+        self.command = command;
         Ok(())
     }
 }
 
-/// What follows the first `length` bytes of `word`.
+fn find(is_it: impl Fn(&&Spec) -> bool) -> Result<&'static Spec, Reason> {
+    SPECS.iter().find(is_it).ok_or(Reason::Unknown)
+}
+
+/// The part of `word` after the first `length` bytes; `None` if the word is shorter.
 fn suffix(word: &CStr, length: usize) -> Option<&CStr> {
-    #[allow(clippy::indexing_slicing)] // Only where there is something.
-    // Not `from_bytes_with_nul`, which looks for NULs inside with 250 bytes of code.
+    #[allow(clippy::indexing_slicing)] // `length` is within the slice.
     (length < word.to_bytes_with_nul().len()).then(|| &word[length..])
 }
 
-/// Bytes, from decimal digits and an optional K, M or G.
+/// Parses a size in bytes: decimal digits and an optional K, M or G.
 fn size(text: &[u8]) -> Option<u64> {
     let mut unit = text;
     let number = number(&mut unit)?;
-    let place = position(b" k K m M g G", unit) as u32;
-    let shift = place.div_ceil(2).saturating_mul(10);
-    // From 1 on, and below 2^63.
+    let shift = match unit {
+        [] => 0,
+        [b'k' | b'K'] => 10,
+        [b'm' | b'M'] => 20,
+        [b'g' | b'G'] => 30,
+        _ => return None,
+    };
+    // From 1 to 2^63 - 1.
     (number > 0 && number.leading_zeros() > shift).then(|| number << shift)
 }

@@ -1,239 +1,290 @@
-//! The conformance suite, assembled: cases, and the steps that they are made of.
+//! Reader of the assembled conformance suite.
 //!
-//! People write it in `suite/cases.txt`; `suite/assembler.rs` turns that into bytes
-//! when the program is built (which are packed, see [`packing`](crate::packing)):
+//! Cases are written in `suite/cases.txt`, and their verbs are defined in
+//! `suite/verbs.txt`. `suite/assembler.rs` turns both into bytes when the program is built:
 //!
 //! ```text
-//! suite       OPERATION... NONE CASE... NONE DEFINITION... 0 BODY...
-//! OPERATION   0 (2 bytes), number (2), name NUL
-//! CASE        since (2), before (2), name NUL
-//! NONE        0 (2), 0 (2), NUL
-//! DEFINITION  STEP... 0                   what a statement comes to
-//! BODY        STATEMENT... 0              of each case
-//! STATEMENT   its definition, OPERAND..., what is expected
-//! STEP        its operation, OPERAND..., what it must end with, where the result is kept
-//! OPERAND     bytes whose upper half is a [`part`] of it, whose lower half a digit
+//! SUITE      VERB... 0 HEAD... NUL BODY...
+//! VERB       STEP... 0
+//! HEAD       name NUL, since (2 bytes), before (2), needs (1)       of each case
+//! BODY       STATEMENT... 0                                         of each case
+//! STATEMENT  number of its verb, OPERAND..., what it must end with
+//! STEP       code of its operation, OPERAND..., number of the register for its result
+//! OPERAND    a sum of terms
 //! ```
 //!
-//! Definitions and operations are told by their places, counted from 1; statements and
-//! steps are read alike. Numbers of two bytes have the higher one first.
+//! Numbers count from 1. Those of two bytes are big-endian. `suite/encoding.rs` has the
+//! codes. The reader panics where the bytes have a defect, by `unwrap`: an index out of
+//! bounds would print the index, and add `core::fmt` to the program for that.
 
-pub mod code;
+#![allow(clippy::unwrap_used)]
 
-use crate::{kernel::Version, text::split};
-use code::{end, part};
+pub mod calls;
+mod constants;
+pub mod encoding;
 
-/// What the parts of operands stand for, in bytes.
-pub type Units = [u64; 16];
+use crate::{diagnosis::Version, scan::split};
+use encoding::{MAX_OPERANDS, end, needs, register, term};
 
-/// The suite, taken apart.
+/// The suite: verbs, and the cases that use them.
 #[derive(Clone, Copy)]
 pub struct Suite<'a> {
-    /// All of it. The operations come first.
-    assembled: &'a [u8],
-    definitions: &'a [u8],
+    verbs: Steps<'a>,
     /// All cases.
     pub cases: Cases<'a>,
 }
 
 impl<'a> Suite<'a> {
-    /// Takes `assembled` apart.
+    /// Finds the parts of what the assembler wrote.
     pub fn new(assembled: &'a [u8]) -> Self {
-        let mut rest = assembled;
-        while !head(&mut rest).1.is_empty() {}
-        let heads = rest;
-        while !head(&mut rest).1.is_empty() {}
-        let definitions = rest;
-        while !body(&mut rest).is_empty() {}
-        Suite {
-            assembled,
-            definitions,
-            cases: Cases {
-                heads,
-                bodies: rest,
-            },
+        let verbs = Steps(assembled);
+        let mut heads = verbs;
+        while !heads.block().is_empty() {}
+        let mut bodies = heads;
+        while !bodies.text().is_empty() {
+            bodies.take(CONDITION);
         }
+        let cases = Cases { heads, bodies };
+        Suite { verbs, cases }
     }
 
-    /// The text at `address`, if an operand is the address of one.
-    pub fn text(&self, address: u64) -> Option<&'a [u8]> {
-        let start = self.assembled.as_ptr().addr() as u64;
-        let place = address.wrapping_sub(start) as usize;
-        self.assembled.get(place..).map(|text| split(text, 0).0)
-    }
-
-    /// Number and name of the operation at `place`.
-    pub fn operation(&self, place: u8) -> (u16, &'a [u8]) {
-        let mut rest = self.assembled;
-        for _ in 1..place {
-            head(&mut rest);
+    /// The steps of verb `number`.
+    pub fn verb(&self, number: u8) -> Steps<'a> {
+        let mut verbs = self.verbs;
+        for _ in 1..number {
+            verbs.block();
         }
-        let (numbers, name) = head(&mut rest);
-        (numbers as u16, name)
-    }
-
-    /// The steps of the definition at `place`.
-    pub fn definition(&self, place: u8) -> &'a [u8] {
-        let mut rest = self.definitions;
-        for _ in 1..place {
-            body(&mut rest);
-        }
-        body(&mut rest)
+        verbs.block()
     }
 }
 
-/// Takes two numbers and a name off `rest`; the name is empty at their end.
-fn head<'a>(rest: &mut &'a [u8]) -> (u32, &'a [u8]) {
-    let (numbers, behind) = rest.split_first_chunk().unwrap_or((&[0; 4], b""));
-    let (name, behind) = split(behind, 0);
-    *rest = behind;
-    (u32::from_be_bytes(*numbers), name)
-}
+/// How many bytes of a case's head follow its name.
+const CONDITION: usize = 5;
 
-/// Takes steps or statements off `rest`, and the 0 behind them.
-fn body<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let all = *rest;
-    let mut step = Step::default();
-    while step.read(rest, &[]).is_some() {}
-    let length = all.len() - rest.len();
-    *rest = rest.split_first().map_or(b"", |(_, behind)| behind);
-    all.split_at_checked(length).unwrap_or_default().0
-}
-
-/// Cases, one after another.
+/// The cases, in the order of `cases.txt`.
 #[derive(Clone, Copy)]
 pub struct Cases<'a> {
-    heads: &'a [u8],
-    bodies: &'a [u8],
+    heads: Steps<'a>,
+    bodies: Steps<'a>,
 }
 
-impl<'a> Cases<'a> {
-    /// Takes the next one off.
-    pub fn take(&mut self) -> Option<Case<'a>> {
-        let (numbers, name) = head(&mut self.heads);
-        if name.is_empty() {
-            return None;
-        }
-        Some(Case {
+impl<'a> Iterator for Cases<'a> {
+    type Item = Case<'a>;
+
+    fn next(&mut self) -> Option<Case<'a>> {
+        let head = &mut self.heads;
+        let name = head.text();
+        (!name.is_empty()).then(|| Case {
             name,
-            since: Version((numbers >> 16) as u16),
-            before: Version(numbers as u16),
-            statements: body(&mut self.bodies),
+            since: Version::new(head.byte(), head.byte()),
+            before: Version::new(head.byte(), head.byte()),
+            needs_64_bits: head.byte() & needs::ADDRESSES_OF_64_BITS != 0,
+            statements: self.bodies.block(),
         })
     }
 }
 
-/// A case.
+/// One case.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
-    /// What it promises, in words joined by hyphens.
+    /// What the case promises, in words joined by hyphens.
     pub name: &'a [u8],
     /// The first Linux that it holds for.
     pub since: Version,
-    /// The first Linux that it does not hold for any more.
+    /// The first Linux after that for which it no longer holds.
     pub before: Version,
-    /// What to do.
-    pub statements: &'a [u8],
+    /// Whether it needs addresses of 64 bits.
+    pub needs_64_bits: bool,
+    /// What it does.
+    pub statements: Steps<'a>,
 }
 
 impl Case<'_> {
-    /// Whether it is no case by itself, but what another one executes, or PID 1.
-    pub fn is_part(&self) -> bool {
-        self.name.first() == Some(&b'.')
+    /// Whether this is a helper, which runs only as a part of another case or of PID 1.
+    pub fn is_helper(&self) -> bool {
+        self.name.starts_with(b".")
     }
 }
 
-/// A step of a definition, or a statement, which is read alike.
-#[derive(Default)]
+/// A step of a verb, or a statement of a case, which has the same form.
+#[derive(Clone)]
 pub struct Step<'a> {
-    /// The place of the step's operation, or of the statement's definition.
-    pub place: u8,
-    /// Its operands; 0 for those that are not there.
-    pub operands: [u64; 6],
-    /// How many operands are there: at least one, if only by its absence.
+    /// The code of the step's operation, see [`calls`], or the number of the statement's verb.
+    pub code: u8,
+    /// The arguments of the operation or the verb, of which there are `count`.
+    pub operands: Operands<'a>,
+    /// How many operands there are.
     pub count: usize,
-    /// The unit that the result becomes.
+    /// The number of the register that keeps the step's result; 0 if none does.
     pub kept: u8,
-    /// 0 for success, or the number of the error it must end with.
+    /// Whether the step may fail.
+    pub may_fail: bool,
+    /// The number of the error that the statement must end with; 0 for success.
     pub expected: u8,
-    /// Errors that tell that the kernel does not have what it needs.
-    unless: &'a [u8],
-    /// Whether it may end as it likes.
-    pub any: bool,
+    /// Numbers of errors that skip the case.
+    pub skips: &'a [u8],
 }
 
-/// What a result means to a step.
+/// An operand of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(debug_assertions, derive(Debug))]
-pub enum Verdict {
-    /// As stated.
-    Right,
-    /// Not as stated.
-    Wrong,
-    /// The kernel does not have what the step needs.
-    Unavailable,
+pub enum Operand<'a> {
+    /// A number, which may be an address.
+    Number(u64),
+    /// The address of a text that the suite holds, with a NUL after it.
+    Text(&'a [u8]),
 }
 
-impl<'a> Step<'a> {
-    /// Becomes the next of `steps`, its operands computed from `units`, as far as they are
-    /// there; `None` at the end.
-    pub fn read(&mut self, steps: &mut &'a [u8], units: &[u64]) -> Option<()> {
-        let mut rest = steps.iter();
-        *self = Step {
-            place: *rest.next().filter(|place| **place != 0)?,
-            ..Step::default()
+/// The operands of a step. Those that are not there are 0.
+pub type Operands<'a> = [Operand<'a>; MAX_OPERANDS];
+
+/// What the steps of a case remember, see [`register`].
+pub type Registers = [u64; register::NAMES.len()];
+
+/// What the terms of operands stand for.
+#[derive(Clone)]
+pub struct Context<'a> {
+    /// The size of a page.
+    pub page: u64,
+    /// The size of a huge page.
+    pub huge: u64,
+    /// What the steps of a case remember.
+    pub registers: Registers,
+    /// The operands of the statement whose steps are read.
+    pub parameters: Operands<'a>,
+}
+
+impl Context<'_> {
+    /// Everything is 0.
+    pub const ZERO: Self = Context {
+        page: 0,
+        huge: 0,
+        registers: [0; _],
+        parameters: [Operand::Number(0); _],
+    };
+}
+
+/// Steps or statements that have not been read yet.
+#[derive(Clone, Copy)]
+pub struct Steps<'a>(&'a [u8]);
+
+impl<'a> Steps<'a> {
+    /// Reads the next step; `None` after the last one.
+    pub fn next(&mut self, context: &Context<'a>) -> Option<Step<'a>> {
+        let code = *self.0.first().filter(|code| **code != 0)?;
+        self.byte();
+        let mut step = Step {
+            code,
+            operands: Context::ZERO.parameters,
+            count: 0,
+            kept: 0,
+            may_fail: false,
+            expected: 0,
+            skips: b"",
         };
-        let (mut digits, mut sum, mut count) = (0u64, 0u64, 0);
-        let flags = loop {
-            let byte = *rest.next()?;
-            let (part, digit) = (byte >> 4, byte & 0xf);
-            digits = digits << 4 | u64::from(digit);
-            match part {
-                part::DIGIT => continue,
-                part::NEGATE => sum = sum.wrapping_neg(),
-                part::TEXT => {
-                    sum = rest.as_slice().as_ptr().expose_provenance() as u64;
-                    while *rest.next()? != 0 {}
-                }
-                part::END => {
-                    *self.operands.get_mut(count)? = sum;
-                    count += 1;
-                    sum = 0;
-                    if digit != 0 {
-                        break digit;
-                    }
-                }
-                unit => {
-                    let unit = units.get(usize::from(unit)).copied().unwrap_or_default();
-                    sum = sum.wrapping_add(digits.wrapping_mul(unit));
-                }
-            }
-            digits = 0;
-        };
-        if flags & end::OUTCOME != 0 {
-            self.expected = *rest.next()?;
-            self.unless = rest.as_slice();
-            while *rest.next()? != 0 {}
-        }
+        let flags = self.operands(&mut step, context);
+        step.may_fail = flags & end::TRIED != 0;
         if flags & end::KEPT != 0 {
-            self.kept = *rest.next()?;
+            step.kept = self.byte();
         }
-        self.count = count;
-        self.any = flags & end::ANY != 0;
-        *steps = rest.as_slice();
-        Some(())
+        if flags & end::OUTCOME != 0 {
+            step.expected = self.byte();
+            step.skips = self.text();
+        }
+        Some(step)
     }
 
-    /// Whether what it does may end with `error`, 0 for none.
-    pub fn judge(&self, error: i32) -> Verdict {
-        if self.any || error == self.expected.into() {
-            return Verdict::Right;
-        }
-        let mut unless = self.unless.iter().take_while(|known| **known != 0);
-        if unless.any(|known| error == (*known).into()) {
-            Verdict::Unavailable
-        } else {
-            Verdict::Wrong
+    /// Whether all of them have been read.
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the next `length` bytes off.
+    pub fn take(&mut self, length: usize) -> Self {
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        Steps(taken)
+    }
+
+    /// Takes steps up to a 0, and the 0, off.
+    fn block(&mut self) -> Self {
+        let mut rest = *self;
+        while rest.next(&Context::ZERO).is_some() {}
+        let block = self.take(self.0.len() - rest.0.len());
+        self.byte();
+        block
+    }
+
+    fn byte(&mut self) -> u8 {
+        let (first, rest) = self.0.split_first().unwrap();
+        self.0 = rest;
+        *first
+    }
+
+    fn text(&mut self) -> &'a [u8] {
+        let (text, rest) = split(self.0, 0);
+        self.0 = rest;
+        text
+    }
+
+    /// Reads the operands of `step`, and returns the digit at their end.
+    fn operands(&mut self, step: &mut Step<'a>, context: &Context<'a>) -> u8 {
+        let (mut text, mut sum, mut digits, mut sign) = (None, 0u64, 0, 1);
+        loop {
+            let byte = self.byte();
+            let (term, digit) = (byte & 0xf0, byte & 0xf);
+            digits = digits << 4 | u64::from(digit);
+            let value = match term {
+                term::DIGIT => continue,
+                term::MINUS => {
+                    (digits, sign) = (0, u64::MAX);
+                    continue;
+                }
+                term::BYTES => digits,
+                term::PAGES => digits.wrapping_mul(context.page),
+                term::HUGE => digits.wrapping_mul(context.huge),
+                term::WORDS => digits * size_of::<usize>() as u64,
+                term::REGISTER => nth(&context.registers, digits),
+                term::CONSTANT => nth(constants::VALUES, digits),
+                term::PARAMETER => match nth(&context.parameters, digits) {
+                    Operand::Number(number) => number,
+                    Operand::Text(parameter) => {
+                        text = Some(parameter);
+                        0
+                    }
+                },
+                term::TEXT => {
+                    text = Some(self.text());
+                    0
+                }
+                term::END => {
+                    let operand = text.take().map_or(Operand::Number(sum), Operand::Text);
+                    *step.operands.get_mut(step.count).unwrap() = operand;
+                    step.count += 1;
+                    if digit & end::LAST != 0 {
+                        return digit;
+                    }
+                    (digits, sum) = (0, 0);
+                    continue;
+                }
+                _ => return digit,
+            };
+            sum = sum.wrapping_add(value.wrapping_mul(sign));
+            (digits, sign) = (0, 1);
         }
     }
+}
+
+/// The name of the operation with this code.
+pub fn operation(code: u8) -> &'static [u8] {
+    let mut names = calls::OPERATIONS.as_bytes();
+    for _ in 1..code {
+        names = split(names, b' ').1;
+    }
+    split(names, b' ').0
+}
+
+/// The item of this number, counted from 1.
+fn nth<T: Copy>(items: &[T], number: u64) -> T {
+    *items.get((number as usize).wrapping_sub(1)).unwrap()
 }

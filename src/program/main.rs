@@ -1,47 +1,73 @@
-//! The program: a thin shell around the core, from the kernel's entry to the end.
+//! The executable: a thin shell of system calls around the core.
 //!
 //! ```text
-//! arch/      the entry, in assembly      start    words, environment, auxiliary vector
-//! sys        every system call           mem      memcpy and its kind
-//! init       being PID 1
+//! arch/         the entry point, in assembly    start       the initial stack
+//! mem           memcpy and its kind             sys/        system calls, with types
 //!
-//! full       the whole program           minimal  the stages alone
+//! commands      options -> command -> exit status
+//!   stages      map, name, unmap                observer    what that changed in the maps
+//!   probe       can this kernel name memory?    naming      naming a page to find out
+//!   check       the suite as KTAP               interpreter runs one case
+//! pid1          console, /proc, power off, the next init
+//! console       output and error messages       prompt      waiting for Enter
+//! snapshot      copies of the maps              maps_files  --output
+//! scratch       stack memory for the copies      cold        the suite and the help
+//!
+//! minimal       the whole minimal build: the stages alone
 //! ```
 //!
-//! Calls go up this list only: one of `full` and `minimal` is built, and all ends in
-//! `sys`. They share no more, because what `full` does around the stages - the diffs,
-//! the options, going on behind a failure - would be half of `minimal`.
+//! A module calls only modules below or beside it in this list's lower layers: the
+//! commands call `console` and `sys`, and everything ends in `sys`. The feature
+//! `full` chooses between `commands` and `minimal`.
 #![no_std]
 #![no_main]
 
 #[cfg_attr(target_arch = "aarch64", path = "arch/aarch64.rs")]
-#[cfg_attr(not(target_arch = "aarch64"), path = "arch/missing.rs")]
 mod arch;
-mod init;
 mod mem;
 mod start;
 mod sys;
 
-#[cfg(feature = "explain")]
-mod full;
-#[cfg(not(feature = "explain"))]
+#[cfg(feature = "full")]
+mod check;
+#[cfg(feature = "full")]
+mod cold;
+#[cfg(feature = "full")]
+mod commands;
+#[cfg(feature = "full")]
+mod console;
+#[cfg(feature = "full")]
+mod interpreter;
+#[cfg(feature = "full")]
+mod maps_files;
+#[cfg(feature = "full")]
+mod naming;
+#[cfg(feature = "full")]
+mod observer;
+#[cfg(feature = "full")]
+mod pid1;
+#[cfg(feature = "full")]
+mod probe;
+#[cfg(feature = "full")]
+mod prompt;
+#[cfg(feature = "full")]
+mod scratch;
+#[cfg(feature = "full")]
+mod snapshot;
+#[cfg(feature = "full")]
+mod stages;
+
+#[cfg(not(feature = "full"))]
 mod minimal;
 
-use core::panic::PanicInfo;
-#[cfg(feature = "explain")]
-use full::{panicked, run};
-#[cfg(not(feature = "explain"))]
+#[cfg(feature = "full")]
+use commands::{panicked, run};
+#[cfg(not(feature = "full"))]
 use minimal::{panicked, run};
 
-/// Where Rust begins.
-#[inline(always)] // It is called once. That it never returns counts against it.
-fn main(process: &start::Process) -> ! {
-    run(process, sys::getpid())
-}
-
-/// A defect in the program: says where, and ends it as PID 1 must end.
+/// Reports a defect of the program and ends it.
 #[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
+fn panic(info: &core::panic::PanicInfo) -> ! {
     match info.location() {
         Some(place) => panicked(place.file(), place.line()),
         None => panicked("?", 0),

@@ -1,15 +1,16 @@
-//! The five routines that compiled Rust calls by their C names, and `strlen`.
+//! The memory routines that compiled Rust calls by their C names, and `strlen`.
 //!
-//! The compiler turns copies, fills and comparisons into calls of these, and no
-//! libc is there to have them. Copies move words of eight bytes, the last of which
-//! overlaps the one before it, and bytes only where there is no whole word. The rest is
-//! done too seldom to be worth it.
+//! The compiler turns copies, fills and comparisons into calls of these, and there
+//! is no libc that defines them. `memcpy` moves words of eight bytes, the last of
+//! which overlaps the one before it; the other routines go byte by byte, because
+//! the program calls them rarely.
 //!
 //! # Safety
 //!
-//! Unsafe, because C's contracts are: every pointer is good for as many bytes as
-//! the caller says. An empty `asm!` in each loop keeps the compiler from seeing
-//! in it the very routine that the loop is, which would call itself for ever.
+//! Unsafe, because the contracts are C's: the caller promises that each pointer is
+//! valid for `length` bytes. An empty `asm!` in each loop keeps the compiler from
+//! recognising the loop as the very routine that it implements, which would then
+//! call itself for ever.
 #![allow(unsafe_code)]
 #![allow(clippy::multiple_unsafe_ops_per_block)]
 
@@ -17,10 +18,10 @@ use core::arch::asm;
 
 const WORD: usize = size_of::<u64>();
 
-/// Tells the compiler nothing, and that it may assume nothing.
+/// Hides the loop's purpose from the optimizer.
 macro_rules! opaque {
     () => {
-        // SAFETY: No instruction is executed.
+        // SAFETY: It contains no instruction.
         unsafe { asm!("", options(nomem, nostack, preserves_flags)) }
     };
 }
@@ -28,7 +29,7 @@ macro_rules! opaque {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
     let copy_word = |place| {
-        // SAFETY: The caller's promise: WORD bytes from `place` on are within `length`.
+        // SAFETY: The WORD bytes from `place` on are within `length`.
         unsafe {
             let word = from.add(place).cast::<[u8; WORD]>().read();
             to.add(place).cast::<[u8; WORD]>().write(word);
@@ -58,7 +59,7 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
-    // Forwards is right unless `to` lies inside what is still to be read.
+    // A forward copy is right unless `to` is inside the source.
     if to.addr().wrapping_sub(from.addr()) >= length {
         let mut done = 0;
         while done < length {
@@ -115,7 +116,7 @@ unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, length: usize) -> i32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn strlen(text: *const u8) -> usize {
     let mut length = 0;
-    // SAFETY: Up to the NUL, every byte may be read.
+    // SAFETY: The bytes up to the NUL are readable.
     while unsafe { *text.add(length) } != 0 {
         length += 1;
         opaque!();

@@ -1,219 +1,154 @@
 //! The minimal build: the four stages, their pauses, and PID 1.
 //!
-//! It ends at the first call that fails, and says which one that was.
-
-mod text;
+//! `-y` leaves out the pauses. Other words are ignored, because PID 1 also gets
+//! words of the kernel's command line that are meant for others. The first system
+//! call that fails ends the program with a message.
 
 use crate::{
-    init,
     start::Process,
     sys::{
-        self, Descriptor, Errno, Memory, Reboot, STDERR, STDIN, STDOUT,
-        bare::{self, Piece},
+        Result, STDERR, STDIN, STDOUT,
+        memory::{Mapping, mmap, munmap, set_name},
+        minimal::{read_byte, write},
+        process::{exit, getpid},
+        system::{self, Reboot, reboot},
+        terminal::echoes,
     },
 };
-use core::ffi::CStr;
-use text::text;
-use vm_anon_name::text::digits;
+use vm_anon_name::format::{MAX_DIGITS, digits};
 
-/// The name to give, which stands in a text, too.
-const NAME: &CStr = c"/secret/mem/area";
+/// The process id of the first process.
+const PID_1: u32 = 1;
 
-/// Pages of the neighbour, as many as the anonymous region above the mapping has
-/// in the description.
+/// Pages of anonymous memory above the page that is named.
 const NEIGHBOUR_PAGES: usize = 6;
 
-/// What the texts of the stages have in common, and the numbers in them.
-type Values<'a> = [&'a [u8]; 8];
-
-// Where in the texts the values stand, in their order.
-const NEWLINE: &str = "\0";
-const PRESS_ENTER_TO: &str = "\x01";
-const CAT: &str = "\x02";
-const PID: &str = "\x03";
-const MAPS: &str = "\x04";
-const SIZE: &str = "\x05";
-const START: &str = "\x06";
-const END: &str = "\x07";
-
-/// Runs the program, from the words of the command line to its end.
-#[inline(always)] // It is called once. That it never returns counts against it.
-pub(crate) fn run(process: &Process, pid: u32) -> ! {
-    // Nobody is waited for where the newline is printed with the prompt.
-    let (nothing, newline) = b"\n".split_at(0);
-    let mut behind_prompt = nothing;
-    for mut word in process.words() {
-        let known = word.next() == Some(b'-')
-            && word.all(|letter| {
-                if letter == b'y' {
-                    behind_prompt = newline;
-                }
-                matches!(letter, b'q' | b'y')
-            });
-        if !known && pid != init::PID {
-            print(text!("usage: vm_anon_name [-qy]\n"), &[], STDERR);
-            finish(2);
-        }
-    }
-
+/// Runs the four stages and returns the exit status.
+pub(crate) fn run(process: &Process) -> u8 {
+    let pauses = !process.words().any(|word| word.to_bytes() == b"-y");
     let page = process.page_size();
-    let mut rooms = ROOMS;
-    let [pid_room, size_room, start_room, end_room] = &mut rooms;
-    let mut values: Values = [
-        behind_prompt,
-        b"\nPress enter to ",
-        b" - cat /proc/",
-        digits(pid.into(), 10, 1, pid_room),
-        b"/maps > maps_",
-        digits(page as u64, 10, 1, size_room),
-        nothing,
-        nothing,
-    ];
-    // The new memory shall join anonymous memory that is there, as it does in a
-    // program with a libc. It is asked for right below, so that it joins even
-    // where large mappings are aligned to huge pages.
+    let pid = getpid();
+    let is_init = pid == PID_1;
+    let buffer = &mut [0; MAX_DIGITS];
+    let pid = digits(pid.into(), 10, 1, buffer);
+
+    // The page has to join anonymous memory, as it does in a program with a libc. It
+    // is requested right below, where it joins even if the kernel aligns large
+    // mappings to huge pages.
     let neighbour = map(0, NEIGHBOUR_PAGES * page);
-    reached(
-        text!(
-            "Memory map a region and print vm_area_struct\nPID: " PID "\n"
-            PRESS_ENTER_TO "mmap" CAT PID MAPS "1_start.txt" NEWLINE
-        ),
-        &values,
-    );
+    print(&[
+        b"Memory map a region and print vm_area_struct\nPID: ",
+        pid,
+        b"\n\nPress enter to mmap - cat /proc/",
+        pid,
+        b"/maps > maps_1_start.txt",
+    ]);
+    pause(pauses);
 
-    let memory = map(neighbour.start - page, page);
-    let [.., start, end] = &mut values;
-    *start = digits(memory.start as u64, 16, 1, start_room);
-    *end = digits(memory.end() as u64, 16, 1, end_room);
-    reached(
-        text!(
-            "\nmmap addr: 0x" START " size: " SIZE "\n"
-            PRESS_ENTER_TO "set vm_area_struct's name" CAT PID MAPS "2_mmap.txt" NEWLINE
-        ),
-        &values,
-    );
+    let region = map(neighbour.start() - page, page);
+    let buffer = &mut [0; MAX_DIGITS];
+    let size = digits(page as u64, 10, 1, buffer);
+    let buffer = &mut [0; MAX_DIGITS];
+    let start = digits(region.start() as u64, 16, 1, buffer);
+    print(&[
+        b"\nmmap addr: 0x",
+        start,
+        b" size: ",
+        size,
+        b"\n\nPress enter to set vm_area_struct's name - cat /proc/",
+        pid,
+        b"/maps > maps_2_mmap.txt",
+    ]);
+    pause(pauses);
 
-    if let Err(errno) = sys::set_anon_name(memory, Some(NAME)) {
-        fail(errno, "prctl");
+    check("prctl", set_name(&region, c"/secret/mem/area"));
+    let buffer = &mut [0; MAX_DIGITS];
+    let end = digits(region.end() as u64, 16, 1, buffer);
+    print(&[
+        b"\nSet [0x",
+        start,
+        b", 0x",
+        end,
+        b"] = /secret/mem/area\n\nPress enter to unmmap the region - cat /proc/",
+        pid,
+        b"/maps > maps_3_set_vm_name.txt",
+    ]);
+    pause(pauses);
+
+    check("munmap", munmap(region));
+    print(&[
+        b"\nPress enter to exit - cat /proc/",
+        pid,
+        b"/maps > maps_4_ummap.txt",
+    ]);
+    pause(pauses);
+    if is_init {
+        check("reboot", reboot(Reboot::PowerOff));
     }
-    reached(
-        text!(
-            "\nSet [0x" START ", 0x" END "] = /secret/mem/area\n"
-            PRESS_ENTER_TO "unmmap the region" CAT PID MAPS "3_set_vm_name.txt" NEWLINE
-        ),
-        &values,
-    );
-
-    if let Err(errno) = sys::munmap(memory) {
-        fail(errno, "munmap");
-    }
-    reached(
-        text!(PRESS_ENTER_TO "exit" CAT PID MAPS "4_ummap.txt" NEWLINE),
-        &values,
-    );
-    finish(0)
+    0
 }
 
-/// Room for the digits of four numbers.
-const ROOMS: [[u8; 16]; 4] = [[0; _]; _];
-
-fn map(hint: usize, length: usize) -> Memory {
-    match sys::mmap(hint, length, false) {
-        Ok(memory) => memory,
-        Err(errno) => fail(errno, "mmap"),
-    }
+fn map(hint: usize, length: usize) -> Mapping {
+    check("mmap", mmap(hint, length, false))
 }
 
-/// Says that a stage is reached, and waits for Enter or the end of the input. The
-/// prompt's line is ended by the terminal's echo, or else here; in `text` already if
-/// nobody is waited for.
-#[inline(never)] // It is called four times.
-fn reached(text: &[u8], values: &Values) {
-    print(text, values, STDOUT);
-    let [newline, ..] = values;
-    if !newline.is_empty() {
-        return;
-    }
-    let end = loop {
-        match bare::read_byte(STDIN) {
-            Ok(Some(b'\n')) if sys::echoes(STDIN) => return,
-            Ok(Some(b'\n' | b'\r') | None) => break Ok(()),
-            Ok(Some(_)) => {}
-            Err(errno) => break Err(errno),
-        }
-    };
-    print(text!("\n"), values, STDOUT);
-    if let Err(errno) = end {
-        fail(errno, "read");
+fn print(pieces: &[&[u8]]) {
+    check("write", write(&STDOUT, pieces));
+}
+
+/// Waits for Enter, then ends the line of the prompt unless the terminal has done so.
+fn pause(pauses: bool) {
+    if !(pauses && wait_for_enter()) {
+        print(&[b"\n"]);
     }
 }
 
-/// Writes `text` with `values` in it, all of it.
-#[inline(never)] // It is called five times.
-fn print(text: &[u8], values: &[&[u8]], to: Descriptor) {
-    let mut done = 0;
+/// Waits for Enter or the end of the input. Returns whether the terminal has ended
+/// the line by its echo.
+fn wait_for_enter() -> bool {
     loop {
-        let mut pieces = heapless::Vec::<_, { text::MOST_PIECES }>::new();
-        let mut left = 0;
-        let mut skip = done;
-        for piece in text::pieces(text, values) {
-            match piece.get(skip..) {
-                Some(piece) => {
-                    // It fits, as the texts' packing has made sure.
-                    let _ = pieces.push(Piece::new(piece));
-                    left += piece.len();
-                    skip = 0;
-                }
-                None => skip -= piece.len(),
-            }
-        }
-        match bare::write(to, &pieces) {
-            Ok(written) if written == left => return,
-            Ok(written @ 1..) => done += written,
-            // There is no other place to say that this failed.
-            _ if to == STDERR => return,
-            result => fail(result.err().unwrap_or(Errno::EIO), "write"),
+        match check("read", read_byte(&STDIN)) {
+            Some(b'\n') => return echoes(&STDIN),
+            Some(b'\r') | None => return false,
+            Some(_) => {}
         }
     }
 }
 
-#[inline(never)] // It is called five times.
-fn fail(errno: Errno, call: &str) -> ! {
-    complain(errno, call);
-    finish(1)
-}
-
-#[inline(never)] // It is called twice.
-fn complain(errno: Errno, call: &str) {
-    const CALL: &str = "\0";
-    const NUMBER: &str = "\x01";
-    let mut room = [0; 16];
-    let number = digits(errno.number() as u32 as u64, 10, 1, &mut room);
-    print(
-        text!("vm_anon_name: " CALL ": errno " NUMBER "\n"),
-        &[call.as_bytes(), number],
-        STDERR,
-    );
-}
-
-#[inline(never)] // It is called three times.
-fn finish(status: u8) -> ! {
-    if let Err(errno) = init::end(sys::getpid(), status, Reboot::PowerOff) {
-        complain(errno, "reboot");
+/// The value of `result`. An error ends the program.
+fn check<T>(call: &str, result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(errno) => fail(1, call, ": errno ", errno.number() as u32),
     }
-    init::sleep()
 }
 
-/// Says where the defect is, and ends the program.
+/// Reports a defect of the program and ends it.
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
-    const FILE: &str = "\0";
-    const LINE: &str = "\x01";
-    let mut room = [0; 16];
-    let line = digits(line.into(), 10, 1, &mut room);
-    print(
-        text!("vm_anon_name: panic at " FILE ":" LINE "\n"),
-        &[file.as_bytes(), line],
-        STDERR,
+    fail(101, file, ": panic at line ", line)
+}
+
+/// Prints a message and ends the program. PID 1 must not exit, because the kernel would
+/// panic: it powers off, or sleeps for ever if that is refused.
+fn fail(status: u8, subject: &str, problem: &str, number: u32) -> ! {
+    let buffer = &mut [0; MAX_DIGITS];
+    let number = digits(number.into(), 10, 1, buffer);
+    // There is nowhere to report a failure of this write.
+    let _ = write(
+        &STDERR,
+        &[
+            b"vm_anon_name: ",
+            subject.as_bytes(),
+            problem.as_bytes(),
+            number,
+            b"\n",
+        ],
     );
-    finish(101)
+    if getpid() != PID_1 {
+        exit(status);
+    }
+    let _ = reboot(Reboot::PowerOff);
+    loop {
+        system::pause();
+    }
 }

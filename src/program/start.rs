@@ -1,119 +1,108 @@
-//! What the kernel hands to a new program: words, environment, auxiliary vector.
+//! The initial stack: command line, environment, auxiliary vector.
 //!
 //! ```text
 //! sp -> argc
 //!       argv[0] .. argv[argc - 1], NULL      pointers to NUL-terminated words
 //!       envp[0] .., NULL
 //!       (AT_tag, value) .., (AT_NULL, 0)     the auxiliary vector
-//!       ... the words themselves ...         up to the stack's top
+//!       ... the words themselves ...         up to the top of the stack
 //! ```
 //!
 //! # Safety
 //!
-//! Unsafe, because it follows the kernel's pointers. It relies on nothing but
-//! the picture above (`create_elf_tables` in the kernel's `fs/binfmt_elf.c`),
-//! and nobody writes there while the program runs.
+//! Unsafe, because it follows the kernel's pointers. It relies only on the layout
+//! above (`create_elf_tables()` in the kernel's `fs/binfmt_elf.c`). The program
+//! never writes there.
 #![allow(unsafe_code)]
 
 use core::{
     ffi::{CStr, c_char},
     slice,
 };
-use linux_raw_sys::auxvec::{AT_NULL, AT_PAGESZ};
+use linux_raw_sys::auxvec::{AT_NULL, AT_PAGESZ, AT_RANDOM};
 
-/// The initial stack, taken apart.
+/// What the kernel passes to a new program.
 pub(crate) struct Process {
-    /// Without the program's own name.
+    /// The command line without the program's own name.
     words: &'static [*const c_char],
-    /// What [`crate::sys::files::exec`] passes on.
-    #[cfg_attr(not(feature = "explain"), expect(dead_code))]
-    // The minimal build has no use for it.
+    /// The environment, for [`crate::sys::process::exec`].
+    #[cfg_attr(not(feature = "full"), expect(dead_code))]
     pub(crate) environment: *const *const c_char,
     auxiliary: *const [usize; 2],
 }
 
-/// Called by `_start` with the initial stack pointer.
-pub(crate) extern "C" fn enter(stack: *const usize) -> ! {
+/// The first Rust function, which `_start` calls with the initial stack pointer.
+/// Returns the exit status.
+pub(crate) extern "C" fn enter(stack: *const usize) -> usize {
     // SAFETY: `_start` passes the stack pointer that the kernel set.
     let process = unsafe { Process::from_stack(stack) };
-    crate::main(&process)
+    crate::run(&process).into()
 }
 
 impl Process {
+    /// Reads the initial stack.
+    ///
     /// # Safety
     ///
     /// `stack` is the stack pointer with which the kernel entered the program.
-    #[inline(always)] // It is called once.
     unsafe fn from_stack(stack: *const usize) -> Self {
-        // SAFETY: The argument count lies at the initial stack pointer.
+        // SAFETY: The initial stack pointer points to the argument count.
         let count = unsafe { *stack };
-        // SAFETY: The words' pointers follow it.
+        // SAFETY: The pointers to the words follow the count.
         let words: *const *const c_char = unsafe { stack.add(1) }.cast();
-        // SAFETY: The environment follows the words and the NULL behind them.
+        // SAFETY: The environment follows the words and their NULL.
         let environment = unsafe { words.add(count + 1) };
         let mut end = environment;
-        // SAFETY: The environment goes on to its NULL.
+        // SAFETY: `end` has not passed the NULL that ends the environment.
         while !unsafe { *end }.is_null() {
-            // SAFETY: As above: that was not the NULL yet.
+            // SAFETY: That was not the NULL, so another pointer follows.
             end = unsafe { end.add(1) };
         }
+        // A caller of execve(2) can leave out even the program's name.
+        let others = count.saturating_sub(1);
         Process {
-            // SAFETY: Behind the program's name there are so many, and they stay. With
-            // a count of 0 there is not even a name, and none of them is read.
-            words: unsafe { slice::from_raw_parts(words.wrapping_add(1), count.saturating_sub(1)) },
+            // SAFETY: `others` pointers follow the program's name and are never
+            // written. If there is no name, the slice is empty.
+            words: unsafe { slice::from_raw_parts(words.wrapping_add(1), others) },
             environment,
-            // SAFETY: The auxiliary vector follows the NULL.
+            // SAFETY: The auxiliary vector follows the NULL of the environment.
             auxiliary: unsafe { end.add(1) }.cast(),
         }
     }
 
-    /// The words of the command line, without the program's own name.
-    pub(crate) fn words(&self) -> impl Iterator<Item = Word> {
-        self.words.iter().map(|word| Word(*word))
+    /// The command line without the program's own name.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &'static CStr> {
+        self.words.iter().map(|word| {
+            // SAFETY: The kernel's words are NUL-terminated and never written.
+            unsafe { CStr::from_ptr(*word) }
+        })
     }
 
-    /// The auxiliary vector's value for `tag`, such as `AT_PAGESZ`; 0 if it has none.
-    pub(crate) fn auxiliary(&self, tag: u32) -> usize {
-        let mut next = self.auxiliary;
-        loop {
-            // SAFETY: `next` has not gone beyond AT_NULL, which ends the loop.
-            let [found, value] = unsafe { *next };
-            if found == tag as usize || found == AT_NULL as usize {
-                return value; // That of AT_NULL is 0, as all behind it.
-            }
-            // SAFETY: AT_NULL, the last entry, is inside the same vector.
-            next = unsafe { next.add(1) };
-        }
-    }
-
-    /// The size of a page of memory, in bytes.
+    /// The size of a page of memory in bytes.
     pub(crate) fn page_size(&self) -> usize {
         self.auxiliary(AT_PAGESZ)
     }
-}
 
-/// A word of the command line: its bytes, one after the other.
-pub(crate) struct Word(*const c_char);
-
-impl Iterator for Word {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        // SAFETY: The word goes on to its NUL, and stays.
-        let byte = unsafe { *self.0.cast() };
-        if byte == 0 {
-            return None;
-        }
-        // SAFETY: As above: that was not the NUL yet.
-        self.0 = unsafe { self.0.add(1) };
-        Some(byte)
+    /// A number that no other process has: a part of the 16 random bytes that the kernel
+    /// gives to each.
+    #[cfg(feature = "full")]
+    pub(crate) fn random(&self) -> u64 {
+        let bytes = core::ptr::with_exposed_provenance::<u64>(self.auxiliary(AT_RANDOM));
+        // SAFETY: The kernel's bytes are on the stack, and never written.
+        unsafe { bytes.read_unaligned() }
     }
-}
 
-impl From<Word> for &CStr {
-    /// What is left of the word.
-    fn from(word: Word) -> Self {
-        // SAFETY: The word is NUL-terminated, and stays.
-        unsafe { CStr::from_ptr(word.0) }
+    /// The value of `AT_PAGESZ` or another tag; 0 if there is none.
+    fn auxiliary(&self, wanted: u32) -> usize {
+        let mut next = self.auxiliary;
+        loop {
+            // SAFETY: `next` has not passed AT_NULL, which ends the vector.
+            let [tag, value] = unsafe { *next };
+            if tag == wanted as usize || tag == AT_NULL as usize {
+                return value; // The value of AT_NULL is 0.
+            }
+            // SAFETY: That was not AT_NULL, so another entry follows.
+            next = unsafe { next.add(1) };
+        }
     }
 }

@@ -1,103 +1,26 @@
-//! Assembles the suite: text in, the bytes that the program carries out.
+//! Assembler of the conformance suite: `cases.txt` and `verbs.txt` in, bytes out.
 //!
-//! It runs on the host, in the build script and in the tests. `cases.txt` is
-//! written for people; here its statements become steps, each a system call or one
-//! of the program's own verbs with its operands (see `verbs.txt`, and `suite.rs`
-//! for what the bytes mean).
+//! It runs on the host: in the build script, in `cargo xtask check`, and in the tests. The
+//! heads of the two texts describe their languages, `suite.rs` the bytes.
 
-use std::fmt::Write as _;
+// The program uses the rest of them.
+#[allow(dead_code, unreachable_pub)]
+mod calls;
+#[allow(dead_code, unreachable_pub)]
+mod encoding;
 
-use super::code::{end, part, verb};
+use std::fmt;
 
-/// The texts it is made from.
-const CASES: &str = include_str!("cases.txt");
-const VERBS: &str = include_str!("verbs.txt");
+use calls::{CONSTANTS, OPERATIONS};
+use encoding::{MAX_OPERANDS, end, needs, register, term};
 
-/// What a step does: its name in `verbs.txt` and in reports, and its number. Those of
-/// the calls are of `include/uapi/asm-generic/unistd.h`, which arm64 uses.
-const OPERATIONS: &[(&str, u16)] = &[
-    // What is done most often comes first, for they are counted.
-    ("prctl", 167),
-    ("store", verb::STORE),
-    ("again", verb::AGAIN),
-    ("see", verb::SEE),
-    ("label", verb::LABEL),
-    ("at", verb::AT),
-    ("compare", verb::COMPARE),
-    ("fork", verb::FORK),
-    ("share", verb::SHARE),
-    ("write", verb::WRITE),
-    ("dup", 23),
-    ("fcntl", 25),
-    ("ioctl", 29),
-    ("unlinkat", 35),
-    ("ftruncate", 46),
-    ("chdir", 49),
-    ("openat", 56),
-    ("close", 57),
-    ("read", 63),
-    ("pwrite64", 68),
-    ("setresuid", 147),
-    ("shmget", 194),
-    ("shmctl", 195),
-    ("shmat", 196),
-    ("brk", 214),
-    ("munmap", 215),
-    ("mremap", 216),
-    ("execve", 221),
-    ("mmap", 222),
-    ("mprotect", 226),
-    ("mlock", 228),
-    ("munlock", 229),
-    ("madvise", 233),
-    ("memfd_create", 279),
-    ("memfd_secret", 447),
-    ("mseal", 462),
-];
+/// Where the texts are, from the root of the repository on.
+pub const CASES: &str = "src/suite/cases.txt";
+pub const VERBS: &str = "src/suite/verbs.txt";
 
-/// What the constants stand for (`include/uapi/asm-generic/mman*.h`, `fcntl.h`,
-/// `linux/memfd.h`, `linux/ipc.h`, `linux/prctl.h`, `linux/fs.h`).
-const CONSTANTS: &[(&str, u64)] = &[
-    ("NONE", 0),
-    ("READ", 1),
-    ("WRITE", 2),
-    ("SHARED", 0x1),
-    ("PRIVATE", 0x2),
-    ("DROPPABLE", 0x8),
-    ("FIXED", 0x10),
-    ("ANONYMOUS", 0x20),
-    ("GROWSDOWN", 0x100),
-    ("NORESERVE", 0x4000),
-    ("STACK", 0x2_0000),
-    ("HUGETLB", 0x4_0000),
-    ("FIXED_NOREPLACE", 0x10_0000),
-    ("RDONLY", 0),
-    ("RDWR", 2),
-    ("CREAT", 0x40),
-    ("EXCL", 0x80),
-    ("CLOEXEC", 0x8_0000),
-    ("GET_SEALS", 1034),
-    ("PROCMAP_QUERY", 0xc068_6611),
-    ("MFD_HUGETLB", 4),
-    ("IPC_RMID", 0),
-    ("SET_TAGGED_ADDR_CTRL", 55),
-    ("SET_VMA", 0x5356_4d41),
-];
-
-/// What results are kept as, and go by.
-const REGISTERS: &[(&str, u8)] = &[
-    ("window", part::WINDOW),
-    ("place", part::FILE),
-    ("file", part::FILE),
-    ("maps", part::MAPS),
-    ("byte", part::LENGTH),
-    ("count", part::COUNT),
-];
-
-const PROTECTIONS: &[(&str, &str)] = &[("none", "0b"), ("ro", "1b"), ("rw", "3b")];
-
-/// The errors that cases expect, or are skipped for.
-const ERRORS: &[(&str, u8)] = &[
+/// The errors that a case may expect, or be skipped for
+/// (`include/uapi/asm-generic/errno-base.h`, `errno.h`).
+pub const ERRORS: &[(&str, u8)] = &[
     ("EPERM", 1),
     ("ENOENT", 2),
     ("EBADF", 9),
@@ -106,378 +29,456 @@ const ERRORS: &[(&str, u8)] = &[
     ("EACCES", 13),
     ("EFAULT", 14),
     ("EINVAL", 22),
-    ("EROFS", 30),
     ("ENAMETOOLONG", 36),
     ("ENOSYS", 38),
 ];
 
-/// What went wrong, and where.
-type Result<T> = std::result::Result<T, String>;
+/// A mistake in one of the texts.
+#[derive(Debug, PartialEq)]
+pub struct Mistake {
+    file: &'static str,
+    line: usize,
+    what: String,
+}
 
-/// The suite as the program reads it.
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.what)
+    }
+}
+
+/// Turns the texts of the cases and of the verbs into the bytes that the program reads.
 ///
 /// # Errors
 ///
-/// The first statement that means nothing, with its case.
-pub fn assemble() -> Result<Vec<u8>> {
-    assemble_text(CASES)
-}
-
-/// The same, of other cases.
-pub fn assemble_text(cases: &str) -> Result<Vec<u8>> {
+/// The first mistake in the verbs, or else in the cases.
+pub fn assemble(cases: &str, verbs: &str) -> Result<Vec<u8>, Mistake> {
+    let verbs = blocks(VERBS, verbs)?;
     let mut out = Vec::new();
-    for (name, number) in OPERATIONS {
-        head(0, *number, name, &mut out);
-    }
-    head(0, 0, "", &mut out);
-    let cases = split_cases(cases)?;
-    for (first_line, _) in &cases {
-        let (name, since, before) =
-            conditions(first_line).map_err(|fault| format!("{first_line}: {fault}"))?;
-        head(since, before, name, &mut out);
-    }
-    head(0, 0, "", &mut out);
-    for (head, steps) in definitions() {
-        let parameters = words(head);
-        for each in steps.split(';') {
-            step(each, &parameters, &mut out).map_err(|fault| format!("{head}: {fault}"))?;
+    for Block { head, body } in &verbs {
+        for line in body {
+            step(line.text, head.text, &mut out).map_err(|what| line.mistake(what))?;
         }
         out.push(0);
     }
     out.push(0);
-    for (head, statements) in cases {
-        case(&statements, &mut out).map_err(|fault| format!("{head}: {fault}"))?;
+    let cases = blocks(CASES, cases)?;
+    for Block { head, .. } in &cases {
+        condition(head.text, &mut out).map_err(|what| head.mistake(what))?;
+    }
+    out.push(0);
+    for Block { head, body } in cases {
+        out.extend(statements(&mut body.iter(), head, false, &verbs)?);
+        out.push(0);
     }
     Ok(out)
 }
 
-/// Two numbers and a name.
-fn head(first: u16, second: u16, name: &str, out: &mut Vec<u8>) {
-    out.extend(first.to_be_bytes());
-    out.extend(second.to_be_bytes());
-    text(name, out);
+/// A line of a text, or a part of it between semicolons.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    file: &'static str,
+    number: usize,
+    text: &'a str,
 }
 
-/// The definitions: the verb with its parameters, and its steps.
-fn definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = VERBS
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty());
-    lines.map(|line| line.split_once(" = ").unwrap_or((line, "")))
+impl Line<'_> {
+    fn mistake(&self, what: impl Into<String>) -> Mistake {
+        Mistake {
+            file: self.file,
+            line: self.number,
+            what: what.into(),
+        }
+    }
 }
 
-/// The head of each case, and its statements.
-fn split_cases(text: &str) -> Result<Vec<(&str, Vec<&str>)>> {
-    let mut cases = Vec::<(&str, Vec<&str>)>::new();
-    for line in text.lines() {
-        let content = line.trim();
+/// A verb or a case: a line, and indented lines.
+struct Block<'a> {
+    head: Line<'a>,
+    body: Vec<Line<'a>>,
+}
+
+/// The blocks of `text`, without comments.
+fn blocks<'a>(file: &'static str, text: &'a str) -> Result<Vec<Block<'a>>, Mistake> {
+    let mut blocks = Vec::<Block>::new();
+    for (text, number) in text.lines().zip(1..) {
+        let content = text.trim();
+        let line = Line {
+            file,
+            number,
+            text: content,
+        };
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        if !line.starts_with(' ') {
-            cases.push((content, Vec::new()));
-            continue;
+        if text.starts_with(' ') {
+            let block = blocks.last_mut();
+            let block =
+                block.ok_or_else(|| line.mistake("an indented line before the first head"))?;
+            let parts = content.split(';').map(str::trim);
+            block.body.extend(parts.map(|text| Line { text, ..line }));
+        } else {
+            let body = Vec::new();
+            blocks.push(Block { head: line, body });
         }
-        let (_, statements) = cases.last_mut().ok_or("a statement before all cases")?;
-        statements.extend(content.split(';').map(str::trim));
     }
-    Ok(cases)
+    match blocks.iter().find(|block| block.body.is_empty()) {
+        Some(block) => Err(block.head.mistake("no indented line follows")),
+        None => Ok(blocks),
+    }
 }
 
-/// `NAME [>=X.Y] [<X.Y]`: name, first and first not.
-fn conditions(head: &str) -> Result<(&str, u16, u16)> {
-    let mut words = head.split(' ');
+/// `NAME [>=X.Y] [<X.Y] [64-bit]`.
+fn condition(head: &str, out: &mut Vec<u8>) -> Result<(), String> {
+    let mut words = head.split_whitespace();
     let name = words.next().unwrap_or_default();
-    let (mut since, mut before) = ([0, 0], [u8::MAX; 2]);
+    let (mut since, mut before, mut needs) = ([0, 0], [u8::MAX; 2], 0);
     for word in words {
-        let (place, version) = match (word.strip_prefix(">="), word.strip_prefix('<')) {
-            (Some(version), _) => (&mut since, version),
-            (_, Some(version)) => (&mut before, version),
-            _ => return Err(format!("'{word}' is no range of versions")),
-        };
-        let (major, minor) = version.split_once('.').ok_or("a version is X.Y")?;
-        *place = [parse(major)?, parse(minor)?];
+        if let Some(version) = word.strip_prefix(">=") {
+            since = self::version(version)?;
+        } else if let Some(version) = word.strip_prefix('<') {
+            before = self::version(version)?;
+        } else if word == "64-bit" {
+            needs = needs::ADDRESSES_OF_64_BITS;
+        } else {
+            return Err(format!("unknown condition {word}"));
+        }
     }
-    Ok((name, u16::from_be_bytes(since), u16::from_be_bytes(before)))
-}
-
-/// The `statements` of a case.
-fn case(statements: &[&str], out: &mut Vec<u8>) -> Result<()> {
-    statement("read self", out)?;
-    out.extend(body(&mut statements.iter(), false)?);
-    out.push(0);
+    if since >= before {
+        return Err("no version fits".to_owned());
+    }
+    put_text(name, out);
+    out.extend([since, before].as_flattened());
+    out.push(needs);
     Ok(())
 }
 
-/// The `statements` up to their end or, in a child, their `join`.
-fn body<'a>(statements: &mut impl Iterator<Item = &'a &'a str>, is_child: bool) -> Result<Vec<u8>> {
+fn version(text: &str) -> Result<[u8; 2], String> {
+    let (major, minor) = text.split_once('.').unwrap_or_default();
+    match (major.parse(), minor.parse()) {
+        (Ok(major), Ok(minor)) => Ok([major, minor]),
+        _ => Err(format!("{text} is not a version X.Y")),
+    }
+}
+
+/// The statements of a case, or of a child up to its `join`. `head` is the line of the case
+/// or of the `fork`.
+fn statements(
+    lines: &mut dyn Iterator<Item = &Line>,
+    head: Line,
+    is_child: bool,
+    verbs: &[Block],
+) -> Result<Vec<u8>, Mistake> {
     let mut out = Vec::new();
-    while let Some(each) = statements.next() {
-        match *each {
-            "join" if is_child => return Ok(out),
-            "join" => return Err("a join without its fork".to_owned()),
-            "fork" => {
-                let mut child = Vec::new();
-                statement("read self", &mut child)?;
-                child.extend(body(statements, true)?);
-                statement(&format!("fork {}b", child.len()), &mut out)?;
-                out.extend(child);
-            }
-            _ if each.starts_with("fork ") => {
-                return Err(format!("{each}: no words behind it"));
-            }
-            _ => statement(each, &mut out).map_err(|fault| format!("{each}: {fault}"))?,
+    statement("read self", verbs, &mut out).map_err(|what| head.mistake(what))?;
+    while let Some(line) = lines.next() {
+        let mut text = line.text.to_owned();
+        let mut child = Vec::new();
+        // Only the process that runs a case can skip it.
+        if is_child && text.contains(" ? ") {
+            return Err(line.mistake("a child cannot skip the case"));
         }
+        match line.text {
+            "join" if is_child => return Ok(out),
+            "join" => return Err(line.mistake("join without fork")),
+            "fork" => {
+                child = statements(lines, *line, true, verbs)?;
+                text = format!("fork {}", child.len());
+            }
+            _ if text.starts_with("fork ") => return Err(line.mistake("fork takes no words")),
+            _ => {}
+        }
+        statement(&text, verbs, &mut out).map_err(|what| line.mistake(what))?;
+        out.extend(child);
     }
-    if is_child {
-        return Err("a fork without its join".to_owned());
+    match is_child {
+        true => Err(head.mistake("fork without join")),
+        false => Ok(out),
     }
-    Ok(out)
 }
 
 /// `VERB WORD... [= ERROR] [? ERROR]...`
-fn statement(statement: &str, out: &mut Vec<u8>) -> Result<()> {
-    let words = words(statement);
-    let is_mark = |word: &String| word == "=" || word == "?";
+fn statement(statement: &str, verbs: &[Block], out: &mut Vec<u8>) -> Result<(), String> {
+    let words = words(statement)?;
+    let is_mark = |word: &&str| ["=", "?"].contains(word);
     let (words, outcome) = words.split_at(words.iter().position(is_mark).unwrap_or(words.len()));
-    if let [verb, at, length] = words
-        && verb == "touch"
-        && outcome.is_empty()
-    {
-        let mut pages = 0..parse::<u64>(length)?;
-        return pages.try_for_each(|page| self::statement(&format!("poke {at}+{page} t"), out));
-    }
-    let (mut expected, mut unless) = (0, Vec::new());
+    let (mut expected, mut skips) = (0, Vec::new());
     for pair in outcome.chunks(2) {
         match pair {
-            [mark, error] if mark == "=" && expected == 0 => expected = find(ERRORS, error)?,
-            [mark, error] if mark == "?" => unless.push(find(ERRORS, error)?),
-            _ => return Err("one error behind =, and one behind each ?".to_owned()),
+            ["=", error] if expected == 0 => expected = self::error(error)?,
+            ["?", error] => skips.push(self::error(error)?),
+            _ => return Err("write one error after = and one after each ?".to_owned()),
         }
     }
-    let is_fit = |head: &[String]| {
-        let is_fit = |(stated, word): (&String, &String)| stated == word || is_parameter(stated);
-        head.len() == words.len() && head.iter().zip(words).all(is_fit)
+    let name = words.first().ok_or("an empty statement")?;
+    let fits = |verb: &Block| {
+        let head: Vec<&str> = verb.head.text.split_whitespace().collect();
+        let mut pairs = head.iter().zip(words);
+        head.len() == words.len() && pairs.all(|(head, word)| is_parameter(head) || head == word)
     };
-    let heads = definitions().map(|(head, _)| self::words(head));
-    let found = heads.enumerate().find(|(_, head)| is_fit(head));
-    let (place, head) = found.ok_or("no such verb, or not with these words")?;
-    out.push(place as u8 + 1);
-    for (parameter, word) in head
-        .iter()
-        .zip(words)
-        .filter(|(stated, _)| is_parameter(stated))
-    {
-        operand(parameter, word, out)?;
-        out.push(part::END << 4);
-    }
-    let outcome = expected != 0 || !unless.is_empty();
-    finish(if outcome { end::OUTCOME } else { 0 }, out);
-    if outcome {
+    let found = verbs.iter().zip(1..).find(|(verb, _)| fits(verb));
+    let Some((verb, number)) = found else {
+        let is_same = |verb: &&Block| verb.head.text.split(' ').next() == Some(name);
+        return Err(match verbs.iter().find(is_same) {
+            Some(Block { head, .. }) => {
+                format!(
+                    "'{statement}' is not a form of {name}, see {VERBS}:{}",
+                    head.number
+                )
+            }
+            None => format!("unknown verb {name}"),
+        });
+    };
+    let head = verb.head.text.split_whitespace();
+    let parameters = head.zip(words).filter(|(head, _)| is_parameter(head));
+    let operands = parameters.map(|(parameter, word)| operand(parameter, word));
+    let operands = operands.collect::<Result<Vec<_>, String>>()?;
+    out.push(number);
+    let states_outcome = expected != 0 || !skips.is_empty();
+    let flags = if states_outcome { end::OUTCOME } else { 0 };
+    list(&operands, flags, out)?;
+    if states_outcome {
         out.push(expected);
-        out.extend(unless);
+        out.extend(skips);
         out.push(0);
     }
     Ok(())
 }
 
-/// Ends the operands. The last one needs no end of its own.
-fn finish(flags: u8, out: &mut Vec<u8>) {
-    if out.last() == Some(&(part::END << 4)) {
-        out.pop();
+/// `[REGISTER =] [try] OPERATION(ARGUMENT, ...)`, in a verb with this head.
+fn step(step: &str, head: &str, out: &mut Vec<u8>) -> Result<(), String> {
+    let mut flags = 0;
+    let mut call = step;
+    let mut kept = None;
+    if let Some((name, rest)) = step.split_once(" = ") {
+        kept = Some(number_of(name, &register::NAMES).ok_or(format!("unknown register {name}"))?);
+        call = rest;
+        flags |= end::KEPT;
     }
-    out.push(part::END << 4 | end::LAST | flags);
+    if let Some(rest) = call.strip_prefix("try ") {
+        call = rest;
+        flags |= end::TRIED;
+    }
+    let parts = call.strip_suffix(')').and_then(|call| call.split_once('('));
+    let (name, arguments) = parts.ok_or("write a step as OPERATION(ARGUMENT, ...)")?;
+    let operations: Vec<&str> = OPERATIONS.split(' ').collect();
+    let code = number_of(name, &operations).ok_or(format!("unknown system call {name}"))?;
+    let parameters: Vec<&str> = head
+        .split_whitespace()
+        .filter(|word| is_parameter(word))
+        .collect();
+    let arguments = arguments.split(", ").filter(|word| !word.is_empty());
+    let arguments = arguments.map(|word| argument(word, &parameters));
+    let arguments = arguments.collect::<Result<Vec<_>, String>>()?;
+    out.push(code);
+    list(&arguments, flags, out)?;
+    out.extend(kept);
+    Ok(())
+}
+
+/// Ends each operand, and the list of them with `flags`.
+fn list(operands: &[Vec<u8>], flags: u8, out: &mut Vec<u8>) -> Result<(), String> {
+    let Some((last, operands)) = operands.split_last() else {
+        out.push(term::NONE | flags);
+        return Ok(());
+    };
+    if operands.len() >= MAX_OPERANDS {
+        return Err(format!("more than {MAX_OPERANDS} operands"));
+    }
+    for operand in operands {
+        out.extend(operand);
+        out.push(term::END);
+    }
+    out.extend(last);
+    out.push(term::END | end::LAST | flags);
+    Ok(())
 }
 
 fn is_parameter(word: &str) -> bool {
-    word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase())
+    word.len() > 1
+        && word
+            .chars()
+            .all(|letter| letter.is_ascii_uppercase() || letter == '_')
 }
 
-/// `CALL ARGUMENT... [-> KEPT] [= ERROR] [!]`
-fn step(step: &str, parameters: &[String], out: &mut Vec<u8>) -> Result<()> {
-    let mut words = words(step);
-    let mut flags = 0;
-    if words.last().is_some_and(|word| word == "!") {
-        words.pop();
-        flags |= end::ANY;
+/// The word that a statement has for a parameter.
+fn operand(parameter: &str, word: &str) -> Result<Vec<u8>, String> {
+    match (parameter, word.strip_prefix('&')) {
+        ("NAME", Some(place)) => address(place),
+        ("NAME", None) if word == "NULL" => Ok(Vec::new()),
+        ("NAME" | "TEXT", _) => text(word),
+        ("AT" | "TO", _) => address(word),
+        ("LENGTH" | "NEW_LENGTH", _) => sum(word, length_term),
+        _ => sum(word, |word| {
+            let name = format!("{parameter}_{word}");
+            constant(&name).map_or_else(|| plain_number(word, &name), Ok)
+        }),
     }
-    let mut ending = Vec::new();
-    if let [.., mark, error] = &*words
-        && mark == "="
-    {
-        ending.extend([find(ERRORS, error)?, 0]);
-        flags |= end::OUTCOME;
-        words.truncate(words.len() - 2);
-    }
-    if let [.., arrow, name] = &*words
-        && arrow == "->"
-    {
-        ending.push(find(REGISTERS, name)?);
-        flags |= end::KEPT;
-        words.truncate(words.len() - 2);
-    }
-    let (call, arguments) = words.split_first().ok_or("a step is empty")?;
-    let operation = OPERATIONS.iter().position(|(name, _)| name == call);
-    out.push(operation.ok_or_else(|| format!("no operation {call}"))? as u8 + 1);
-    for argument in arguments {
-        self::argument(argument, parameters, out)?;
-        out.push(part::END << 4);
-    }
-    finish(flags, out);
-    out.extend(ending);
-    Ok(())
 }
 
-/// The word that stands for a parameter in a statement.
-fn operand(parameter: &str, word: &str, out: &mut Vec<u8>) -> Result<()> {
-    match parameter {
-        "AT" | "TO" => address(word, out),
-        "TEXT" => pointer(word, out),
-        "NAME" => match (word, word.strip_prefix('&')) {
-            ("NULL", _) => Ok(()),
-            (_, Some(place)) => address(place, out),
-            _ => pointer(word, out),
-        },
-        "PROTECTION" => {
-            let known = PROTECTIONS.iter().find(|(name, _)| *name == word);
-            sum(known.map_or(word, |(_, number)| number), out)
+/// An argument of a step.
+fn argument(word: &str, parameters: &[&str]) -> Result<Vec<u8>, String> {
+    if let Some(quoted) = word.strip_prefix('"') {
+        let quoted = quoted
+            .strip_suffix('"')
+            .ok_or(format!("{word} lacks its second quote"))?;
+        return text(quoted);
+    }
+    sum(word, |word| {
+        if let Some(place) = number_of(word, parameters) {
+            return Ok(digits(place, term::PARAMETER));
         }
-        _ => sum(word, out),
-    }
+        if let Some(place) = number_of(word, &register::NAMES) {
+            return Ok(digits(place, term::REGISTER));
+        }
+        let (count, unit) = word.split_once('*').unwrap_or(("1", word));
+        match (constant(word), unit) {
+            (Some(constant), _) => Ok(constant),
+            (_, "page") => number(count, term::PAGES),
+            (_, "word") => number(count, term::WORDS),
+            _ => plain_number(word, word),
+        }
+    })
 }
 
-/// What a step gets: words joined by `+` or `|`.
-fn argument(word: &str, parameters: &[String], out: &mut Vec<u8>) -> Result<()> {
-    let places = parameters.iter().filter(|word| is_parameter(word));
-    let places = places.map(String::as_str).zip(part::OPERANDS..);
-    let places = places.collect::<Vec<_>>();
-    let mut constant = 0;
-    for word in word.split(['+', '|']) {
-        if let Ok(place) = find(&places, word).or_else(|_| find(REGISTERS, word)) {
-            unit(1, place, out);
-        } else if let Ok(value) = find(CONSTANTS, word) {
-            constant |= value;
-        } else if word.starts_with(|first: char| first.is_ascii_digit()) {
-            sum(word, out)?;
-        } else {
-            pointer(word, out)?;
+/// A length counted from the window or, after `@`, from 0.
+fn address(word: &str) -> Result<Vec<u8>, String> {
+    match word.strip_prefix('@') {
+        Some(length) => sum(length, length_term),
+        None => {
+            let mut address = length_term("window")?;
+            address.extend(sum(word, length_term)?);
+            Ok(address)
         }
     }
-    unit(constant, part::BYTES, out);
-    Ok(())
 }
 
-/// Words between blanks. One that stands between backquotes may hold blanks, or nothing.
-fn words(text: &str) -> Vec<String> {
+/// Terms with `+`, `|` or `-` between them.
+fn sum(word: &str, term: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let mut rest = word;
+    loop {
+        let positive = rest.strip_prefix('-').unwrap_or(rest);
+        let (first, behind) =
+            positive.split_at(positive.find(['+', '|', '-']).unwrap_or(positive.len()));
+        let value = term(first)?;
+        if positive != rest && !value.is_empty() {
+            out.push(term::MINUS);
+        }
+        out.extend(value);
+        if behind.is_empty() {
+            return Ok(out);
+        }
+        rest = behind.strip_prefix(['+', '|']).unwrap_or(behind);
+    }
+}
+
+/// `3` for pages, `3b` for bytes, or a word.
+fn length_term(word: &str) -> Result<Vec<u8>, String> {
+    match (word, word.strip_suffix('b')) {
+        ("huge", _) => Ok(digits(1u8, term::HUGE)),
+        ("window" | "length", _) => {
+            let place = number_of(word, &register::NAMES).ok_or("no such register")?;
+            Ok(digits(place, term::REGISTER))
+        }
+        (_, Some(bytes)) => number(bytes, term::BYTES),
+        _ if word.starts_with("2^") => number(word, term::BYTES),
+        _ => number(word, term::PAGES),
+    }
+}
+
+/// A number of `unit`, in decimal digits or as a power of 2.
+fn number(word: &str, unit: u8) -> Result<Vec<u8>, String> {
+    let number = match word.strip_prefix("2^") {
+        Some(power) => power.parse().ok().and_then(|power| 1u64.checked_shl(power)),
+        None => word.parse().ok(),
+    };
+    match number.ok_or(format!("'{word}' is not a number"))? {
+        0 => Ok(Vec::new()),
+        number => Ok(digits(number, unit)),
+    }
+}
+
+/// A number, and not the constant `name`, which is unknown.
+fn plain_number(word: &str, name: &str) -> Result<Vec<u8>, String> {
+    match word.starts_with(|first: char| first.is_ascii_uppercase()) {
+        true => Err(format!("unknown constant {name}")),
+        false => number(word, term::BYTES),
+    }
+}
+
+fn constant(name: &str) -> Option<Vec<u8>> {
+    let names: Vec<&str> = CONSTANTS.split(' ').collect();
+    number_of(name, &names).map(|place| digits(place, term::CONSTANT))
+}
+
+/// The number of a name in a list, which counts from 1.
+fn number_of(name: &str, names: &[&str]) -> Option<u8> {
+    let place = names
+        .iter()
+        .position(|other| *other == name && !name.is_empty());
+    place.map(|place| place as u8 + 1)
+}
+
+/// A number in hexadecimal digits, a byte each, the last of which tells what they are.
+fn digits(number: impl Into<u64>, term: u8) -> Vec<u8> {
+    let digits = format!("{:x}", number.into());
+    let digits = digits.chars().filter_map(|digit| digit.to_digit(16));
+    let mut digits: Vec<u8> = digits.map(|digit| term::DIGIT | digit as u8).collect();
+    if let Some(last) = digits.last_mut() {
+        *last |= term;
+    }
+    digits
+}
+
+fn error(name: &str) -> Result<u8, String> {
+    let found = ERRORS.iter().find(|(known, _)| *known == name);
+    found
+        .map(|(_, number)| *number)
+        .ok_or(format!("unknown error {name}"))
+}
+
+/// Words between blanks. A word between backquotes may hold blanks, or nothing.
+fn words(text: &str) -> Result<Vec<&str>, String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (word, behind) = match rest.strip_prefix('`') {
-            Some(quoted) => quoted.split_once('`').unwrap_or((quoted, "")),
+            Some(quoted) => quoted
+                .split_once('`')
+                .ok_or("a backquote lacks its second one")?,
             None => rest.split_once(' ').unwrap_or((rest, "")),
         };
-        words.push(word.to_owned());
+        words.push(word);
         rest = behind.trim_start();
     }
-    words
+    Ok(words)
 }
 
-/// A number counted from the window or, after `@`, from 0.
-fn address(word: &str, out: &mut Vec<u8>) -> Result<()> {
-    match word.strip_prefix('@') {
-        Some(number) => sum(number, out),
-        None => {
-            sum(word, out)?;
-            unit(1, part::WINDOW, out);
-            Ok(())
-        }
-    }
-}
-
-/// Terms joined by `+` and `-`. Those that are subtracted come first, as only all that
-/// is there can change its sign.
-fn sum(word: &str, out: &mut Vec<u8>) -> Result<()> {
-    let signed = word.replace('-', "+-");
-    let (negative, positive): (Vec<&str>, Vec<&str>) =
-        signed.split('+').partition(|term| term.starts_with('-'));
-    for term in &negative {
-        self::term(&term[1..], out)?;
-    }
-    if !negative.is_empty() {
-        out.push(part::NEGATE << 4);
-    }
-    positive.iter().try_for_each(|term| self::term(term, out))
-}
-
-/// `3`, `3b`, `^47` or a letter.
-fn term(text: &str, out: &mut Vec<u8>) -> Result<()> {
-    let (count, unit) = match (text, text.strip_prefix('^'), text.strip_suffix('b')) {
-        ("w", ..) => (1, part::WINDOW),
-        ("n", ..) => (1, part::LENGTH),
-        ("h", ..) => (1, part::HUGE),
-        (_, Some(power), _) => {
-            let count = 1u64.checked_shl(parse(power)?);
-            (count.ok_or("a power from 0 to 63")?, part::BYTES)
-        }
-        (_, _, Some(bytes)) => (parse(bytes)?, part::BYTES),
-        _ => (parse(text)?, part::PAGES),
-    };
-    self::unit(count, unit, out);
-    Ok(())
-}
-
-/// `count` units, digit by digit.
-fn unit(count: u64, unit: u8, out: &mut Vec<u8>) {
-    if count == 0 {
-        return;
-    }
-    let mut digits = String::new();
-    let _ = write!(digits, "{count:x}");
-    let digits = digits.chars().filter_map(|digit| digit.to_digit(16));
-    out.extend(digits.map(|digit| part::DIGIT << 4 | digit as u8));
-    if let Some(last) = out.last_mut() {
-        *last |= unit << 4;
-    }
-}
-
-/// The address of a text that is carried along, `a*79` being 79 times `a`.
-fn pointer(word: &str, out: &mut Vec<u8>) -> Result<()> {
-    out.push(part::TEXT << 4);
-    text(&expand(word)?, out);
-    Ok(())
-}
-
-/// A star behind nothing, or before no digit, stands for itself.
-fn expand(word: &str) -> Result<String> {
+/// A text, in which `a*79` is 79 times `a`.
+fn text(word: &str) -> Result<Vec<u8>, String> {
+    let mut out = vec![term::TEXT];
     let mut expanded = String::new();
-    let mut rest = word.chars();
-    while let Some(first) = rest.next() {
-        let digits = rest.as_str().strip_prefix('*').unwrap_or_default();
-        let digits = &digits[..digits.len()
-            - digits
-                .trim_start_matches(|c: char| c.is_ascii_digit())
-                .len()];
-        if digits.is_empty() {
+    let mut rest = word;
+    while let Some(first) = rest.chars().next() {
+        rest = &rest[first.len_utf8()..];
+        let count = rest.strip_prefix('*').unwrap_or_default();
+        let end = count.find(|letter: char| !letter.is_ascii_digit());
+        let (count, behind) = count.split_at(end.unwrap_or(count.len()));
+        if count.is_empty() {
             expanded.push(first);
         } else {
-            expanded.extend(std::iter::repeat_n(first, parse(digits)?));
-            rest = rest.as_str()[1 + digits.len()..].chars();
+            let count = count
+                .parse()
+                .map_err(|_| format!("'{count}' is not a number"))?;
+            expanded.extend(std::iter::repeat_n(first, count));
+            rest = behind;
         }
     }
-    Ok(expanded)
+    put_text(&expanded, &mut out);
+    Ok(out)
 }
 
-fn text(text: &str, out: &mut Vec<u8>) {
+fn put_text(text: &str, out: &mut Vec<u8>) {
     out.extend(text.bytes().chain([0]));
-}
-
-fn find<T: Copy>(list: &[(&str, T)], word: &str) -> Result<T> {
-    let found = list.iter().find(|(name, _)| *name == word);
-    found
-        .map(|(_, value)| *value)
-        .ok_or_else(|| format!("'{word}' is not known"))
-}
-
-fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
-    text.parse().map_err(|_| format!("'{text}' is no number"))
 }

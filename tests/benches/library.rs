@@ -1,16 +1,14 @@
-//! Cost as the work grows: the library and its peers over ever longer maps.
+//! Time per line of the core's parser and diff, and of other parsers.
 //!
-//! All parse the same bytes, but for proc-maps, which reads /proc/PID/maps and
-//! nothing else. It gets as many mappings of this very process, and the time of
-//! the reading alone is taken beside it, to be taken off. A result is reduced to
-//! a number, so that nobody's work can be left out. The peers own what they read,
-//! and procfs and proc-maps make a vector of it, because they offer nothing else;
-//! the library borrows, which is a part of why it is faster.
+//! All parse the same bytes, except proc-maps, which always reads /proc/PID/maps. It
+//! reads as many mappings of this process, and the time of reading alone is measured
+//! beside it, to be subtracted. The other crates return owned values, and procfs and
+//! proc-maps a vector of them; the core borrows, which explains part of the
+//! difference.
 //!
-//! A line of the output is a length, a contender and its nanoseconds per line.
-//! The contenders take turns, for a millisecond or once over the maps, and of
-//! each the fastest turn counts: what else the machine does can make a turn
-//! slower, never faster.
+//! A line of the output is a number of lines, a contender and its nanoseconds per
+//! line. The contenders take turns, and the fastest turn of each counts, because
+//! other load on the machine can only make a turn slower.
 
 use std::fs;
 use std::hint::black_box;
@@ -19,16 +17,18 @@ use std::time::Instant;
 
 use memmap2::{Mmap, MmapMut};
 use procfs::FromBufRead;
-use vm_anon_name::text::Sink;
-use vm_anon_name::{diff, maps};
+use vm_anon_name::diff;
+use vm_anon_name::format::Sink;
+use vm_anon_name::maps::Vma;
 
-/// Up to the default limit on mappings.
+/// Lengths of the maps files, up to the default of `vm.max_map_count`.
 const LINES: [usize; 5] = [10, 100, 1_000, 10_000, 65_530];
-/// How many turns each gets, and over how many lines at least.
+/// The number of turns, and the least number of lines in each.
 const TURNS: usize = 60;
-const LINES_A_TURN: usize = 10_000;
+const LINES_PER_TURN: usize = 10_000;
 
-/// Gives a number that needs all of the work.
+/// Name and work. The work returns a number that depends on all of it, so that the
+/// compiler cannot remove a part.
 type Contender<'a> = (&'a str, &'a dyn Fn() -> usize);
 
 fn main() {
@@ -42,12 +42,12 @@ fn main() {
                 ("diff", &|| difference(black_box(&old), black_box(&new))),
                 ("procfs", &|| {
                     let maps = procfs::process::MemoryMaps::from_buf_read(black_box(&old[..]));
-                    maps.expect("these are maps").len()
+                    maps.expect("the maps file is valid").len()
                 }),
                 ("rsprocmaps", &|| {
                     let maps = rsprocmaps::Maps::new(black_box(&old[..]));
                     maps.fold(0, |count, map| {
-                        black_box(&map.expect("these are maps"));
+                        black_box(&map.expect("the maps file is valid"));
                         count + 1
                     })
                 }),
@@ -60,7 +60,7 @@ fn main() {
             &[
                 ("proc-maps", &|| {
                     let maps = proc_maps::get_process_maps(black_box(pid));
-                    maps.expect("a process can read its maps").len()
+                    maps.expect("a process can read its own maps").len()
                 }),
                 ("read-alone", &|| {
                     fs::read_to_string("/proc/self/maps").map_or(0, |text| text.len())
@@ -71,7 +71,7 @@ fn main() {
 }
 
 fn race(lines: usize, contenders: &[Contender]) {
-    let rounds = LINES_A_TURN.div_ceil(lines);
+    let rounds = LINES_PER_TURN.div_ceil(lines);
     let mut fastest = vec![f64::INFINITY; contenders.len()];
     for _ in 0..TURNS {
         for ((_, work), fastest) in contenders.iter().zip(&mut fastest) {
@@ -88,11 +88,13 @@ fn race(lines: usize, contenders: &[Contender]) {
 }
 
 fn parse(text: &[u8]) -> usize {
-    // All of a VMA is wanted, not the start alone.
-    maps::vmas(text).fold(0, |count, vma| {
+    let mut rest = text;
+    let mut count = 0;
+    while let Some(vma) = Vma::take(&mut rest) {
         black_box(&vma);
-        count + 1
-    })
+        count += 1;
+    }
+    count
 }
 
 fn difference(old: &[u8], new: &[u8]) -> usize {
@@ -101,7 +103,7 @@ fn difference(old: &[u8], new: &[u8]) -> usize {
     count.0
 }
 
-/// Counts what is printed, so that printing costs next to nothing.
+/// A sink that counts bytes, at almost no cost.
 struct Count(usize);
 
 impl Sink for Count {
@@ -110,13 +112,13 @@ impl Sink for Count {
     }
 }
 
-/// Maps as a large process has them: files, memory without a name, and memory
-/// with one, of which one in a hundred is called `mark`; sizes and gaps vary.
+/// The maps file of a large process: files, anonymous memory, and named memory, one
+/// in a hundred with the name `mark`, with various sizes and gaps.
 fn generated(lines: usize, mark: &str) -> Vec<u8> {
     let mut text = Vec::new();
     let mut start = 0xffff_0000_0000_u64;
     for index in 0..lines {
-        // The upper bits of a product by 2^64 over the golden ratio look random.
+        // The upper bits of a product with 2^64 / golden ratio look random.
         let random = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
         let end = start + 0x1000 * (1 + random % 16);
         let (permissions, offset, device, inode, label) = match index % 100 {
@@ -142,14 +144,15 @@ fn generated(lines: usize, mark: &str) -> Vec<u8> {
             true => writeln!(text, "{fields}"),
             false => writeln!(text, "{fields:<73}{label}"),
         };
-        written.expect("memory takes what is written");
+        written.expect("a vector can be written to");
         start = end + 0x1000 * (random / 16 % 4);
     }
     assert_eq!(parse(&text), lines);
     text
 }
 
-/// Pages of this process, alternately writable and not, so that no two merge.
+/// Pages of this process, alternately writable and read-only, so that no two VMAs
+/// merge.
 #[derive(Default)]
 struct Mappings {
     writable: Vec<MmapMut>,
@@ -157,23 +160,22 @@ struct Mappings {
 }
 
 impl Mappings {
-    /// Maps until /proc/self/maps has so many lines, or nearly so: another thread
-    /// or the allocator may map something, too.
+    /// Maps pages until /proc/self/maps has about this number of lines.
     fn reach(&mut self, lines: usize) {
-        // The vectors shall not grow at the limit.
+        // At the limit on mappings, the vectors could not grow.
         self.writable.reserve(lines);
         self.readable.reserve(lines);
-        let text = fs::read_to_string("/proc/self/maps").expect("there is /proc");
-        // A few are left for the allocator, for a vector of all mappings.
+        let text = fs::read_to_string("/proc/self/maps").expect("/proc is mounted");
+        // The allocator needs a few mappings for the results.
         let more = lines.saturating_sub(text.lines().count() + 8);
         drop(text);
         for index in 0..more {
-            let page = MmapMut::map_anon(1).expect("there is memory");
+            let page = MmapMut::map_anon(1).expect("a page can be mapped");
             match index % 2 {
                 0 => self.writable.push(page),
                 _ => self
                     .readable
-                    .push(page.make_read_only().expect("a right less")),
+                    .push(page.make_read_only().expect("a page can be made read-only")),
             }
         }
     }

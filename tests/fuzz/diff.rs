@@ -1,4 +1,4 @@
-//! libFuzzer calls the target; see targets.rs for what it is.
+//! libFuzzer entry point of the target `diff` in targets.rs.
 #![no_main]
 
 #[path = "targets.rs"]

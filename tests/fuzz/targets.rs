@@ -1,18 +1,18 @@
-//! What must hold for any bytes, whoever makes them up.
+//! Properties of the core that hold for any input.
 //!
-//! libFuzzer calls these functions with what it finds by coverage (`cargo xtask
-//! fuzz`), and the test `core` with the corpus and mutations of it. They panic
-//! when something does not hold.
-#![allow(dead_code, reason = "each fuzz target uses one of these")]
+//! libFuzzer calls these functions with inputs that it finds by coverage (`cargo
+//! xtask fuzz`); `tests/host/fuzz.rs` calls them with the corpus and mutations of
+//! it. A function panics if its property does not hold.
+#![allow(dead_code, reason = "each fuzz target uses one of these functions")]
 
 use std::ffi::CStr;
 
 use vm_anon_name::diff;
-use vm_anon_name::maps::Vma;
-use vm_anon_name::options::{MOST_CASES, Options};
-use vm_anon_name::text::{Shown, Sink};
+use vm_anon_name::format::{Escaping, Sink};
+use vm_anon_name::maps::{self, Vma};
+use vm_anon_name::options::{MAX_CASES, Options, Reason};
 
-/// Collects what is written to it.
+/// A sink without a limit.
 #[derive(Default)]
 struct Collected(Vec<u8>);
 
@@ -22,41 +22,48 @@ impl Sink for Collected {
     }
 }
 
-fn written(write: impl FnOnce(&mut dyn Sink)) -> Vec<u8> {
-    let mut collected = Collected::default();
-    write(&mut collected);
-    collected.0
+/// Formats a line of a maps file, without newline, as `show_map_vma()` in the
+/// kernel's `fs/proc/task_mmu.c` does on a 64-bit machine.
+pub fn line(vma: &Vma) -> Vec<u8> {
+    let mut line = format!("{:08x}-{:08x} ", vma.start, vma.end).into_bytes();
+    line.extend_from_slice(&vma.permissions);
+    let (major, minor) = vma.device;
+    let rest = format!(" {:08x} {major:02x}:{minor:02x} {} ", vma.offset, vma.inode);
+    line.extend_from_slice(rest.as_bytes());
+    if !vma.label.is_empty() {
+        line.resize(line.len().max(72), b' ');
+        line.push(b' ');
+        line.extend_from_slice(vma.label);
+    }
+    line
 }
 
-/// Each line of the input: one that is read is read alike when it has been
-/// printed, loses none of its label, and cannot drive a terminal.
+/// A line of the input that is parsed can be formatted and parsed again without
+/// loss, and cannot control a terminal after escaping.
 pub fn parse(input: &[u8]) {
-    for line in input.split(|byte| *byte == b'\n') {
-        let Some(vma) = Vma::parse(line) else {
+    for text in input.split(|byte| *byte == b'\n') {
+        let Some(vma) = Vma::parse(text) else {
             continue;
         };
-        assert!(vma.start < vma.end, "it ends before it begins");
-        assert!(line.ends_with(vma.label), "the label is not the line's end");
+        assert!(vma.start < vma.end, "the VMA is empty");
+        assert!(vma.contains(vma.start) && !vma.contains(vma.end));
+        assert_eq!(maps::find(text, vma.start), Some(vma));
+        assert!(text.ends_with(vma.label), "the label is cut");
         if let Some(name) = vma.name() {
-            let inside = |mark: &[u8]| [mark, name, b"]"].concat() == vma.label;
-            assert!(inside(b"[anon:") || inside(b"[anon_shmem:"));
+            let is_label = |kind: &[u8]| [kind, name, b"]"].concat() == vma.label;
+            assert!(is_label(b"[anon:") || is_label(b"[anon_shmem:"));
         }
-        let printed = written(|out| vma.print(out));
-        assert!(Vma::parse(&printed) == Some(vma), "it is read otherwise");
-        let again = written(|out| vma.print(out));
-        assert_eq!(printed, again);
-        let shown = written(|out| vma.print(&mut Shown(out)));
-        assert!(shown.iter().all(|byte| matches!(byte, b' '..=b'~')));
-        let is_plain = line.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        assert!(
-            !is_plain || shown == printed,
-            "plain text is shown otherwise"
-        );
+        assert_eq!(Vma::parse(&line(&vma)), Some(vma));
+        let mut escaped = Collected::default();
+        Escaping(&mut escaped).put(text);
+        let is_printable = |text: &[u8]| text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        assert!(is_printable(&escaped.0));
+        assert!(!is_printable(text) || escaped.0 == text);
     }
 }
 
-/// The two files before and behind the first NUL: their difference makes the one
-/// of the other, or it is said which line of which file is none.
+/// The input is two files, separated by the first NUL. Either the diff turns the
+/// first into the second, or it reports the number of the first malformed line.
 pub fn diff(input: &[u8]) {
     let mut files = input.splitn(2, |byte| *byte == 0);
     let old = files.next().unwrap_or_default();
@@ -68,29 +75,22 @@ pub fn diff(input: &[u8]) {
 
 fn compare(old: &[u8], new: &[u8]) {
     let mut out = Collected::default();
-    let differs = diff::normal(old, new, b"", &mut out);
-    match differs {
+    match diff::normal(old, new, b"", &mut out) {
         Ok(differs) => {
-            assert_eq!(malformed_line(old), None, "the old file is malformed");
-            assert_eq!(malformed_line(new), None, "the new file is malformed");
+            assert_eq!(malformed_line(old), None, "in the old file");
+            assert_eq!(malformed_line(new), None, "in the new file");
             assert_eq!(differs, old != new);
             assert_eq!(differs, !out.0.is_empty());
-            assert!(
-                patched(old, &out.0) == new,
-                "the patch makes something else"
-            );
+            assert!(patched(old, &out.0) == new, "the patch is wrong");
         }
         Err(malformed) => {
             let lines = [malformed_line(old), malformed_line(new)];
-            assert!(
-                lines.contains(&Some(malformed.line)),
-                "another line is malformed"
-            );
+            assert!(lines.contains(&Some(malformed.line)), "the line is wrong");
         }
     }
 }
 
-/// The number of the first line that has no place in a maps file.
+/// The number of the first line that cannot be in a maps file.
 fn malformed_line(file: &[u8]) -> Option<u64> {
     let mut end = 0;
     for (number, line) in (1..).zip(file.split_inclusive(|byte| *byte == b'\n')) {
@@ -103,7 +103,7 @@ fn malformed_line(file: &[u8]) -> Option<u64> {
     None
 }
 
-/// What patch(1) makes of `old` with a patch in diff's normal format.
+/// The result of patch(1) with a patch in diff's normal format.
 fn patched(old: &[u8], patch: &[u8]) -> Vec<u8> {
     let mut old_lines = (1..)
         .zip(old.split_inclusive(|byte| *byte == b'\n'))
@@ -112,15 +112,14 @@ fn patched(old: &[u8], patch: &[u8]) -> Vec<u8> {
     for line in patch.split_inclusive(|byte| *byte == b'\n') {
         match line {
             [b'<', b' ', removed @ ..] => {
-                let (_, next) = old_lines.next().expect("there is a line to remove");
-                assert_eq!(removed, next, "another line is removed");
+                let (_, next) = old_lines.next().expect("a line is left to remove");
+                assert_eq!(removed, next, "the removed line is wrong");
             }
             [b'>', b' ', added @ ..] => new.extend_from_slice(added),
             b"---\n" => {}
             command => {
-                let first = first_line_changed(command);
-                while old_lines.peek().is_some_and(|(number, _)| *number < first) {
-                    let (_, line) = old_lines.next().expect("it was just seen");
+                let first = first_changed_line(command);
+                while let Some((_, line)) = old_lines.next_if(|(number, _)| *number < first) {
                     new.extend_from_slice(line);
                 }
             }
@@ -130,42 +129,59 @@ fn patched(old: &[u8], patch: &[u8]) -> Vec<u8> {
     new
 }
 
-/// The line of the old file before which a command like `3,4c5` changes something.
-fn first_line_changed(command: &[u8]) -> u64 {
-    let text = std::str::from_utf8(command).expect("a command is text");
+/// The line of the old file that a command such as `3,4c5` starts at.
+fn first_changed_line(command: &[u8]) -> u64 {
+    let text = std::str::from_utf8(command).expect("a command is ASCII");
     let end = text
         .find([',', 'a', 'c', 'd'])
         .expect("a command has a letter");
-    let first: u64 = text[..end].parse().expect("a command begins with a number");
-    // `3a` adds behind line 3.
+    let first: u64 = text[..end].parse().expect("a command starts with a number");
+    // `3a` adds lines after line 3.
     first + u64::from(text.contains('a'))
 }
 
-/// The words between NULs: whatever they are, each is taken or reported, and
-/// what is taken is a word, or the end of one.
+/// The input is words, separated by NULs. Each is used or refused, and every value
+/// is a word or the end of one.
 pub fn options(input: &[u8]) {
     let input = [input, b"\0"].concat();
     let words: Vec<&CStr> = input
         .split_inclusive(|byte| *byte == 0)
-        .map(|word| CStr::from_bytes_with_nul(word).expect("its only NUL ends it"))
+        .map(|word| CStr::from_bytes_with_nul(word).expect("a word ends at its only NUL"))
         .collect();
-    let mut faults = Vec::new();
+    parse_options(&words, false);
+    parse_options(&words, true);
+}
+
+fn parse_options(words: &[&CStr], is_init: bool) {
+    let mut refused = Vec::new();
     let mut rest = words.iter().copied();
-    let mut options = Options::new();
-    options.read(&mut rest, &mut |word, reason| faults.push((word, reason)));
-    assert_eq!(rest.next(), None, "a word is not read");
-    let is_given = |value: &CStr| {
-        let value = value.to_bytes();
-        words.iter().any(|word| word.to_bytes().ends_with(value))
-    };
-    assert!(options.name() == c"/secret/mem/area" || is_given(options.name()));
-    assert!(options.output().is_none_or(is_given));
+    let mut options = Options::default();
+    options.parse(&mut rest, is_init, &mut |word, reason| {
+        refused.push((word, reason));
+    });
+    assert_eq!(rest.next(), None, "a word is left");
+    let is_end_of_word = |value: &[u8]| words.iter().any(|word| word.to_bytes().ends_with(value));
+    let is_given = |value: &CStr| is_end_of_word(value.to_bytes());
+    assert!(options.name == c"/secret/mem/area" || is_given(options.name));
+    assert!(options.output.is_none_or(is_given));
+    assert!(options.then.is_none_or(is_given));
     assert!(options.size.is_none_or(|size| (1..1 << 63).contains(&size)));
-    assert!(options.cases.len() <= MOST_CASES);
+    assert!(options.cases.len() <= MAX_CASES);
     assert!(options.cases.iter().all(|case| words.contains(case)));
-    assert!(options.then().is_none_or(is_given));
-    assert!(faults.len() <= words.len());
-    for (word, reason) in faults {
-        assert!(is_given(word) && !reason.text().is_empty());
+    assert!(
+        options
+            .helper()
+            .is_none_or(|helper| words.contains(&helper))
+    );
+    for (word, reason) in &refused {
+        let is_option = matches!(reason, Reason::NoEffect | Reason::NotInit);
+        assert!(is_option || is_end_of_word(word));
     }
+    let unknown = refused
+        .iter()
+        .filter(|(_, reason)| *reason == Reason::Unknown);
+    let all_unknown = unknown.count() == refused.len();
+    let is_tolerated = is_init && all_unknown;
+    assert!(options.usable || !refused.is_empty());
+    assert!(!options.usable || refused.is_empty() || is_tolerated);
 }

@@ -1,65 +1,73 @@
-//! A process with everything around it as a run wants it.
+//! A process started under the conditions of a run.
 //!
 //! # Safety
 //!
-//! Unsafe, because `clone` into a namespace, `seccomp` and `prlimit` by number have
-//! no safe wrappers. The helper has one thread, so its child may do as it likes.
+//! Unsafe, because `clone` into a namespace, `execve` without arguments, `setrlimit` by number
+//! and `seccomp` have no safe wrappers. The agent has one thread, so the child of a `clone`
+//! inherits no lock of another thread.
 #![allow(unsafe_code)]
 
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::str::FromStr;
-use std::{io, process};
+use std::{io, iter, process, ptr};
 
-use anyhow::{Context, Result, bail};
-use guest_agent::{Output, PROGRAM, Run, Stdin, Verdict};
+use anyhow::{Context, Result, anyhow, bail};
+use guest_agent::{FilterAction, Output, PROGRAM, Run, Stdin};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::personality::{self, Persona};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, chdir, chroot, pipe2};
 use syscalls::Sysno;
 
-use crate::stage::ROOT;
+use crate::sandbox::ROOT;
 
-/// A process that the helper has started.
+/// The exit status of a child that could not execute the program.
+const CANNOT_EXECUTE: i32 = 120;
+
+/// The number of bytes that are read from a pipe at once: all that it can hold.
+const PIPE_SIZE: usize = 1 << 20;
+
+/// A child process that is, or will be, the program.
 pub(crate) struct Child {
     pub(crate) pid: Pid,
-    /// It waits until something is written here.
+    /// The write end of the pipe on which the child waits before it executes the program.
     gate: Option<File>,
-    /// What types for it.
+    /// The write end of standard input, if the agent writes there at each pause.
     pub(crate) keyboard: Option<File>,
     pub(crate) stdout: Collector,
     pub(crate) stderr: Collector,
 }
 
-/// Collects what comes out of a pipe.
+/// The bytes that came out of a pipe.
 #[derive(Default)]
 pub(crate) struct Collector {
     pipe: Option<File>,
     bytes: Vec<u8>,
-    /// How many bytes are taken at a time.
-    gulp: usize,
-    /// Bytes that were in the pipe from the start.
-    ballast: usize,
+    /// The number of bytes to read at once.
+    chunk: usize,
+    /// The number of bytes that the agent itself wrote into the pipe to fill it.
+    padding: usize,
 }
 
-/// Starts the program. It waits at its gate until [`Child::go`]. If it is `traced`,
-/// its tracer is told of each call.
+/// Starts the program. It waits until [`Child::execute`] is called. If it is `traced`, each
+/// of its system calls stops it for a tracer.
 pub(crate) fn launch(run: &Run, traced: bool) -> Result<Child> {
     let (gate_out, gate_in) = pipe2(OFlag::O_CLOEXEC)?;
     let (stdin, keyboard) = stdin(run.stdin)?;
     let (stdout, stdout_collector) = output(run.stdout)?;
     let (stderr, stderr_collector) = output(run.stderr)?;
-    let flags = libc::CLONE_NEWNS | if run.is_init { libc::CLONE_NEWPID } else { 0 };
+    let flags = libc::CLONE_NEWNS | if run.is_pid1 { libc::CLONE_NEWPID } else { 0 };
     let Some(pid) = fork(flags)? else {
-        // Of what it inherits it keeps only what it is given.
+        // The write ends must be open in the agent only, or the pipes would never end.
         drop((gate_in, keyboard));
-        let error = become_program(run, traced, gate_out, [stdin, stdout, stderr]);
-        eprintln!("the program cannot be started: {:#}", error.unwrap_err());
-        process::exit(120);
+        let Err(error) = execute_program(run, traced, gate_out, [stdin, stdout, stderr]);
+        eprintln!("the program cannot be started: {error:#}");
+        process::exit(CANNOT_EXECUTE);
     };
     Ok(Child {
         pid,
@@ -70,44 +78,50 @@ pub(crate) fn launch(run: &Run, traced: bool) -> Result<Child> {
     })
 }
 
-/// Does `work` as the first process of a PID namespace.
+/// Calls `work` in a new process that is PID 1 of a new PID namespace.
 pub(crate) fn in_pid_namespace(work: &dyn Fn() -> Result<()>) -> Result<()> {
     let Some(pid) = fork(libc::CLONE_NEWPID)? else {
         process::exit(i32::from(work().is_err()));
     };
     match waitpid(pid, None)? {
-        nix::sys::wait::WaitStatus::Exited(_, 0) => Ok(()),
+        WaitStatus::Exited(_, 0) => Ok(()),
         status => bail!("in a PID namespace: {status:?}"),
     }
 }
 
 impl Child {
-    /// Lets it become the program.
-    pub(crate) fn go(&mut self) -> Result<()> {
-        let mut gate = self.gate.take().context("it has gone already")?;
-        Ok(gate.write_all(b"g")?)
+    /// Lets the child execute the program.
+    pub(crate) fn execute(&mut self) -> Result<()> {
+        let mut gate = self.gate.take().context("it is already executing")?;
+        Ok(gate.write_all(b"x")?)
     }
 
-    /// Takes what it has written meanwhile.
+    /// Reads a chunk of what the program has written, without waiting.
     pub(crate) fn collect(&mut self) -> Result<()> {
         self.stdout.collect()?;
         self.stderr.collect()
     }
+
+    /// Reads the rest, after the program has ended.
+    pub(crate) fn collect_rest(&mut self) -> Result<()> {
+        self.stdout.chunk = PIPE_SIZE;
+        self.stderr.chunk = PIPE_SIZE;
+        self.collect()
+    }
 }
 
 impl Collector {
-    /// What has come, without the ballast.
+    /// The text that the program has written.
     pub(crate) fn text(&self) -> String {
-        let bytes = self.bytes.get(self.ballast..).unwrap_or_default();
+        let bytes = self.bytes.get(self.padding..).unwrap_or_default();
         String::from_utf8_lossy(bytes).into_owned()
     }
 
-    /// Takes a gulp, or what there is of it.
     fn collect(&mut self) -> Result<()> {
         let Some(pipe) = &mut self.pipe else {
             return Ok(());
         };
-        let mut buffer = vec![0; self.gulp];
+        let mut buffer = vec![0; self.chunk];
         match pipe.read(&mut buffer) {
             Ok(count) => self.bytes.extend_from_slice(&buffer[..count]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -115,19 +129,13 @@ impl Collector {
         }
         Ok(())
     }
-
-    /// Takes all that is left, when nobody writes any more.
-    pub(crate) fn finish(&mut self) -> Result<()> {
-        self.gulp = 1 << 20;
-        self.collect()
-    }
 }
 
-/// `fork`, into new namespaces. `None` in the child.
+/// `fork` with clone flags. Returns `None` in the child.
 fn fork(flags: i32) -> Result<Option<Pid>> {
     let flags = flags | libc::SIGCHLD;
-    // SAFETY: Without CLONE_VM the child has its own copy of everything, and there
-    // is no other thread whose locks it could inherit.
+    // SAFETY: Without CLONE_VM the child has its own copy of all memory. The agent has no
+    // other thread whose locks it could inherit.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     match i32::try_from(pid)? {
         -1 => Err(io::Error::last_os_error()).context("clone"),
@@ -136,12 +144,12 @@ fn fork(flags: i32) -> Result<Option<Pid>> {
     }
 }
 
-/// What the program gets as standard input, and what types there.
+/// Standard input for the program, and the agent's end of it.
 fn stdin(kind: Stdin) -> Result<(Option<OwnedFd>, Option<File>)> {
     let (out, keyboard) = pipe2(OFlag::O_CLOEXEC)?;
     let mut keyboard = File::from(keyboard);
     Ok(match kind {
-        Stdin::Enters => {
+        Stdin::FourNewlines => {
             keyboard.write_all(b"\n\n\n\n")?;
             (Some(out), None)
         }
@@ -150,7 +158,7 @@ fn stdin(kind: Stdin) -> Result<(Option<OwnedFd>, Option<File>)> {
             fcntl(&out, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             (Some(out), Some(keyboard))
         }
-        Stdin::TypedBothWays => {
+        Stdin::TypedReadWrite => {
             let mut both = File::options();
             both.read(true).write(true).custom_flags(libc::O_NONBLOCK);
             let both = both.open(format!("/proc/self/fd/{}", out.as_raw_fd()))?;
@@ -161,24 +169,24 @@ fn stdin(kind: Stdin) -> Result<(Option<OwnedFd>, Option<File>)> {
     })
 }
 
-/// What the program gets to write to, and what collects it.
+/// Standard output or standard error for the program, and the agent's end of it.
 fn output(kind: Output) -> Result<(Option<OwnedFd>, Collector)> {
     let (out, into) = pipe2(OFlag::O_CLOEXEC)?;
     let mut collector = Collector {
-        gulp: 1 << 20,
+        chunk: PIPE_SIZE,
         ..Collector::default()
     };
     match kind {
         Output::Pipe => {}
-        Output::Slow | Output::SlowNonblocking => {
-            // It keeps a few bytes free at most.
-            let room = fcntl(&into, FcntlArg::F_SETPIPE_SZ(4096))?;
-            collector.ballast = usize::try_from(room)?;
-            collector.gulp = 100;
-            File::from(into.try_clone()?).write_all(&vec![b'.'; collector.ballast])?;
+        Output::SlowPipe | Output::SlowPipeNonblocking => {
+            // The pipe starts full, and each look of the supervisor frees a few bytes.
+            let size = fcntl(&into, FcntlArg::F_SETPIPE_SZ(4096))?;
+            collector.padding = usize::try_from(size)?;
+            collector.chunk = 100;
+            File::from(into.try_clone()?).write_all(&vec![b'.'; collector.padding])?;
         }
-        Output::Broken => return Ok((Some(into), Collector::default())),
-        Output::Full => {
+        Output::ClosedPipe => return Ok((Some(into), Collector::default())),
+        Output::DevFull => {
             let full = File::options()
                 .write(true)
                 .open(format!("{ROOT}/dev/full"))?;
@@ -186,7 +194,7 @@ fn output(kind: Output) -> Result<(Option<OwnedFd>, Collector)> {
         }
         Output::Closed => return Ok((None, Collector::default())),
     }
-    if kind == Output::SlowNonblocking {
+    if kind == Output::SlowPipeNonblocking {
         fcntl(&into, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }
     fcntl(&out, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -194,75 +202,57 @@ fn output(kind: Output) -> Result<(Option<OwnedFd>, Collector)> {
     Ok((Some(into), collector))
 }
 
-/// In the child: takes on what the run wants, and returns only on failure.
-fn become_program(
+/// In the child: sets up the conditions of the run and executes the program.
+fn execute_program(
     run: &Run,
     traced: bool,
     gate: OwnedFd,
     standard: [Option<OwnedFd>; 3],
-) -> Result<()> {
+) -> Result<Infallible> {
     File::from(gate).read_exact(&mut [0])?;
     chroot(ROOT)?;
     chdir("/")?;
-    if !run.randomised {
+    if !run.randomise {
         personality::set(Persona::ADDR_NO_RANDOMIZE)?;
     }
+    // Allocated before the limits and the filter, which may forbid it.
     let path = CString::new(PROGRAM)?;
-    let words = words(run)?;
-    let pointers: Vec<_> = words
-        .iter()
-        .map(|word| word.as_ptr())
-        .chain([std::ptr::null()])
-        .collect();
+    let args = args(run)?;
+    let argv = args.iter().map(|arg| arg.as_ptr()).chain([ptr::null()]);
+    let argv: Vec<_> = argv.collect();
+    let envp = [ptr::null()];
     set_standard(standard)?;
-    for (limit, value) in &run.limits {
-        set_limit(*limit, *value)?;
+    for (resource, limit) in &run.limits {
+        set_limit(*resource, *limit)?;
     }
-    if let Some((call, verdict)) = &run.filter {
-        set_filter(Some(self::call(call)?), answer(*verdict))?;
+    if let Some((call, action)) = &run.filter {
+        set_filter(Some(number(call)?), filter_return(*action))?;
     }
     if traced {
         set_filter(None, libc::SECCOMP_RET_TRACE)?;
     }
-    // SAFETY: The path and the words end in NUL, the list of them in NULL.
-    unsafe {
-        libc::execve(
-            path.as_ptr(),
-            pointers.as_ptr(),
-            [std::ptr::null()].as_ptr(),
-        )
-    };
+    // SAFETY: The path and the arguments end with NUL, both lists with NULL.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     Err(io::Error::last_os_error()).context("execve")
 }
 
-/// The system call of that name.
-fn call(name: &str) -> Result<Sysno> {
-    match Sysno::from_str(name) {
-        Ok(call) => Ok(call),
-        Err(()) => bail!("no system call is called {name}"),
-    }
-}
-
-/// What a seccomp filter answers.
-fn answer(verdict: Verdict) -> u32 {
-    match verdict {
-        Verdict::Errno(errno) => libc::SECCOMP_RET_ERRNO | errno as u32,
-        Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
-        Verdict::Never => libc::SECCOMP_RET_USER_NOTIF,
-    }
-}
-
-fn words(run: &Run) -> Result<Vec<CString>> {
-    if run.no_words {
+/// `argv` of the program.
+fn args(run: &Run) -> Result<Vec<CString>> {
+    if run.empty_argv {
         return Ok(Vec::new());
     }
-    let words = std::iter::once(PROGRAM).chain(run.args.iter().map(String::as_str));
-    words.map(|word| Ok(CString::new(word)?)).collect()
+    let args = iter::once(PROGRAM).chain(run.args.iter().map(String::as_str));
+    args.map(|arg| Ok(CString::new(arg)?)).collect()
 }
 
-/// Makes descriptors 0, 1 and 2 what they are to be, or closes them.
+/// The number of the system call with this name.
+pub(crate) fn number(call: &str) -> Result<Sysno> {
+    Sysno::from_str(call).map_err(|()| anyhow!("unknown system call {call}"))
+}
+
+/// Makes the files descriptors 0, 1 and 2, and closes the descriptor where there is none.
 fn set_standard(standard: [Option<OwnedFd>; 3]) -> Result<()> {
-    // Out of the way first, so that none is overwritten before its turn.
+    // They may have the numbers 0, 1 and 2 themselves, so first move them out of the way.
     let mut moved: [Option<RawFd>; 3] = [None; 3];
     for (place, file) in moved.iter_mut().zip(standard) {
         if let Some(file) = file {
@@ -270,8 +260,7 @@ fn set_standard(standard: [Option<OwnedFd>; 3]) -> Result<()> {
         }
     }
     for (number, file) in (0..).zip(moved) {
-        // SAFETY: Nobody in this process uses 0, 1 and 2 from here on, but for the
-        // complaint of a failure.
+        // SAFETY: From here on this process uses 0, 1 and 2 only to report an error.
         let result = match file {
             Some(file) => unsafe { libc::dup2(file, number) },
             None => unsafe { libc::close(number) },
@@ -283,50 +272,60 @@ fn set_standard(standard: [Option<OwnedFd>; 3]) -> Result<()> {
     Ok(())
 }
 
-fn set_limit(limit: u32, value: u64) -> Result<()> {
+/// Sets the soft and the hard limit of a resource, which is the kernel's number of it.
+pub(crate) fn set_limit(resource: u32, limit: u64) -> Result<()> {
     let limits = libc::rlimit64 {
-        rlim_cur: value,
-        rlim_max: value,
+        rlim_cur: limit,
+        rlim_max: limit,
     };
     // SAFETY: The kernel reads `limits`.
-    match unsafe { libc::setrlimit64(limit, &raw const limits) } {
+    match unsafe { libc::setrlimit64(resource, &raw const limits) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()).context("setrlimit"),
     }
 }
 
-/// From now on a seccomp filter answers this `call`, or every call.
-fn set_filter(call: Option<Sysno>, answer: u32) -> Result<()> {
-    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    let is_equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    let give = (libc::BPF_RET | libc::BPF_K) as u16;
-    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut steps = Vec::new();
-    if let Some(call) = call {
-        // The call's number is first in `struct seccomp_data`.
-        steps.push(step(load, 0, 0, 0));
-        steps.push(step(is_equal, 1, 0, call.id() as u32));
-        steps.push(step(give, 0, 0, libc::SECCOMP_RET_ALLOW));
+/// The return value of a seccomp filter for an action.
+pub(crate) fn filter_return(action: FilterAction) -> u32 {
+    match action {
+        FilterAction::Errno(errno) => libc::SECCOMP_RET_ERRNO | errno as u32,
+        FilterAction::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+        FilterAction::NoReply => libc::SECCOMP_RET_USER_NOTIF,
     }
-    steps.push(step(give, 0, 0, answer));
+}
+
+/// Installs a seccomp filter that returns `value` for `call`, or for every call.
+pub(crate) fn set_filter(call: Option<Sysno>, value: u32) -> Result<()> {
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let jump_if_equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let ret = (libc::BPF_RET | libc::BPF_K) as u16;
+    let instruction = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut filter = Vec::new();
+    if let Some(call) = call {
+        // The number of the call is the first field of `struct seccomp_data`.
+        filter.push(instruction(load, 0, 0, 0));
+        filter.push(instruction(jump_if_equal, 1, 0, call.id() as u32));
+        filter.push(instruction(ret, 0, 0, libc::SECCOMP_RET_ALLOW));
+    }
+    filter.push(instruction(ret, 0, 0, value));
     let program = libc::sock_fprog {
-        len: steps.len() as u16,
-        filter: steps.as_mut_ptr(),
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
     };
     let mode = libc::SECCOMP_SET_MODE_FILTER;
-    let flags = match answer {
+    let flags = match value {
         libc::SECCOMP_RET_USER_NOTIF => libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
         _ => 0,
     };
-    // SAFETY: The kernel reads `program` and the steps it points to.
+    // SAFETY: The kernel reads `program` and the instructions that it points to.
     let listener = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) };
     if listener < 0 {
         return Err(io::Error::last_os_error()).context("seccomp");
     }
     if flags != 0 {
-        // Who is asked is the program itself, which knows nothing of it. Were the
-        // descriptor closed, the call would fail.
-        // SAFETY: It was opened just now.
+        // The program itself keeps the listener open, and never answers. If it were closed,
+        // the call would fail instead of waiting.
+        // SAFETY: `seccomp` has just opened this descriptor.
         let listener = unsafe { BorrowedFd::borrow_raw(listener.try_into()?) };
         fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }

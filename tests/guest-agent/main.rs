@@ -1,81 +1,90 @@
-//! The rig's helper: `/init` of a guest in which the program is put to the test.
+//! The rig's agent: `/init` of a guest, which runs the program under prepared conditions.
 //!
 //! ```text
-//! faults     which faults each call of a run can meet, and what became of them
-//! tracer     lets one call of a process fail, with ptrace
-//! watch      waits for a process, and types at its pauses
-//! launch     a process with everything around it as a run wants it
-//! stage      the file system around the program
+//! campaign    injects each fault into each system call of a run
+//! tracer      makes one system call of a process fail, with ptrace
+//! supervise   waits for a process, and writes to its standard input at its pauses
+//! launch      starts a process under the conditions of a run
+//! sandbox     prepares the root file system of the program
+//! with        a tool for shells: executes a program under unusual conditions
 //! ```
 //!
-//! Calls go down this list only. The helper has one thread, and everything in it
-//! that fails is an answer the rig gets to read.
+//! A module calls only those below it. The agent has one thread. It answers a task that
+//! fails with the error.
 
-mod faults;
+mod campaign;
 mod launch;
-mod stage;
+mod sandbox;
+mod supervise;
 mod tracer;
-mod watch;
+mod with;
 
-use std::fs;
 use std::io::{self, Write};
+use std::{env, fs, process};
 
 use anyhow::{Context, Result};
-use guest_agent::{Answer, MARK, Outcome, Run, TASKS, Task};
+use guest_agent::{ANSWER_PREFIX, Answer, Run, RunResult, TASKS, Task};
 use nix::sys::reboot::{RebootMode, reboot};
 
-use crate::stage::Stage;
+use crate::sandbox::Sandbox;
 
 fn main() {
+    let words: Vec<String> = env::args().collect();
+    if let Some((name, words)) = words.split_first()
+        && with::is_called(name)
+    {
+        let Err(error) = with::run(words);
+        eprintln!("{}: {error:#}", with::NAME);
+        process::exit(125);
+    }
     if let Err(error) = perform_all() {
-        // Without a console there is nobody to tell.
-        let _ = say(&Answer::Trouble(format!("{error:#}")));
+        // Without a console there is no way to report.
+        let _ = print(&Answer::AgentFailed(format!("{error:#}")));
     }
     let _ = reboot(RebootMode::RB_POWER_OFF);
 }
 
 fn perform_all() -> Result<()> {
-    stage::prepare()?;
+    sandbox::prepare()?;
     let tasks = fs::read_to_string(TASKS).context(TASKS)?;
     for line in tasks.lines() {
         let task = serde_json::from_str(line)?;
         let answer = perform(&task);
-        say(&answer.unwrap_or_else(|error| Answer::Trouble(format!("{error:#}"))))?;
+        print(&answer.unwrap_or_else(|error| Answer::AgentFailed(format!("{error:#}"))))?;
     }
     Ok(())
 }
 
 fn perform(task: &Task) -> Result<Answer> {
     Ok(match task {
-        Task::Once(run) => Answer::Once(start(run)?),
-        Task::Often(run, times) => Answer::Often(start_often(run, *times)?),
-        Task::Faults(run) => Answer::Faults(faults::campaign(run)?),
+        Task::Run(run) => Answer::Run(run_once(run)?),
+        Task::Repeat(run, times) => Answer::Repeat(repeat(run, *times)?),
+        Task::InjectFaults(run) => Answer::InjectFaults(campaign::inject_faults(run)?),
     })
 }
 
-/// Starts the program once, and waits for its end.
-fn start(run: &Run) -> Result<Outcome> {
-    let stage = Stage::set(run)?;
+fn run_once(run: &Run) -> Result<RunResult> {
+    let sandbox = Sandbox::new(run)?;
     let mut child = launch::launch(run, false)?;
-    let end = watch::attend(&mut child, run)?;
-    stage.outcome(run, end, child)
+    let end = supervise::supervise(&mut child, run)?;
+    sandbox.result(run, end, child)
 }
 
-fn start_often(run: &Run, times: u32) -> Result<Vec<(Outcome, u32)>> {
-    let mut outcomes: Vec<(Outcome, u32)> = Vec::new();
+fn repeat(run: &Run, times: u32) -> Result<Vec<(RunResult, u32)>> {
+    let mut results: Vec<(RunResult, u32)> = Vec::new();
     for _ in 0..times {
-        let outcome = start(run)?;
-        match outcomes.iter_mut().find(|(known, _)| *known == outcome) {
+        let result = run_once(run)?;
+        match results.iter_mut().find(|(known, _)| *known == result) {
             Some((_, count)) => *count += 1,
-            None => outcomes.push((outcome, 1)),
+            None => results.push((result, 1)),
         }
     }
-    Ok(outcomes)
+    Ok(results)
 }
 
-fn say(answer: &Answer) -> Result<()> {
+fn print(answer: &Answer) -> Result<()> {
     let mut out = io::stdout().lock();
-    // A line of its own, whatever has been printed last.
-    writeln!(out, "\n{MARK}{}", serde_json::to_string(answer)?)?;
+    // The kernel may have printed an incomplete line, so the answer starts a new one.
+    writeln!(out, "\n{ANSWER_PREFIX}{}", serde_json::to_string(answer)?)?;
     Ok(())
 }

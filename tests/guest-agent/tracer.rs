@@ -1,24 +1,28 @@
-//! Lets one call of a process fail, with ptrace.
+//! A tracer that makes one system call of a process fail, with ptrace.
 //!
-//! A seccomp filter stops the process and its children before each call. A call that
-//! is to fail is not made: its number becomes -1, its result the errno. `close` alone
-//! is made nevertheless, for it closes even when it fails. A call that is to read or
-//! write less is made with that length.
+//! A seccomp filter stops the process and its children before each call. To make a call
+//! fail, the tracer replaces its number by -1 and its return value by the errno, so the call
+//! is not made. `close` is the exception: the kernel closes the descriptor even when it
+//! returns an error, so the call is made and only its return value is replaced. A short read
+//! or write is made with a smaller length.
 //!
-//! Children that `fork` makes are held until their parent waits, and a parent that has
-//! lent its memory until its child has ended, so that the order of calls in each
-//! process is the same every time.
+//! The order of calls within a process must be the same in each run. So a child of `fork` is
+//! held until its parent waits for it or exits, and the parent of a `vfork` is held until the
+//! child has ended.
+//!
+//! strace can inject errors too (`--inject`), but neither short counts nor this order.
 //!
 //! # Safety
 //!
-//! Unsafe, because the number of a call can be changed by plain `ptrace` only.
+//! Unsafe, because nix has no wrapper for the ptrace request that sets the system call number
+//! on arm64, and because installing a signal handler is unsafe.
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::raw::c_void;
 
 use anyhow::{Context, Result, bail};
-use guest_agent::{End, Fault, Place};
+use guest_agent::{Call, End, Fault};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
@@ -27,26 +31,26 @@ use nix::unistd::{Pid, alarm};
 use syscalls::Sysno;
 
 use crate::launch::Child;
-use crate::watch::end_of;
+use crate::supervise::end_of;
 
-/// How long all processes of a run may go on, in seconds: longer than the program
-/// waits for some children that do not end. In the guest waiting takes no time.
-const PATIENCE: u32 = 1000;
+/// The longest time for a run, in seconds of guest time. It is longer than the program waits
+/// for a child. The clock of the guest jumps ahead while all processes wait.
+const TIMEOUT: u32 = 1000;
 
-/// How many calls they may make. An untroubled run makes some hundred.
-const MOST_CALLS: usize = 50_000;
+/// The largest number of calls in a run. A run without faults makes some hundred.
+const MAX_CALLS: usize = 50_000;
 
-/// What came of a traced run.
-pub(crate) struct Traced {
+/// The record of a traced run.
+pub(crate) struct Trace {
     pub(crate) end: End,
-    /// The calls that were made, those of the helper before `execve` left out.
-    pub(crate) calls: Vec<Place>,
-    /// Whether the fault was met.
-    pub(crate) hit: bool,
+    /// The calls that the program and its children made, in order.
+    pub(crate) calls: Vec<Call>,
+    /// Whether the fault was injected.
+    pub(crate) injected: bool,
 }
 
-/// Runs `child` to its end, with `fault` at its place.
-pub(crate) fn trace(child: &mut Child, fault: Option<&(Place, Fault)>) -> Result<Traced> {
+/// Runs `child` to its end, and injects `fault` into its call.
+pub(crate) fn trace(child: &mut Child, fault: Option<&(Call, Fault)>) -> Result<Trace> {
     let options = Options::PTRACE_O_TRACESYSGOOD
         | Options::PTRACE_O_TRACESECCOMP
         | Options::PTRACE_O_TRACEEXEC
@@ -56,51 +60,58 @@ pub(crate) fn trace(child: &mut Child, fault: Option<&(Place, Fault)>) -> Result
         | Options::PTRACE_O_EXITKILL;
     ptrace::seize(child.pid, options).context("seize")?;
     let mut tracer = Tracer {
-        main: child.pid,
-        processes: HashMap::new(),
-        born: 0,
+        program: child.pid,
+        processes: HashMap::from([(child.pid, Process::default())]),
+        children: 0,
         fault,
-        traced: Traced {
-            end: End::Hung,
+        trace: Trace {
+            end: End::TimedOut,
             calls: Vec::new(),
-            hit: false,
+            injected: false,
         },
     };
-    tracer.processes.insert(child.pid, Process::default());
-    child.go()?;
+    child.execute()?;
     let timer = Timer::start()?;
     let result = tracer.run();
     drop(timer);
-    tracer.kill_rest();
-    child.stdout.finish()?;
-    child.stderr.finish()?;
-    result.map(|()| tracer.traced)
+    tracer.kill_all();
+    child.collect_rest()?;
+    result.map(|()| tracer.trace)
 }
 
-/// A process under trace.
+/// A traced process.
 #[derive(Default)]
 struct Process {
+    /// See [`Call::process`].
     number: u32,
-    /// It is the program, no longer the helper.
-    runs: bool,
-    /// It must wait until its parent does.
-    held: bool,
-    /// It has made its first stop.
-    stopped: bool,
-    /// The child that has its memory, and whether it waits before a call for that.
-    lent: Option<(Pid, bool)>,
-    /// How often it made each call.
+    /// Whether it executes the program, and no longer the agent.
+    is_program: bool,
+    /// Whether it must not run until its parent waits.
+    is_held: bool,
+    /// Whether it has made its first stop, and can be resumed.
+    has_stopped: bool,
+    /// The vfork child that uses its memory.
+    vfork_child: Option<VforkChild>,
+    /// The number of calls made so far, by system call number.
     counts: BTreeMap<i32, u32>,
-    /// What the `close` it is in shall give.
-    result: Option<i64>,
+    /// The return value for the `close` that it is making.
+    close_result: Option<i64>,
+}
+
+struct VforkChild {
+    pid: Pid,
+    /// Whether the parent is stopped before its next call, because the child has executed
+    /// another program but has not ended.
+    stops_parent: bool,
 }
 
 struct Tracer<'a> {
-    main: Pid,
+    program: Pid,
     processes: HashMap<Pid, Process>,
-    born: u32,
-    fault: Option<&'a (Place, Fault)>,
-    traced: Traced,
+    /// The number of children created so far.
+    children: u32,
+    fault: Option<&'a (Call, Fault)>,
+    trace: Trace,
 }
 
 impl Tracer<'_> {
@@ -108,62 +119,67 @@ impl Tracer<'_> {
         while !self.processes.is_empty() {
             let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
                 Ok(status) => status,
-                Err(Errno::EINTR | Errno::ECHILD) => return Ok(()), // The time is up.
+                Err(Errno::EINTR | Errno::ECHILD) => return Ok(()), // TIMEOUT is over.
                 Err(errno) => return Err(errno).context("waitpid"),
             };
             if let Some((pid, end)) = end_of(&status) {
-                if pid == self.main && self.traced.end != End::Sleeps {
-                    self.traced.end = end;
+                if pid == self.program && self.trace.end != End::Sleeps {
+                    self.trace.end = end;
                 }
                 self.processes.remove(&pid);
-                self.release_all()?;
-                self.return_memory(pid)?;
-            } else if !self.handle(status)? {
+                self.release_children()?;
+                self.release_vfork_parent(pid)?;
+            } else if !self.handle_stop(status)? {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Handles a stop. Tells whether to go on.
-    fn handle(&mut self, status: WaitStatus) -> Result<bool> {
+    /// Returns whether the trace goes on.
+    fn handle_stop(&mut self, status: WaitStatus) -> Result<bool> {
         match status {
-            WaitStatus::PtraceSyscall(pid) => self.behind_call(pid)?,
+            WaitStatus::PtraceSyscall(pid) => self.after_close(pid)?,
             WaitStatus::PtraceEvent(pid, _, libc::PTRACE_EVENT_SECCOMP) => {
                 return self.before_call(pid);
             }
-            WaitStatus::PtraceEvent(pid, _, event) => self.at_event(pid, event)?,
+            WaitStatus::PtraceEvent(pid, _, event) => self.handle_event(pid, event)?,
             WaitStatus::Stopped(pid, signal) => resume(pid, Some(signal))?,
             _ => {}
         }
         Ok(true)
     }
 
-    fn at_event(&mut self, pid: Pid, event: i32) -> Result<()> {
+    fn handle_event(&mut self, pid: Pid, event: i32) -> Result<()> {
         match event {
             libc::PTRACE_EVENT_EXEC => {
-                self.processes.entry(pid).or_default().runs = true;
+                self.processes.entry(pid).or_default().is_program = true;
             }
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
-                let child = Pid::from_raw(i32::try_from(ptrace::getevent(pid)?)?);
-                self.born += 1;
-                let process = self.processes.entry(child).or_default();
-                process.number = self.born;
-                process.runs = true;
-                // The parent of a vfork waits already.
-                process.held = event != libc::PTRACE_EVENT_VFORK;
-                if process.stopped && !process.held {
-                    resume(child, None)?;
+                let is_vfork = event == libc::PTRACE_EVENT_VFORK;
+                let child_pid = Pid::from_raw(i32::try_from(ptrace::getevent(pid)?)?);
+                self.children += 1;
+                let child = self.processes.entry(child_pid).or_default();
+                child.number = self.children;
+                child.is_program = true;
+                // The kernel itself lets the parent of a vfork wait.
+                child.is_held = !is_vfork;
+                if child.has_stopped && !child.is_held {
+                    resume(child_pid, None)?;
                 }
-                if event == libc::PTRACE_EVENT_VFORK {
-                    self.processes.entry(pid).or_default().lent = Some((child, false));
+                if is_vfork {
+                    self.processes.entry(pid).or_default().vfork_child = Some(VforkChild {
+                        pid: child_pid,
+                        stops_parent: false,
+                    });
                 }
             }
+            // The first stop of a child may come before or after the event of its parent.
             libc::PTRACE_EVENT_STOP => {
-                let known = self.processes.contains_key(&pid);
+                let is_known = self.processes.contains_key(&pid);
                 let process = self.processes.entry(pid).or_default();
-                process.stopped = true;
-                if process.held || !known {
+                process.has_stopped = true;
+                if process.is_held || !is_known {
                     return Ok(());
                 }
             }
@@ -172,60 +188,59 @@ impl Tracer<'_> {
         resume(pid, None)
     }
 
-    /// Tells whether to go on.
+    /// Records the call that the process is about to make, and injects the fault if it is
+    /// for this call. Returns whether the trace goes on.
     fn before_call(&mut self, pid: Pid) -> Result<bool> {
-        let process = self
-            .processes
-            .get_mut(&pid)
-            .context("a process unheard of")?;
-        if !process.runs {
+        let process = self.process(pid)?;
+        if !process.is_program {
             resume(pid, None)?;
             return Ok(true);
         }
-        if let Some((_, waits)) = &mut process.lent {
-            *waits = true;
+        if let Some(child) = &mut process.vfork_child {
+            child.stops_parent = true;
             return Ok(true);
         }
         let registers = ptrace::getregs(pid)?;
         let (number, arguments) = (registers.regs[8] as usize, &registers.regs[..6]);
-        let call = Sysno::new(number).context("no call has this number")?;
-        if call == Sysno::ppoll && arguments[1] == 0 && arguments[2] == 0 {
-            self.traced.end = End::Sleeps;
+        let sysno = Sysno::new(number).context("not the number of a system call")?;
+        // No file descriptors and no timeout: this never returns.
+        if sysno == Sysno::ppoll && arguments[1] == 0 && arguments[2] == 0 {
+            self.trace.end = End::Sleeps;
             return Ok(false);
         }
-        let before = process.counts.entry(call.id()).or_default();
-        let place = Place {
+        let count = process.counts.entry(sysno.id()).or_default();
+        let call = Call {
             process: process.number,
-            call: call.name().to_owned(),
-            before: *before,
+            name: sysno.name().to_owned(),
+            index: *count,
             argument: arguments[0],
         };
-        *before += 1;
-        if is_wait(call) {
-            self.release_all()?;
+        *count += 1;
+        if waits_for_child(sysno) {
+            self.release_children()?;
         }
-        let fault = self
-            .fault
-            .and_then(|(at, fault)| applies(at, *fault, &place));
-        self.traced.calls.push(place);
+        let fault = self.fault;
+        let fault = fault.filter(|(at, fault)| applies(at, *fault, &call));
+        self.trace.calls.push(call);
         match fault {
-            Some(fault) => {
-                self.traced.hit = true;
-                self.inject(pid, call, fault, registers)?;
+            Some((_, fault)) => {
+                self.trace.injected = true;
+                self.inject(pid, sysno, *fault, registers)?;
             }
             None => resume(pid, None)?,
         }
-        Ok(self.traced.calls.len() < MOST_CALLS)
+        Ok(self.trace.calls.len() < MAX_CALLS)
     }
 
-    fn behind_call(&mut self, pid: Pid) -> Result<()> {
-        let process = self
-            .processes
-            .get_mut(&pid)
-            .context("a process unheard of")?;
-        // There is a stop before the call, too.
-        let is_behind = ptrace::syscall_info(pid)?.op == libc::PTRACE_SYSCALL_INFO_EXIT;
-        if is_behind && let Some(result) = process.result.take() {
+    fn process(&mut self, pid: Pid) -> Result<&mut Process> {
+        self.processes.get_mut(&pid).context("unknown process")
+    }
+
+    /// Replaces the return value of a `close`, at the second of the two stops around it.
+    fn after_close(&mut self, pid: Pid) -> Result<()> {
+        let process = self.process(pid)?;
+        let is_after = ptrace::syscall_info(pid)?.op == libc::PTRACE_SYSCALL_INFO_EXIT;
+        if is_after && let Some(result) = process.close_result.take() {
             let mut registers = ptrace::getregs(pid)?;
             registers.regs[0] = result as u64;
             ptrace::setregs(pid, registers)?;
@@ -242,20 +257,20 @@ impl Tracer<'_> {
         mut registers: libc::user_regs_struct,
     ) -> Result<()> {
         let result = match fault {
-            Fault::Errno(errno) | Fault::Forever(errno) => -i64::from(errno),
-            Fault::Count(0) | Fault::CountForever(0) => 0,
-            Fault::Count(count) | Fault::CountForever(count) => {
-                registers.regs[2] = registers.regs[2].min(count);
+            Fault::Errno(errno) | Fault::ErrnoForever(errno) => -i64::from(errno),
+            Fault::Short(0) | Fault::ShortForever(0) => 0,
+            Fault::Short(length) | Fault::ShortForever(length) => {
+                registers.regs[2] = registers.regs[2].min(length);
                 ptrace::setregs(pid, registers)?;
                 return resume(pid, None);
             }
         };
         if call == Sysno::clone {
-            // The number of the child that is not made is nobody else's.
-            self.born += 1;
+            // The child that is not created keeps its number.
+            self.children += 1;
         }
         if call == Sysno::close {
-            self.processes.entry(pid).or_default().result = Some(result);
+            self.process(pid)?.close_result = Some(result);
             return Ok(ptrace::syscall(pid, None)?);
         }
         set_call(pid, -1)?;
@@ -264,30 +279,30 @@ impl Tracer<'_> {
         resume(pid, None)
     }
 
-    fn release_all(&mut self) -> Result<()> {
+    /// Resumes all children that are held until their parent waits.
+    fn release_children(&mut self) -> Result<()> {
         for (pid, process) in &mut self.processes {
-            let was_held = std::mem::take(&mut process.held);
-            if was_held && process.stopped {
+            let was_held = std::mem::take(&mut process.is_held);
+            if was_held && process.has_stopped {
                 resume(*pid, None)?;
             }
         }
         Ok(())
     }
 
-    /// Lets whoever has lent its memory to `child` go on.
-    fn return_memory(&mut self, child: Pid) -> Result<()> {
-        let mut lenders = self.processes.iter_mut();
-        let lender = lenders.find_map(|(pid, process)| {
-            let (_, waits) = process.lent.take_if(|(borrower, _)| *borrower == child)?;
-            waits.then_some(*pid)
+    /// Lets the parent of the vfork child that has ended make its next call.
+    fn release_vfork_parent(&mut self, ended: Pid) -> Result<()> {
+        let parent = self.processes.iter_mut().find_map(|(pid, process)| {
+            let child = process.vfork_child.take_if(|child| child.pid == ended)?;
+            child.stops_parent.then_some(*pid)
         });
-        match lender {
+        match parent {
             Some(pid) => self.before_call(pid).map(drop),
             None => Ok(()),
         }
     }
 
-    fn kill_rest(&mut self) {
+    fn kill_all(&mut self) {
         for pid in self.processes.keys() {
             let _ = kill(*pid, Signal::SIGKILL);
         }
@@ -305,34 +320,31 @@ impl Tracer<'_> {
     }
 }
 
-/// The fault, if it is to happen at `place`.
-fn applies(at: &Place, fault: Fault, place: &Place) -> Option<Fault> {
-    if (at.process, &at.call) != (place.process, &place.call) || place.before < at.before {
-        return None;
+/// Whether the fault of the call `at` is for `call` too.
+fn applies(at: &Call, fault: Fault, call: &Call) -> bool {
+    if (at.process, &at.name) != (call.process, &call.name) {
+        return false;
     }
-    // What is wrong with one file is wrong with that file only.
-    let is_same = at.argument == place.argument || !matches!(&*at.call, "read" | "write");
-    match fault {
-        _ if place.before == at.before => Some(fault),
-        Fault::Forever(_) | Fault::CountForever(_) if is_same => Some(fault),
-        _ => None,
-    }
+    let is_forever = matches!(fault, Fault::ErrnoForever(_) | Fault::ShortForever(_));
+    // A file that cannot be read or written does not affect other files.
+    let is_same_file = at.argument == call.argument || !matches!(&*at.name, "read" | "write");
+    call.index == at.index || (call.index > at.index && is_forever && is_same_file)
 }
 
-/// Whether a parent waits in this call for its children, or has done with them.
-fn is_wait(call: Sysno) -> bool {
+/// Whether this call waits for a child, or ends the process.
+fn waits_for_child(call: Sysno) -> bool {
     matches!(call, Sysno::exit_group | Sysno::ppoll | Sysno::wait4)
 }
 
 fn resume(pid: Pid, signal: Option<Signal>) -> Result<()> {
     match ptrace::cont(pid, signal) {
-        // It was killed meanwhile, and its end will be reported.
+        // It was killed in the meantime. `waitpid` will report its end.
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
         Err(errno) => Err(errno).context("resume"),
     }
 }
 
-/// Makes the call that `pid` is about to make another.
+/// Replaces the number of the system call before which `pid` is stopped.
 fn set_call(pid: Pid, mut number: i32) -> Result<()> {
     const NT_ARM_SYSTEM_CALL: usize = 0x404;
     let mut value = libc::iovec {
@@ -344,24 +356,24 @@ fn set_call(pid: Pid, mut number: i32) -> Result<()> {
     let result = unsafe { libc::ptrace(request, pid.as_raw(), NT_ARM_SYSTEM_CALL, &raw mut value) };
     match result {
         0 => Ok(()),
-        _ => bail!("cannot change a system call: {}", Errno::last()),
+        _ => bail!("cannot replace a system call: {}", Errno::last()),
     }
 }
 
-/// Interrupts the helper when the time is up.
+/// An alarm that interrupts `waitpid` when the time for a run is over.
 struct Timer;
 
 impl Timer {
     fn start() -> Result<Self> {
-        extern "C" fn nothing(_: i32) {}
+        extern "C" fn ignore(_: i32) {}
         let action = SigAction::new(
-            SigHandler::Handler(nothing),
+            SigHandler::Handler(ignore),
             SaFlags::empty(),
             SigSet::empty(),
         );
-        // SAFETY: The handler does nothing at all.
+        // SAFETY: The handler does nothing.
         unsafe { sigaction(Signal::SIGALRM, &action) }?;
-        alarm::set(PATIENCE);
+        alarm::set(TIMEOUT);
         Ok(Timer)
     }
 }

@@ -1,73 +1,96 @@
-//! The diff: GNU diff as the judge, over recorded, seeded and generated maps.
+//! The diff of maps files, with GNU diff as the reference.
 
-use std::io::Write;
+use std::fs;
 use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tempfile::NamedTempFile;
+use proptest::test_runner::Config;
 use vm_anon_name::diff;
 
-use crate::fixtures::{self, STAGES};
+use crate::fixtures::{self, PROGRAMS, STAGES};
+use crate::fuzz::targets::line;
 use crate::maps::{Area, labels};
 use crate::{Collected, shown};
 
-/// The most VMAs a process has unless `vm.max_map_count` is raised.
-const MOST_VMAS: u64 = 65530;
+/// The default of `vm.max_map_count`, the number of VMAs of the largest process.
+const MAX_VMAS: u64 = 65530;
 
 const PAGE: u64 = 0x1000;
 
-/// What the library finds, or the malformed line's number; and what it wrote.
+/// How many pairs of files GNU diff gets in one run, because starting it takes
+/// longer than a comparison.
+const BATCH: usize = 64;
+
+/// Result and output of the core's diff. The error is the number of the malformed
+/// line.
 fn ours(old: &[u8], new: &[u8], indent: &[u8]) -> (Result<bool, u64>, Vec<u8>) {
     let mut out = Collected::default();
     let differs = diff::normal(old, new, indent, &mut out);
-    (differs.map_err(|malformed| malformed.line), out.bytes)
+    (differs.map_err(|malformed| malformed.line), out.0)
 }
 
-/// The same from GNU diff.
-fn gnu(old: &[u8], new: &[u8]) -> (bool, Vec<u8>) {
-    let file = |content: &[u8]| {
-        let mut file = NamedTempFile::new().unwrap();
-        file.write_all(content).unwrap();
-        file
-    };
-    let (old, new) = (file(old), file(new));
+/// The output of GNU diff for each pair of files.
+fn gnu(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<Vec<u8>> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |side: &str, index: usize| directory.path().join(side).join(format!("{index:05}"));
+    for side in ["old", "new"] {
+        fs::create_dir(directory.path().join(side)).unwrap();
+    }
+    for (index, (old, new)) in pairs.iter().enumerate() {
+        fs::write(path("old", index), old).unwrap();
+        fs::write(path("new", index), new).unwrap();
+    }
     let mut command = Command::new("diff");
-    // The locale could translate; bytes that are no text could end it early.
-    command.env("LC_ALL", "C").arg("--text");
+    command.current_dir(&directory).env("LC_ALL", "C");
     let output = command
-        .arg(old.path())
-        .arg(new.path())
+        .args(["--text", "--recursive", "old", "new"])
         .output()
-        .expect("diff runs");
-    let differs = match output.status.code() {
-        Some(0) => false,
-        Some(1) => true,
-        _ => panic!("diff: {}", shown(&output.stderr)),
-    };
-    (differs, output.stdout)
+        .unwrap();
+    assert!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "{}",
+        shown(&output.stderr)
+    );
+
+    // The output for each pair that differs follows a line such as this:
+    // diff --text --recursive old/00000 new/00000
+    let mut outputs = vec![Vec::new(); pairs.len()];
+    let mut current = None;
+    for line in output.stdout.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b"diff ") {
+            let digits = &line[line.len() - 6..line.len() - 1];
+            current = std::str::from_utf8(digits).unwrap().parse().ok();
+        } else {
+            let index: usize = current.expect("the output starts with a heading");
+            outputs[index].extend_from_slice(line);
+        }
+    }
+    outputs
 }
 
+/// Checks each pair against GNU diff.
 #[track_caller]
-fn check_with_gnu(old: &[u8], new: &[u8]) {
-    let (differs, expected) = gnu(old, new);
-    let (found, written) = ours(old, new, b"");
-    assert_eq!(shown(&written), shown(&expected));
-    assert_eq!(found, Ok(differs));
-    assert_eq!(differs, !written.is_empty());
+fn check_with_gnu(pairs: &[(Vec<u8>, Vec<u8>)]) {
+    for ((old, new), expected) in pairs.iter().zip(gnu(pairs)) {
+        let (differs, written) = ours(old, new, b"");
+        assert_eq!(shown(&written), shown(&expected));
+        assert_eq!(differs, Ok(old != new));
+        assert_eq!(written.is_empty(), old == new);
+    }
 }
 
-/// Checks against GNU diff and against the output in full.
+/// Checks the output, also against GNU diff.
 #[track_caller]
 fn check(old: &[u8], new: &[u8], expected: &str) {
-    check_with_gnu(old, new);
+    check_with_gnu(&[(old.to_vec(), new.to_vec())]);
     let (_, written) = ours(old, new, b"");
     assert_eq!(String::from_utf8(written).unwrap(), expected);
 }
 
-/// A file with a line for each VMA.
+/// A maps file.
 fn file(areas: &[Area]) -> Vec<u8> {
-    let lines = areas.iter().map(Area::line);
+    let lines = areas.iter().map(|area| line(&area.vma()));
     lines
         .flat_map(|line| [line, b"\n".to_vec()].concat())
         .collect()
@@ -86,8 +109,9 @@ fn area(start: u64, end: u64, label: &[u8]) -> Area {
     }
 }
 
+/// The maps of the description from which this program started.
 #[test]
-fn the_seeds_transitions_look_as_they_did_there() {
+fn the_described_stages_have_the_described_diffs() {
     let maps = |from_25: &[Area]| {
         let before = (0..24).map(|n| area(n * PAGE, (n + 1) * PAGE, b"[anon:x]"));
         let after = area(0xffffadafc000, 0xffffadafd000, b"[vvar]");
@@ -125,45 +149,41 @@ fn the_seeds_transitions_look_as_they_did_there() {
 }
 
 #[test]
-fn recorded_stages_have_the_seeds_shapes() {
-    for kernel in rig::kernels::matrix() {
+fn recorded_stages_change_the_expected_lines() {
+    for kernel in fixtures::kernels() {
         let [start, mapped, named, unmapped] = STAGES.map(|stage| fixtures::get(kernel, stage));
-        let head = |old, new| {
-            check_with_gnu(old, new);
+        let first_line = |old, new| {
             let (_, written) = ours(old, new, b"");
-            String::from_utf8(written)
-                .unwrap()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned()
+            let text = String::from_utf8(written).unwrap();
+            text.lines().next().unwrap_or_default().to_owned()
         };
-        let (grown, split, gone) = match kernel.names {
+        let (grown, split, removed) = match kernel.names {
             true => ("2c2", "2c2,3", "2d1"),
-            // The new page is still part of the memory above when it goes.
+            // Without its name, the new page is part of the VMA above it.
             false => ("2c2", "", "2c2"),
         };
-        assert_eq!(head(start, mapped), grown, "{}", kernel.name);
-        assert_eq!(head(mapped, named), split, "{}", kernel.name);
-        assert_eq!(head(named, unmapped), gone, "{}", kernel.name);
-        assert_eq!(head(start, unmapped), "", "{}", kernel.name);
+        assert_eq!(first_line(start, mapped), grown, "{}", kernel.name);
+        assert_eq!(first_line(mapped, named), split, "{}", kernel.name);
+        assert_eq!(first_line(named, unmapped), removed, "{}", kernel.name);
+        assert_eq!(first_line(start, unmapped), "", "{}", kernel.name);
     }
 }
 
 #[test]
-fn recordings_of_any_two_programs_compare() {
-    for kernel in rig::kernels::matrix() {
-        let maps = ["dynamic", "odd", "shared", "shell"].map(|what| fixtures::get(kernel, what));
-        for old in maps {
-            for new in maps {
-                check_with_gnu(old, new);
-            }
+fn recordings_compare_as_in_gnu_diff() {
+    let mut pairs = Vec::new();
+    for kernel in fixtures::kernels() {
+        let names = STAGES.into_iter().chain(PROGRAMS);
+        let maps: Vec<&[u8]> = names.map(|name| fixtures::get(kernel, name)).collect();
+        for old in &maps {
+            pairs.extend(maps.iter().map(|new| (old.to_vec(), new.to_vec())));
         }
     }
+    check_with_gnu(&pairs);
 }
 
 #[test]
-fn empty_files_compare() {
+fn empty_files_are_compared() {
     let maps = file(&[area(PAGE, 2 * PAGE, b""), area(2 * PAGE, 3 * PAGE, b"")]);
     let lines =
         "00001000-00002000 rw-p 00000000 00:00 0 \n00002000-00003000 rw-p 00000000 00:00 0 \n";
@@ -178,18 +198,17 @@ fn empty_files_compare() {
 }
 
 #[test]
-fn the_largest_maps_of_a_process_compare() {
+fn the_largest_maps_files_are_compared() {
     let maps = |label: &[u8], from: u64| {
-        let areas = (from..from + MOST_VMAS).map(|n| area(n * PAGE, (n + 1) * PAGE, label));
+        let areas = (from..from + MAX_VMAS).map(|n| area(n * PAGE, (n + 1) * PAGE, label));
         file(&areas.collect::<Vec<_>>())
     };
     let old = maps(b"", 1);
-    // All changed in one hunk, and most the same behind the first one.
-    check_with_gnu(&old, &maps(b"[anon:x]", 1));
-    check_with_gnu(&old, &maps(b"", 2));
+    // In one pair all lines change; in the other one only the first and the last.
+    check_with_gnu(&[(old.clone(), maps(b"[anon:x]", 1)), (old, maps(b"", 2))]);
 }
 
-/// Both ways round, the other file being whole.
+/// Checks that a malformed file is refused on both sides.
 #[track_caller]
 fn check_malformed(file: &[u8], line: u64) {
     let whole = b"00001000-00002000 rw-p 00000000 00:00 0 \n".as_slice();
@@ -201,7 +220,7 @@ fn check_malformed(file: &[u8], line: u64) {
 }
 
 #[test]
-fn malformed_files_are_refused_by_line() {
+fn the_first_malformed_line_is_reported() {
     check_malformed(b"\n", 1);
     check_malformed(b"garbage\n", 1);
     check_malformed(b"1000-2000 rw-p 0 0:0 0 ", 1);
@@ -214,12 +233,12 @@ fn malformed_files_are_refused_by_line() {
         b"0-1 rw-p 0 0:0 0 \n0-2 rw-p 0 0:0 0 \n3-4 rw-p 0 0:0 0 \n",
         2,
     );
-    // Nothing is mapped twice.
+    // VMAs do not overlap.
     check_malformed(b"0-2 rw-p 0 0:0 0 \n1-3 rw-p 0 0:0 0 \n", 2);
     check_malformed(b"1000-2000 rw-p 0 0:0 0 \n3000-4000 rw-p 0 0:0 0 \n?\n", 3);
 }
 
-/// A change that the kernel makes to a VMA; one that cannot be made is left out.
+/// A change that the kernel can make to a VMA.
 #[derive(Clone, Debug)]
 enum Change {
     Split(Index),
@@ -229,11 +248,12 @@ enum Change {
     Rename(Index, Vec<u8>),
     Protect(Index, String),
     Unmap(Index),
-    MapBehind(Index),
+    MapAfter(Index),
 }
 
 impl Change {
-    fn make(self, areas: &mut Vec<Area>) {
+    /// Makes the change, if there is room for it.
+    fn apply(self, areas: &mut Vec<Area>) {
         let (Change::Split(index)
         | Change::MergeWithNext(index)
         | Change::GrowUp(index)
@@ -241,7 +261,7 @@ impl Change {
         | Change::Rename(index, _)
         | Change::Protect(index, _)
         | Change::Unmap(index)
-        | Change::MapBehind(index)) = &self;
+        | Change::MapAfter(index)) = &self;
         if areas.is_empty() {
             return;
         }
@@ -265,7 +285,7 @@ impl Change {
             Change::Rename(_, label) => areas[at].label = label,
             Change::Protect(_, permissions) => areas[at].permissions = permissions,
             Change::Unmap(_) => drop(areas.remove(at)),
-            Change::MapBehind(_) if end < ceiling => {
+            Change::MapAfter(_) if end < ceiling => {
                 areas.insert(at + 1, area(end, end + PAGE, b""))
             }
             _ => {}
@@ -283,12 +303,12 @@ fn changes() -> impl Strategy<Value = Change> {
         (index(), labels()).prop_map(|(index, label)| Change::Rename(index, label)),
         (index(), "[r-][w-][x-][sp]").prop_map(|(index, text)| Change::Protect(index, text)),
         index().prop_map(Change::Unmap),
-        index().prop_map(Change::MapBehind),
+        index().prop_map(Change::MapAfter),
     ]
 }
 
 prop_compose! {
-    /// VMAs in order, some side by side and some apart.
+    /// VMAs in order, some adjacent and some with gaps.
     fn layouts()(
         start in prop_oneof![Just(0), Just(0x400), Just(0xffff_8000)],
         areas in prop::collection::vec((0..3_u64, 1..5_u64, labels()), 0..40),
@@ -304,18 +324,18 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Maps, and the same after some changes.
-    fn pairs()(
+    /// A maps file, and the same file after some changes.
+    fn changed()(
         layout in layouts(),
         changes in prop::collection::vec(changes(), 0..12),
     ) -> (Vec<u8>, Vec<u8>) {
         let mut changed = layout.clone();
-        changes.into_iter().for_each(|change| change.make(&mut changed));
+        changes.into_iter().for_each(|change| change.apply(&mut changed));
         (file(&layout), file(&changed))
     }
 }
 
-/// Ways to break a line.
+/// A way to damage a line.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
     Garbage,
@@ -323,7 +343,7 @@ enum Damage {
     NoNewline,
 }
 
-/// Breaks the line of that index, and gives its number.
+/// Damages a line and returns its number.
 fn damage(file: &mut Vec<u8>, line: Index, damage: Damage) -> u64 {
     let mut lines: Vec<Vec<u8>> = file
         .split_inclusive(|b| *b == b'\n')
@@ -345,26 +365,45 @@ fn damage(file: &mut Vec<u8>, line: Index, damage: Damage) -> u64 {
     at as u64 + 1
 }
 
+/// As many files as proptest's configuration asks for, in batches.
+fn batches() -> Config {
+    let default = Config::default();
+    Config {
+        cases: default.cases.div_ceil(BATCH as u32),
+        ..default
+    }
+}
+
+proptest! {
+    #![proptest_config(batches())]
+
+    #[test]
+    fn changed_maps_compare_as_in_gnu_diff(
+        pairs in prop::collection::vec(changed(), 1..=BATCH),
+    ) {
+        let reversed = pairs.iter().map(|(old, new)| (new.clone(), old.clone()));
+        let all: Vec<_> = pairs.iter().cloned().chain(reversed).collect();
+        check_with_gnu(&all);
+    }
+
+    #[test]
+    fn unrelated_maps_compare_as_in_gnu_diff(
+        pairs in prop::collection::vec((layouts(), layouts()), 1..=BATCH),
+    ) {
+        let files = |(old, new): &(Vec<Area>, Vec<Area>)| (file(old), file(new));
+        check_with_gnu(&pairs.iter().map(files).collect::<Vec<_>>());
+    }
+}
+
 proptest! {
     #[test]
-    fn changed_maps_compare_as_gnu_diff_does((old, new) in pairs()) {
-        check_with_gnu(&old, &new);
-        check_with_gnu(&new, &old);
-    }
-
-    #[test]
-    fn unrelated_maps_compare_as_gnu_diff_does(old in layouts(), new in layouts()) {
-        check_with_gnu(&file(&old), &file(&new));
-    }
-
-    #[test]
-    fn maps_do_not_differ_from_themselves(layout in layouts()) {
+    fn a_file_equals_itself(layout in layouts()) {
         let maps = file(&layout);
         prop_assert_eq!(ours(&maps, &maps, b"  "), (Ok(false), Vec::new()));
     }
 
     #[test]
-    fn every_line_is_indented((old, new) in pairs(), indent in "[ >\t]{0,4}") {
+    fn every_line_is_indented((old, new) in changed(), indent in "[ >\t]{0,4}") {
         let (differs, plain) = ours(&old, &new, b"");
         let (same, indented) = ours(&old, &new, indent.as_bytes());
         prop_assert_eq!(differs, same);
@@ -374,8 +413,8 @@ proptest! {
     }
 
     #[test]
-    fn damage_is_found_and_nothing_wrong_is_written_before(
-        (old, new) in pairs().prop_filter("has no line", |(old, _)| !old.is_empty()),
+    fn a_damaged_line_is_reported_after_correct_output(
+        (old, new) in changed().prop_filter("no line", |(old, _)| !old.is_empty()),
         line in any::<Index>(),
         how in prop_oneof![Just(Damage::Garbage), Just(Damage::Repeat), Just(Damage::NoNewline)],
         swap in any::<bool>(),
@@ -385,7 +424,7 @@ proptest! {
         let diff = |old: &[u8], new: &[u8]| if swap { ours(new, old, b"") } else { ours(old, new, b"") };
         let (found, written) = diff(&damaged, &new);
         prop_assert_eq!(found, Err(number));
-        // Whatever the lines from there might have been: here, those they were.
+        // The output covers the lines before the damaged one.
         let (_, whole) = diff(&old, &new);
         prop_assert!(whole.starts_with(&written), "{}", shown(&written));
     }

@@ -1,7 +1,7 @@
-//! Bytes from nowhere, the same every time: the fuzz corpus and mutations of it.
+//! The fuzz targets on their corpus and on random mutations of it.
 //!
-//! `cargo xtask fuzz` looks for new input by coverage, for as long as one likes.
-//! This is the fixed share of it that needs no more than `cargo test`.
+//! The mutations are the same in each run. `cargo xtask fuzz` searches for new
+//! inputs by coverage, without a limit.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,30 +13,30 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use crate::shown;
 
 #[path = "../fuzz/targets.rs"]
-mod targets;
+pub mod targets;
 
-/// How many mutated inputs each target gets.
-const MUTANTS: u32 = 5_000;
+/// Number of mutated inputs for each of proptest's cases, that is 5120 by default.
+const INPUTS_PER_CASE: u32 = 20;
 
-/// More input than this finds nothing new.
-const LONGEST: usize = 4096;
+/// The length in bytes that a mutated input is cut to.
+const MAX_INPUT: usize = 4096;
 
-/// A change to an input, as libFuzzer makes them too.
+/// A change to an input, of the kinds that libFuzzer makes.
 #[derive(Clone, Debug)]
 enum Mutation {
     Flip(Index, u8),
     Insert(Index, Vec<u8>),
     Remove(Index, usize),
-    /// A line goes.
+    /// Removes a line.
     RemoveLine(Index),
-    /// A line comes twice, the second time elsewhere.
+    /// Inserts a copy of a line at another place.
     CopyLine(Index, Index),
-    /// The rest is another input's.
+    /// Replaces the rest by the rest of another input.
     Splice(Index, Index),
 }
 
 impl Mutation {
-    fn make(&self, input: &mut Vec<u8>, corpus: &[Vec<u8>]) {
+    fn apply(&self, input: &mut Vec<u8>, corpus: &[Vec<u8>]) {
         let place = |index: &Index| index.index(input.len() + 1);
         match self {
             Mutation::Flip(index, bits) => {
@@ -73,7 +73,7 @@ impl Mutation {
     }
 }
 
-/// The lines with their newlines; one at least, though it be empty.
+/// The lines with their newlines; an empty line if there is none.
 fn lines(input: &[u8]) -> Vec<&[u8]> {
     let lines: Vec<&[u8]> = input.split_inclusive(|byte| *byte == b'\n').collect();
     match lines.is_empty() {
@@ -82,7 +82,7 @@ fn lines(input: &[u8]) -> Vec<&[u8]> {
     }
 }
 
-/// Bytes that mean something to one target or another, or any.
+/// Bytes with a meaning to one of the targets, or arbitrary bytes.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let known: [&[u8]; 12] = [
         b"\0",
@@ -116,7 +116,7 @@ fn mutations() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// The corpus of a target, in a fixed order.
+/// The corpus of a target, sorted by file name.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let directory = format!("{}/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
     let entries = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{directory}: {error}"));
@@ -125,31 +125,32 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Runs the target on its corpus and on mutations of it; the smallest input found
-/// on which it fails is shown.
+/// Runs the target on its corpus and on mutations of it. Panics with a minimal input
+/// if it fails.
 #[track_caller]
 fn check(name: &str, target: fn(&[u8])) {
     let corpus = corpus(name);
-    assert!(corpus.len() > 3, "{name} has a corpus");
+    assert!(corpus.len() > 3, "the corpus of {name} is too small");
     corpus.iter().for_each(|input| target(input));
+    let default = Config::default();
     let config = Config {
-        cases: MUTANTS,
+        cases: default.cases * INPUTS_PER_CASE,
         failure_persistence: None,
-        ..Config::default()
+        ..default
     };
     let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, random);
     let strategy = (any::<Index>(), prop::collection::vec(mutations(), 1..6));
-    let outcome = runner.run(&strategy, |(index, mutations)| {
+    let result = runner.run(&strategy, |(index, mutations)| {
         let mut input = index.get(&corpus).clone();
         mutations
             .iter()
-            .for_each(|mutation| mutation.make(&mut input, &corpus));
-        input.truncate(LONGEST);
+            .for_each(|mutation| mutation.apply(&mut input, &corpus));
+        input.truncate(MAX_INPUT);
         let passed = catch_unwind(AssertUnwindSafe(|| target(&input)));
         passed.map_err(|_| TestCaseError::fail(shown(&input)))
     });
-    if let Err(error) = outcome {
+    if let Err(error) = result {
         panic!("{name}: {error}");
     }
 }

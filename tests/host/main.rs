@@ -1,76 +1,60 @@
-//! The pure library, on the host: a module of tests for each module of its own.
+//! Tests of the pure core on the host, one module for each module of the core.
 //!
-//! What it is compared with was written by others: `/proc/PID/maps` as real
-//! kernels print it (the directory [`fixtures`]), the crate procfs, GNU diff.
-//! Where a rule can be stated, it is tried on generated input (proptest); what
-//! such a run finds is kept as a seed in `tests/proptest-regressions`, and tried
-//! first from then on.
+//! The expected results come from elsewhere where possible: `/proc/PID/maps` as real
+//! kernels printed it ([`fixtures`]), the crate procfs, GNU diff. General rules are
+//! checked on generated input by proptest, which stores a seed for each failure in
+//! `tests/proptest-regressions` and tries these seeds first.
+//!
+//! `PROPTEST_CASES=N` changes the number of generated inputs (256 by default), also
+//! that of mutated inputs in [`fuzz`].
 
+mod diagnosis;
+mod diagram;
 mod diff;
 mod errno;
+mod examples;
 mod fixtures;
+mod format;
 mod fuzz;
-mod kernel;
 mod maps;
-mod messages;
 mod name;
 mod options;
-mod packing;
-mod picture;
+mod scan;
 mod suite;
-mod text;
-mod words;
 
-use vm_anon_name::{messages::Message, say::Say, text::Sink};
+use vm_anon_name::format::Sink;
 
-/// Collects what is written to it.
+/// A sink without a limit.
 #[derive(Default)]
-struct Collected {
-    bytes: Vec<u8>,
-    rest: &'static [u8],
-}
+struct Collected(Vec<u8>);
 
 impl Sink for Collected {
     fn put(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        self.0.extend_from_slice(bytes);
     }
 }
 
-impl Say for Collected {
-    fn rest(&mut self) -> &mut &'static [u8] {
-        &mut self.rest
-    }
-}
-
-/// What `write` writes.
-fn written(write: impl FnOnce(&mut dyn Sink)) -> Vec<u8> {
+/// Returns the bytes that `write` appends to a sink.
+fn written(write: impl FnOnce(&mut Collected)) -> Vec<u8> {
     let mut collected = Collected::default();
     write(&mut collected);
-    collected.bytes
+    collected.0
 }
 
-/// What is said.
+/// Returns the text that `write` appends to a sink.
 #[track_caller]
-fn said(say: impl FnOnce(&mut Collected)) -> String {
-    let mut collected = Collected::default();
-    say(&mut collected);
-    String::from_utf8(collected.bytes).expect("text")
+fn written_text(write: impl FnOnce(&mut Collected)) -> String {
+    String::from_utf8(written(write)).expect("the output is UTF-8")
 }
 
-/// What `message` says.
-fn message(message: Message) -> String {
-    said(|out| {
-        out.say(message);
-    })
-}
-
-/// What `write` writes, which is text.
-#[track_caller]
-fn written_text(write: impl FnOnce(&mut dyn Sink)) -> String {
-    String::from_utf8(written(write)).expect("text")
-}
-
-/// Bytes as an assertion shows them.
+/// Formats bytes for assertion messages.
 fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
+}
+
+/// Asserts that a message consists of printable ASCII characters.
+#[track_caller]
+fn assert_printable(message: &str) {
+    let is_printable = message.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    assert!(is_printable, "{message:?}");
 }

@@ -1,18 +1,18 @@
-//! The rule for names, byte by byte.
+//! The names that the kernel accepts, byte by byte.
 
-use vm_anon_name::name::{self, Fault, LONGEST};
+use vm_anon_name::name::{self, Fault, MAX_LENGTH};
 
-/// What Linux refuses among the printable ASCII characters, from the macro
-/// `ANON_VMA_NAME_INVALID_CHARS`.
+/// The printable ASCII characters that the kernel refuses: the macro
+/// `ANON_VMA_NAME_INVALID_CHARS` in `kernel/sys.c`.
 const FORBIDDEN: &str = r"\`$[]";
 
 #[track_caller]
 fn check(name: &[u8], expected: Option<Fault>) {
-    assert!(name::fault(name) == expected, "{}", name.escape_ascii());
+    assert_eq!(name::fault(name), expected, "{}", name.escape_ascii());
 }
 
 #[test]
-fn every_byte_is_judged_as_the_kernel_does() {
+fn printable_ascii_is_allowed_except_five_characters() {
     let mut allowed = 0;
     for byte in 0..=u8::MAX {
         let is_printable = (0x20..0x7f).contains(&byte);
@@ -23,22 +23,22 @@ fn every_byte_is_judged_as_the_kernel_does() {
         check(&[b'a', byte, b'\\'], fault.or(Some(Fault::Byte(b'\\'))));
         allowed += u32::from(expected);
     }
-    // As many one-byte names were counted on every kernel tried.
+    // The number of one-byte names that every tested kernel accepts.
     assert_eq!(allowed, 90);
 }
 
 #[test]
-fn names_have_79_bytes_at_most() {
-    assert_eq!(LONGEST, 79);
+fn a_name_has_at_most_79_bytes() {
+    assert_eq!(MAX_LENGTH, 79);
     check(b"", None);
     check(b"a", None);
     check(&[b'a'; 79], None);
-    check(&[b'a'; 80], Some(Fault::Long));
-    check(&[b'a'; 5000], Some(Fault::Long));
+    check(&[b'a'; 80], Some(Fault::TooLong));
+    check(&[b'a'; 5000], Some(Fault::TooLong));
 }
 
 #[test]
-fn length_counts_before_bytes() {
+fn the_length_is_checked_before_the_bytes() {
     check(&[b'['; 79], Some(Fault::Byte(b'[')));
-    check(&[b'['; 80], Some(Fault::Long));
+    check(&[b'['; 80], Some(Fault::TooLong));
 }

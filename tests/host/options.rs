@@ -1,100 +1,176 @@
-//! The command line: every option in every form, and words that are none.
+//! The command line: every option in every form, and words that cannot be used.
 
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 
 use proptest::prelude::*;
-use vm_anon_name::options::{Command, Flag, HELP, MOST_CASES, Options};
+use vm_anon_name::options::{Command, Flag, MAX_CASES, Options, Reason};
 
-use crate::message;
+use crate::assert_printable;
 
-/// An option as the help has it.
+const HELP: &str = include_str!("../../src/help.txt");
+
+/// An option as the help describes it.
 struct Known {
+    flag: Flag,
     letter: char,
     long: &'static str,
-    /// The word for its value, if it takes one.
+    /// The word for its value in the help, if it takes one.
     value: Option<&'static str>,
+    /// The commands that it has an effect on.
+    commands: &'static [&'static str],
 }
 
-const fn flag(letter: char, long: &'static str) -> Known {
+const fn known(
+    flag: Flag,
+    letter: char,
+    long: &'static str,
+    value: Option<&'static str>,
+    commands: &'static [&'static str],
+) -> Known {
     Known {
+        flag,
         letter,
         long,
-        value: None,
+        value,
+        commands,
     }
 }
 
-const fn valued(letter: char, long: &'static str, value: &'static str) -> Known {
-    Known {
-        letter,
-        long,
-        value: Some(value),
-    }
-}
+const STAGES: &[&str] = &["stages"];
+const CHECK: &[&str] = &["check"];
+const ALL: &[&str] = &["stages", "probe", "check"];
 
-/// All options there are.
+/// All options in the order of the help.
 const KNOWN: [Known; 11] = [
-    flag('q', "quiet"),
-    flag('y', "yes"),
-    valued('n', "name", "NAME"),
-    valued('s', "size", "BYTES"),
-    flag('S', "shared"),
-    valued('o', "output", "DIR"),
-    flag('r', "require"),
-    flag('l', "list"),
-    valued('t', "then", "WHAT"),
-    flag('h', "help"),
-    flag('V', "version"),
+    known(Flag::Quiet, 'q', "--quiet", None, &["stages", "probe"]),
+    known(Flag::Yes, 'y', "--yes", None, STAGES),
+    known(Flag::Name, 'n', "--name", Some("NAME"), STAGES),
+    known(Flag::Size, 's', "--size", Some("BYTES"), STAGES),
+    known(Flag::Shared, 'S', "--shared", None, STAGES),
+    known(Flag::Output, 'o', "--output", Some("DIR"), STAGES),
+    known(Flag::Require, 'r', "--require", None, CHECK),
+    known(Flag::List, 'l', "--list", None, CHECK),
+    known(Flag::Then, 't', "--then", Some("WHAT"), ALL),
+    known(Flag::Help, 'h', "--help", None, ALL),
+    known(Flag::Version, 'V', "--version", None, ALL),
 ];
 
-/// What a command line says, and what is wrong with it, in words of their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Said {
-    command: String,
-    flags: String,
+/// The content of a command line, and the words that are refused with their reasons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parsed {
+    command: Command,
+    /// The letters of the options that are given, in the order of the help.
+    given: String,
     name: String,
     size: Option<u64>,
     output: Option<String>,
     then: Option<String>,
     cases: Vec<String>,
-    faults: Vec<String>,
+    refused: Vec<String>,
+    usable: bool,
 }
 
-/// What is said by no words at all.
-fn nothing() -> Said {
-    Said {
-        command: "Stages".to_owned(),
-        name: "/secret/mem/area".to_owned(),
-        ..Said::default()
+impl Default for Parsed {
+    /// The content of an empty command line.
+    fn default() -> Self {
+        Parsed {
+            command: Command::Stages,
+            given: String::new(),
+            name: "/secret/mem/area".to_owned(),
+            size: None,
+            output: None,
+            then: None,
+            cases: Vec::new(),
+            refused: Vec::new(),
+            usable: true,
+        }
     }
 }
 
-/// Reads the words.
-fn read(words: &[CString]) -> Said {
-    let mut faults = Vec::new();
-    let mut words = words.iter().map(CString::as_c_str);
-    let mut options = Options::new();
-    options.read(&mut words, &mut |word, reason| {
-        let reason = message(reason);
-        faults.push(format!("'{}': {reason}", lossy(word)));
+impl Parsed {
+    fn command(command: Command) -> Self {
+        Parsed {
+            command,
+            ..Parsed::default()
+        }
+    }
+
+    fn given(mut self, letters: &str) -> Self {
+        self.given = letters.to_owned();
+        self
+    }
+
+    /// Adds a refused word, which makes the command line unusable.
+    fn refused(mut self, word: &str, reason: &str) -> Self {
+        self.refused.push(format!("'{word}': {reason}"));
+        self.usable = false;
+        self
+    }
+
+    fn usable(mut self) -> Self {
+        self.usable = true;
+        self
+    }
+
+    fn name(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
+    fn cases(mut self, names: &[&str]) -> Self {
+        self.cases = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Adds an option with its value.
+    fn with(mut self, known: &Known, value: &str) -> Self {
+        match known.flag {
+            Flag::Name => self.name = value.to_owned(),
+            Flag::Size => self.size = Some(value.parse().unwrap()),
+            Flag::Output => self.output = Some(value.to_owned()),
+            Flag::Then => self.then = Some(value.to_owned()),
+            Flag::Help => self.command = Command::Help,
+            Flag::Version if self.command != Command::Help => self.command = Command::Version,
+            _ => {}
+        }
+        let is_given = |letter: char| letter == known.letter || self.given.contains(letter);
+        let letters = KNOWN.iter().map(|known| known.letter);
+        self.given = letters.filter(|letter| is_given(*letter)).collect();
+        self
+    }
+}
+
+const UNKNOWN: &str = "unknown word, try --help";
+const NO_VALUE: &str = "it needs a value";
+const VALUE: &str = "it takes no value";
+const COMMAND_AS_VALUE: &str = "a command, where a value is needed";
+const BAD_SIZE: &str = "give a size above 0, as 4096, 64K, 2M or 1G";
+const SECOND_COMMAND: &str = "a second command";
+const TOO_MANY_CASES: &str = "64 cases at most";
+const NO_EFFECT: &str = "it has no effect with this command";
+const NOT_INIT: &str = "this is for PID 1 alone";
+
+fn parse(words: &[CString], is_init: bool) -> Parsed {
+    let mut refused = Vec::new();
+    let mut rest = words.iter().map(CString::as_c_str);
+    let mut options = Options::default();
+    options.parse(&mut rest, is_init, &mut |word, reason| {
+        let word = String::from_utf8_lossy(word);
+        refused.push(format!("'{word}': {}", reason.text()));
     });
-    assert!(words.next().is_none(), "a word was not read");
-    let flags = [
-        ('q', Flag::Quiet),
-        ('y', Flag::Yes),
-        ('S', Flag::Shared),
-        ('r', Flag::Require),
-        ('l', Flag::List),
-    ];
-    let set = flags.iter().filter(|(_, flag)| options.has(*flag));
-    Said {
-        command: format!("{:?}", options.command),
-        flags: set.map(|(letter, _)| *letter).collect(),
-        name: lossy(options.name()),
+    assert!(rest.next().is_none(), "a word was not parsed");
+    let given = KNOWN.iter().filter(|known| options.has(known.flag));
+    Parsed {
+        command: options.command,
+        given: given.map(|known| known.letter).collect(),
+        name: lossy(options.name),
         size: options.size,
-        output: options.output().map(lossy),
-        then: options.then().map(lossy),
+        output: options.output.map(lossy),
+        then: options.then.map(lossy),
         cases: options.cases.iter().map(|case| lossy(case)).collect(),
-        faults,
+        refused,
+        usable: options.usable,
     }
 }
 
@@ -103,63 +179,42 @@ fn lossy(text: &CStr) -> String {
 }
 
 fn c_strings(words: &[&str]) -> Vec<CString> {
-    words
-        .iter()
-        .map(|word| CString::new(*word).unwrap())
-        .collect()
+    let c_string = |word: &&str| CString::new(*word).unwrap();
+    words.iter().map(c_string).collect()
 }
 
+/// Checks a command line of a process other than PID 1.
 #[track_caller]
-fn check(words: &[&str], expected: Said) {
-    assert_eq!(read(&c_strings(words)), expected, "{words:?}");
+fn check(words: &[&str], expected: Parsed) {
+    assert_eq!(parse(&c_strings(words), false), expected, "{words:?}");
 }
 
-/// Such words say nothing but this fault.
+/// Checks a command line of PID 1.
 #[track_caller]
-fn check_fault(words: &[&str], fault: &str) {
-    let faults = vec![fault.to_owned()];
-    check(
-        words,
-        Said {
-            faults,
-            ..nothing()
-        },
-    );
+fn check_init(words: &[&str], expected: Parsed) {
+    assert_eq!(parse(&c_strings(words), true), expected, "{words:?}");
 }
 
-/// What one option says, given `value` if it takes one.
-fn said_by(letter: char, value: &str) -> Said {
-    let mut said = nothing();
-    let text = || value.to_owned();
-    match letter {
-        'n' => said.name = text(),
-        's' => said.size = Some(value.parse().unwrap()),
-        'o' => said.output = Some(text()),
-        't' => said.then = Some(text()),
-        'h' => said.command = "Help".to_owned(),
-        'V' => said.command = "Version".to_owned(),
-        flag => said.flags = flag.to_string(),
-    }
-    said
+/// Checks a command line with one fault, which neither PID 1 nor others can use.
+#[track_caller]
+fn check_refused(words: &[&str], expected: Parsed, word: &str, reason: &str) {
+    let expected = expected.refused(word, reason);
+    check(words, expected.clone());
+    check_init(words, expected);
 }
 
 #[test]
-fn no_words_ask_for_the_stages() {
-    check(&[], nothing());
-    check(&["stages"], nothing());
+fn the_default_command_is_stages() {
+    check(&[], Parsed::default());
+    check_init(&[], Parsed::default());
 }
 
 #[test]
-fn commands_are_words() {
-    let check = |word: &str, expected: Command| {
-        let command = format!("{expected:?}");
-        check(
-            &[word],
-            Said {
-                command,
-                ..nothing()
-            },
-        );
+fn every_command_is_a_word() {
+    let check = |word: &str, command| {
+        check(&[word], Parsed::command(command));
+        check_init(&[word], Parsed::command(command));
+        assert_eq!(Command::of(word.as_bytes()), Some(command));
     };
     check("stages", Command::Stages);
     check("probe", Command::Probe);
@@ -169,60 +224,63 @@ fn commands_are_words() {
 }
 
 #[test]
-fn every_option_is_taken_in_every_form() {
-    for Known {
-        letter,
-        long,
-        value,
-    } in KNOWN
-    {
-        let Some(_) = value else {
-            check(&[&format!("-{letter}")], said_by(letter, ""));
-            check(&[&format!("--{long}")], said_by(letter, ""));
+fn every_option_is_accepted_in_every_form() {
+    for known in &KNOWN {
+        let (letter, long) = (known.letter, known.long);
+        let expected = |value| match known.commands {
+            CHECK => Parsed::command(Command::Check).with(known, value),
+            _ => Parsed::default().with(known, value),
+        };
+        let check = |words: &[&str], expected: Parsed| {
+            let command = known.commands[0];
+            check_init(&[&[command], words].concat(), expected.clone());
+            check_init(&[words, &[command]].concat(), expected);
+        };
+        if known.value.is_none() {
+            check(&[&format!("-{letter}")], expected(""));
+            check(&[long], expected(""));
             continue;
-        };
+        }
         let value = "12345";
-        let said = || said_by(letter, value);
-        check(&[&format!("-{letter}"), value], said());
-        check(&[&format!("-{letter}{value}")], said());
-        check(&[&format!("--{long}"), value], said());
-        check(&[&format!("--{long}={value}")], said());
-        // Behind flags, in one word with them.
-        let flags = "yq".to_owned();
-        let clustered = || Said {
-            flags: "qy".to_owned(),
-            ..said()
-        };
-        check(&[&format!("-{flags}{letter}"), value], clustered());
-        check(&[&format!("-{flags}{letter}{value}")], clustered());
+        check(&[&format!("-{letter}"), value], expected(value));
+        check(&[&format!("-{letter}{value}")], expected(value));
+        check(&[long, value], expected(value));
+        check(&[&format!("{long}={value}")], expected(value));
+        // In one word with options that take no value
+        let clustered = || expected(value).with(&KNOWN[0], "").with(&KNOWN[1], "");
+        check(&[&format!("-yq{letter}"), value], clustered());
+        check(&[&format!("-yq{letter}{value}")], clustered());
+    }
+}
+
+/// Tries all letters, so that no option is left out of `KNOWN` and the help.
+#[test]
+fn no_other_letter_is_an_option() {
+    for byte in 1..=u8::MAX {
+        let word = CString::new([b'-', byte]).unwrap();
+        let parsed = parse(&[word, c"1".to_owned()], true);
+        let is_known = KNOWN.iter().any(|known| known.letter == byte.into());
+        // `--` ends the options, and then `1` is unknown.
+        let is_unknown = !parsed.refused.is_empty() && parsed.refused[0].ends_with(UNKNOWN);
+        let is_option = !is_unknown || !parsed.given.is_empty();
+        assert_eq!(is_option, is_known, "{}", byte.escape_ascii());
     }
 }
 
 #[test]
-fn flags_share_a_word() {
-    let flags = "qySrl".to_owned();
-    check(
-        &["-qySrl"],
-        Said {
-            flags: flags.clone(),
-            ..nothing()
-        },
-    );
-    check(
-        &["-lrSyq"],
-        Said {
-            flags: flags.clone(),
-            ..nothing()
-        },
-    );
-    check(&["-qq", "-ySrl", "--quiet"], Said { flags, ..nothing() });
+fn options_share_a_word() {
+    let given = Parsed::default().given("qyS");
+    check(&["-qyS"], given.clone());
+    check(&["-Syq"], given.clone());
+    check(&["-qq", "-yS", "--quiet"], given);
+    let given = Parsed::command(Command::Check).given("rl");
+    check(&["check", "-lr"], given);
 }
 
 #[test]
-fn a_value_is_taken_as_it_is() {
+fn any_word_can_be_a_value() {
     let check = |words: &[&str], name: &str| {
-        let name = name.to_owned();
-        check(words, Said { name, ..nothing() });
+        check(words, Parsed::default().given("n").name(name));
     };
     check(&["-n", ""], "");
     check(&["--name="], "");
@@ -239,14 +297,36 @@ fn a_value_is_taken_as_it_is() {
 }
 
 #[test]
-fn sizes_are_bytes_with_suffixes() {
-    let check = |text: &str, expected: u64| {
-        let said = || Said {
-            size: Some(expected),
-            ..nothing()
+fn a_command_is_a_value_only_if_it_is_attached() {
+    for command in ["stages", "probe", "check", "help", "version"] {
+        for known in KNOWN.iter().filter(|known| known.value.is_some()) {
+            let (letter, long) = (format!("-{}", known.letter), known.long);
+            let expected = Parsed::default().given(&letter[1..]);
+            let expected = expected.refused(command, COMMAND_AS_VALUE);
+            for option in [&letter, long] {
+                check_init(&[option, command], expected.clone());
+            }
+            if known.flag != Flag::Then {
+                check(&[long, command], expected);
+            }
+            if known.flag != Flag::Size {
+                let expected = Parsed::default().with(known, command);
+                check_init(&[&format!("{letter}{command}")], expected.clone());
+                check_init(&[&format!("{long}={command}")], expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn sizes_are_bytes_with_an_optional_unit() {
+    let check = |text: &str, size: u64| {
+        let expected = || Parsed {
+            size: Some(size),
+            ..Parsed::default().given("s")
         };
-        check(&["-s", text], said());
-        check(&[&format!("--size={text}")], said());
+        check(&["-s", text], expected());
+        check(&[&format!("--size={text}")], expected());
     };
     check("1", 1);
     check("4096", 4096);
@@ -258,12 +338,13 @@ fn sizes_are_bytes_with_suffixes() {
     check("1G", 1 << 30);
     check("1g", 1 << 30);
     check("9223372036854775807", (1 << 63) - 1);
-    check("8388607K", 8_388_607 << 10);
+    check("9007199254740991K", 9_007_199_254_740_991 << 10);
+    check("8796093022207M", 8_796_093_022_207 << 20);
     check("8589934591G", 8_589_934_591 << 30);
 }
 
 #[test]
-fn other_sizes_are_faults() {
+fn other_sizes_are_refused() {
     for text in [
         "",
         "0",
@@ -273,6 +354,7 @@ fn other_sizes_are_faults() {
         "+1",
         "1.5M",
         "0x1000",
+        "0\x01",
         " 1",
         "1 ",
         "1KB",
@@ -287,14 +369,15 @@ fn other_sizes_are_faults() {
         "18446744073709551616",
         "99999999999999999999999",
     ] {
-        let fault = format!("'{text}': give a size above 0, as 4096, 64K, 2M or 1G");
-        check_fault(&["-s", text], &fault);
-        check_fault(&[&format!("--size={text}")], &fault);
+        let expected = || Parsed::default().given("s");
+        check_refused(&["-s", text], expected(), text, BAD_SIZE);
+        let word = format!("--size={text}");
+        check_refused(&[&word], expected(), text, BAD_SIZE);
     }
 }
 
 #[test]
-fn the_end_of_pid_1_is_a_word_or_a_path() {
+fn then_is_for_pid_1() {
     for value in [
         "poweroff",
         "reboot",
@@ -304,255 +387,326 @@ fn the_end_of_pid_1_is_a_word_or_a_path() {
         "halt ",
         "",
     ] {
-        let said = || Said {
-            then: Some(value.to_owned()),
-            ..nothing()
-        };
-        check(&["-t", value], said());
-        if !value.is_empty() {
-            check(&[&format!("-t{value}")], said());
+        let attached = format!("--then={value}");
+        for words in [&["-t", value][..], &["--then", value], &[&attached]] {
+            for command in ALL {
+                let words = [&[*command], words].concat();
+                let expected = Parsed {
+                    then: Some(value.to_owned()),
+                    ..Parsed::command(Command::of(command.as_bytes()).unwrap()).given("t")
+                };
+                check_init(&words, expected.clone());
+                check(&words, expected.refused("--then", NOT_INIT));
+            }
         }
-        check(&["--then", value], said());
-        check(&[&format!("--then={value}")], said());
     }
 }
 
+const UNKNOWN_WORDS: [&str; 17] = [
+    "ro",
+    "root=/dev/vda",
+    "probes",
+    "",
+    "-",
+    "-x",
+    "-xq",
+    "-?",
+    "--",
+    "--quiets",
+    "--quie",
+    "--Quiet",
+    "--q",
+    "---",
+    "--quiet yes",
+    "-\u{1b}[m",
+    "--=a",
+];
+
 #[test]
-fn unknown_words_are_reported_and_passed_over() {
-    for word in [
-        "ro",
-        "root=/dev/vda",
-        "probes",
-        "",
-        "-",
-        "-x",
-        "-qx",
-        "-q-",
-        "-q-y",
-        "-?",
-        "--quiets",
-        "--quie",
-        "--Quiet",
-        "--q",
-        "---",
-        "--quiet yes",
-        "-\u{1b}[m",
-    ] {
-        let fault = format!("'{word}': unknown word, try --help");
-        let mut expected = Said {
-            faults: vec![fault],
-            ..nothing()
-        };
-        if word.starts_with("-q") {
-            expected.flags = "q".to_owned(); // What came before the unknown letter.
-        }
+fn unknown_words_are_refused() {
+    for word in UNKNOWN_WORDS.into_iter().filter(|word| *word != "--") {
+        let expected = Parsed::default().refused(word, UNKNOWN);
         check(&[word], expected.clone());
-        // What follows is read all the same.
-        expected.name = "a".to_owned();
-        check(&[word, "-n", "a"], expected);
+        check(&[word, "-y"], expected.clone().given("y"));
+        // The words after it are parsed all the same.
+        check(&[word, "-n", "a"], expected.given("n").name("a"));
+    }
+    for word in ["-qx", "-q-", "-q-y", "-q=yes"] {
+        check_refused(&[word], Parsed::default().given("q"), word, UNKNOWN);
+    }
+}
+
+/// The kernel passes the words of its own command line that it does not know to
+/// PID 1, before all others.
+#[test]
+fn pid_1_tolerates_unknown_words_before_a_command_or_yes() {
+    let unknown = |words: &[&str], expected: Parsed| {
+        let refuse = |parsed: Parsed, word: &&str| parsed.refused(word, UNKNOWN);
+        words.iter().fold(expected, refuse)
+    };
+    for words in [&["ro"][..], &["-x", "nosuch", "--nosuch=1"]] {
+        let check = |more: &[&str], expected: Parsed| {
+            let expected = unknown(words, expected).usable();
+            check_init(&[words, more].concat(), expected);
+        };
+        check(&["probe"], Parsed::command(Command::Probe));
+        check(&["stages"], Parsed::default());
+        check(&["help"], Parsed::command(Command::Help));
+        check(&["-y"], Parsed::default().given("y"));
+        check(&["-qy"], Parsed::default().given("qy"));
+        check(
+            &["-n", "a", "--yes"],
+            Parsed::default().given("yn").name("a"),
+        );
+        check(&["-r", "check"], Parsed::command(Command::Check).given("r"));
+        let expected = Parsed::command(Command::Check).cases(&["a", "ro"]);
+        check(&["check", "a", "ro"], expected);
+        check(&["--", "probe"], Parsed::command(Command::Probe));
     }
 }
 
 #[test]
-fn missing_values_are_faults() {
-    for Known {
-        letter,
-        long,
-        value,
-    } in KNOWN
-    {
-        if value.is_some() {
-            let short = format!("-{letter}");
-            check_fault(&[&short], &format!("'{short}': it needs a value"));
-            let long = format!("--{long}");
-            check_fault(&[&long], &format!("'{long}': it needs a value"));
+fn pid_1_refuses_unknown_words_alone() {
+    for word in UNKNOWN_WORDS.into_iter().filter(|word| *word != "--") {
+        let expected = Parsed::default();
+        check_init(&[word], expected.refused(word, UNKNOWN));
+        let expected = Parsed::default().given("q");
+        check_init(&[word, "-q"], expected.refused(word, UNKNOWN));
+        let expected = Parsed::command(Command::Help).given("h");
+        check_init(&[word, "--help"], expected.refused(word, UNKNOWN));
+    }
+}
+
+#[test]
+fn pid_1_refuses_unknown_words_after_a_known_one() {
+    let probe = || Parsed::command(Command::Probe);
+    check_init(&["probe", "ro"], probe().refused("ro", UNKNOWN));
+    let expected = || Parsed::default().given("y");
+    check_init(&["-y", "ro"], expected().refused("ro", UNKNOWN));
+    check_init(&["-yx"], expected().refused("-yx", UNKNOWN));
+    let expected = Parsed::default().given("qy").refused("ro", UNKNOWN);
+    check_init(&["-q", "ro", "-y"], expected);
+    // Tolerated ones do not make others tolerable.
+    let expected = probe().refused("ro", UNKNOWN).refused("rw", UNKNOWN);
+    check_init(&["ro", "probe", "rw"], expected);
+    // `--` alone is not a known word.
+    let expected = probe().refused("-x", UNKNOWN).usable();
+    check_init(&["--", "-x", "probe"], expected);
+}
+
+#[test]
+fn pid_1_tolerates_no_other_fault() {
+    let expected = || Parsed::default().refused("ro", UNKNOWN).given("y");
+    check_init(
+        &["ro", "-y", "--yes=1"],
+        expected().refused("--yes=1", VALUE),
+    );
+    let expected = expected().given("ys").refused("0", BAD_SIZE);
+    check_init(&["ro", "-s", "0", "-y"], expected);
+}
+
+#[test]
+fn missing_values_are_refused() {
+    for known in KNOWN.iter().filter(|known| known.value.is_some()) {
+        let short = format!("-{}", known.letter);
+        for word in [&short, known.long] {
+            check_no_value(word, known);
         }
     }
 }
 
-#[test]
-fn values_of_flags_are_faults() {
-    for word in ["--=", "--=a"] {
-        check_fault(&[word], &format!("'{word}': it takes no value"));
+#[track_caller]
+fn check_no_value(word: &str, known: &Known) {
+    let expected = Parsed::default()
+        .given(&known.letter.to_string())
+        .refused(word, NO_VALUE);
+    check_init(&[word], expected.clone());
+    if known.flag != Flag::Then {
+        check(&[word], expected);
     }
-    // `-q=yes` is no value but letters, of which one is unknown.
-    let faults = vec!["'-q=yes': unknown word, try --help".to_owned()];
-    check(
-        &["-q=yes"],
-        Said {
-            faults,
-            ..said_by('q', "")
-        },
-    );
-    for Known {
-        letter,
-        long,
-        value,
-    } in KNOWN
-    {
-        if value.is_none() {
-            let word = format!("--{long}=yes");
-            let faults = vec![format!("'{word}': it takes no value")];
-            check(
-                &[&word],
-                Said {
-                    faults,
-                    ..said_by(letter, "")
-                },
-            );
+}
+
+#[test]
+fn values_of_options_without_one_are_refused() {
+    for known in KNOWN.iter().filter(|known| known.value.is_none()) {
+        for value in ["", "yes"] {
+            let word = format!("{}={value}", known.long);
+            check_refused(&[&word], Parsed::default(), &word, VALUE);
         }
     }
 }
 
 #[test]
 fn two_dashes_end_the_options() {
-    check(&["--"], nothing());
-    check(
-        &["--", "probe"],
-        Said {
-            command: "Probe".to_owned(),
-            ..nothing()
-        },
-    );
-    check_fault(&["--", "-q"], "'-q': unknown word, try --help");
-    check_fault(&["--", "--quiet"], "'--quiet': unknown word, try --help");
-    check_fault(&["--", "--"], "'--': unknown word, try --help");
-    let said = Said {
-        command: "Check".to_owned(),
-        cases: vec!["-q".to_owned()],
-        ..nothing()
-    };
-    check(&["check", "--", "-q"], said);
-}
-
-/// What `check` with these cases says.
-fn cases(names: &[&str]) -> Said {
-    Said {
-        command: "Check".to_owned(),
-        cases: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..nothing()
+    let probe = || Parsed::command(Command::Probe);
+    check(&["--"], Parsed::default());
+    check(&["--", "probe"], probe());
+    check(&["-q", "--", "probe"], probe().given("q"));
+    for word in ["-q", "--quiet", "--"] {
+        let expected = Parsed::default();
+        check_refused(&["--", word], expected, word, UNKNOWN);
     }
+    let expected = Parsed::command(Command::Check).cases(&["-q", "--"]);
+    check(&["check", "--", "-q", "--"], expected);
 }
 
 #[test]
-fn check_takes_the_names_of_cases() {
+fn check_takes_names_of_cases() {
+    let cases = |names| Parsed::command(Command::Check).cases(names);
     check(&["check", "a"], cases(&["a"]));
-    check(
-        &["check", "a", "-r", "b"],
-        Said {
-            flags: "r".to_owned(),
-            ..cases(&["a", "b"])
-        },
-    );
-    check(
-        &["-r", "check", "a"],
-        Said {
-            flags: "r".to_owned(),
-            ..cases(&["a"])
-        },
-    );
-    // Any word is a case now, be it a command's.
-    check(
-        &["check", "probe", "check", "", "-"],
-        cases(&["probe", "check", "", "-"]),
-    );
-    check_fault(&["a"], "'a': unknown word, try --help");
+    check(&["check", "a", "-r", "b"], cases(&["a", "b"]).given("r"));
+    check(&["-r", "check", "a"], cases(&["a"]).given("r"));
+    // After `check`, every word is a case, even one that is a command.
+    let names = ["probe", "check", "", "-"];
+    check(&[&["check"], &names[..]].concat(), cases(&names));
+    check(&["a", "check"], cases(&[]).refused("a", UNKNOWN));
 }
 
 #[test]
-fn there_is_room_for_64_cases() {
-    assert_eq!(MOST_CASES, 64);
-    let names: Vec<String> = (0..MOST_CASES + 2)
+fn up_to_64_cases_are_accepted() {
+    assert_eq!(MAX_CASES, 64);
+    let names: Vec<String> = (0..MAX_CASES + 2)
         .map(|number| number.to_string())
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let fault = |name: &str| format!("'{name}': 64 cases at most");
-    let expected = Said {
-        faults: names[MOST_CASES..].iter().map(|name| fault(name)).collect(),
-        ..cases(&names[..MOST_CASES])
-    };
-    check(&[&["check"], &names[..]].concat(), expected);
+    let expected = Parsed::command(Command::Check)
+        .cases(&names[..MAX_CASES])
+        .refused(names[MAX_CASES], TOO_MANY_CASES)
+        .refused(names[MAX_CASES + 1], TOO_MANY_CASES);
+    let words = [&["check"], &names[..]].concat();
+    check(&words, expected.clone());
+    check_init(&words, expected);
+    let words = &words[..=MAX_CASES];
+    let expected = Parsed::command(Command::Check).cases(&names[..MAX_CASES]);
+    check(words, expected);
 }
 
 #[test]
-fn a_part_of_a_case_begins_with_a_dot() {
-    let check = |words: &[&str], expected| {
+fn a_helper_case_starts_with_one_dot() {
+    let check = |words: &[&str], expected: Option<&CStr>| {
         let words = c_strings(words);
         let mut words = words.iter().map(CString::as_c_str);
-        let mut options = Options::new();
-        options.read(&mut words, &mut |_, _| panic!("no fault"));
-        assert_eq!(options.part().is_some(), expected);
+        let mut options = Options::default();
+        options.parse(&mut words, false, &mut |_, _| panic!("refused"));
+        assert_eq!(options.helper(), expected);
     };
-    check(&[], false);
-    check(&["check"], false);
-    check(&["check", "a"], false);
-    check(&["check", "a", ".b"], false);
-    check(&["check", ".b"], true);
-    // Those of PID 1 are not for others.
-    check(&["check", "..b"], false);
-    check(&["check", "."], false);
+    check(&[], None);
+    check(&["check"], None);
+    check(&["check", "a"], None);
+    check(&["check", "a", ".b"], None);
+    check(&["check", ".b"], Some(c".b"));
+    check(&["check", ".b", "c"], Some(c".b"));
+    // Helper cases with two dots are not run from the command line.
+    check(&["check", "..b"], None);
+    check(&["check", "."], None);
 }
 
 #[test]
-fn the_last_command_counts() {
-    let command = |name: &str| Said {
-        command: name.to_owned(),
-        ..nothing()
-    };
-    check(&["probe", "stages"], command("Stages"));
-    check(&["probe", "--help"], command("Help"));
-    check(&["--version", "--help"], command("Help"));
+fn a_second_command_is_refused() {
+    for (first, command) in [
+        ("stages", Command::Stages),
+        ("probe", Command::Probe),
+        ("help", Command::Help),
+        ("version", Command::Version),
+    ] {
+        for second in ["stages", "probe", "check", "help", "version"] {
+            let expected = Parsed::command(command);
+            check_refused(&[first, second], expected, second, SECOND_COMMAND);
+        }
+    }
 }
 
 #[test]
-fn the_help_has_every_option_and_no_other() {
-    let mut options = HELP.lines().filter(|line| line.starts_with("  -"));
-    for Known {
-        letter,
-        long,
-        value,
-    } in KNOWN
-    {
-        let value = value.map_or(String::new(), |value| format!(" {value}"));
-        let expected = format!("  -{letter}, --{long}{value}  ");
-        let line = options.next().unwrap_or_default();
+fn options_without_effect_are_refused() {
+    for command in ALL {
+        for known in &KNOWN {
+            let word = match known.value {
+                Some(_) => format!("{}=1", known.long),
+                None => known.long.to_owned(),
+            };
+            let expected = Parsed::command(Command::of(command.as_bytes()).unwrap());
+            let mut expected = expected.with(known, "1");
+            if !known.commands.contains(command) {
+                expected = expected.refused(known.long, NO_EFFECT);
+            }
+            check_init(&[command, &word], expected.clone());
+            check_init(&[&word, command], expected);
+        }
+    }
+    // Each is reported, in the order of the help.
+    let expected = Parsed::command(Command::Probe)
+        .given("qSl")
+        .refused("--shared", NO_EFFECT)
+        .refused("--list", NO_EFFECT);
+    check(&["-lSq", "probe"], expected);
+}
+
+#[test]
+fn help_and_version_ignore_other_options() {
+    let help = Parsed::command(Command::Help).given("qrh");
+    check(&["-qr", "--help"], help.clone());
+    check(&["check", "-hqr"], help.clone());
+    check(&["help", "-hqr"], help);
+    let version = Parsed::command(Command::Version).given("qV");
+    check(&["-q", "probe", "-V"], version);
+    let version = Parsed::command(Command::Version).given("q");
+    check(&["version", "-q"], version);
+    let expected = Parsed {
+        then: Some("halt".to_owned()),
+        ..Parsed::command(Command::Help).given("th")
+    };
+    check_init(&["-t", "halt", "-h"], expected.clone());
+    check(&["-t", "halt", "-h"], expected.refused("--then", NOT_INIT));
+    // Help comes before version.
+    let help = Parsed::command(Command::Help).given("hV");
+    check(&["-hV"], help.clone());
+    check(&["-Vh", "probe"], help);
+}
+
+#[test]
+fn reasons_are_printable_clauses() {
+    let reasons = [
+        (Reason::Unknown, UNKNOWN),
+        (Reason::NoValue, NO_VALUE),
+        (Reason::Value, VALUE),
+        (Reason::CommandAsValue, COMMAND_AS_VALUE),
+        (Reason::BadSize, BAD_SIZE),
+        (Reason::SecondCommand, SECOND_COMMAND),
+        (Reason::TooManyCases, TOO_MANY_CASES),
+        (Reason::NoEffect, NO_EFFECT),
+        (Reason::NotInit, NOT_INIT),
+    ];
+    for (reason, text) in reasons {
+        assert_eq!(reason.text(), text);
+        assert_printable(text);
+        assert!(!text.ends_with('.'), "{text}");
+    }
+    let texts: BTreeSet<&str> = reasons.iter().map(|(_, text)| *text).collect();
+    assert_eq!(texts.len(), reasons.len());
+}
+
+#[test]
+fn the_help_lists_every_option_and_no_other() {
+    let mut lines = HELP.lines().filter(|line| line.starts_with("  -"));
+    for known in &KNOWN {
+        let value = known
+            .value
+            .map_or(String::new(), |value| format!(" {value}"));
+        let expected = format!("  -{}, {}{value}  ", known.letter, known.long);
+        let line = lines.next().unwrap_or_default();
         assert!(line.starts_with(&expected), "{expected} is not in {line:?}");
     }
-    assert_eq!(options.next(), None);
+    assert_eq!(lines.next(), None);
 }
 
 #[test]
-fn the_help_has_every_word_and_default() {
-    let words = [
-        "stages", "probe", "check", "poweroff", "reboot", "halt", "exec",
-    ];
-    let default = nothing().name;
-    for word in words
-        .iter()
-        .copied()
-        .chain([default.as_str(), "one page", "exit: 0", "4 "])
-    {
+fn the_help_names_commands_and_defaults() {
+    let name = Parsed::default().name;
+    for word in [
+        "stages", "probe", "check", "poweroff", "reboot", "halt", "exec", &name, "one page",
+        "exit: 0", "4 ",
+    ] {
         assert!(HELP.contains(word), "{word}");
-    }
-}
-
-#[test]
-fn who_asks_for_help_gets_nothing_run() {
-    for word in ["--help", "-h", "-V", "--version"] {
-        for command in ["stages", "probe", "check"] {
-            let [before, after] = [[word, command], [command, word]].map(|words| {
-                let words = words.map(|word| CString::new(word).unwrap());
-                let mut words = words.iter().map(CString::as_c_str);
-                let mut options = Options::new();
-                options.read(&mut words, &mut |_, _| {});
-                options.command
-            });
-            assert!(
-                matches!(before, Command::Help | Command::Version),
-                "{word} {command}"
-            );
-            assert!(before == after, "{command} {word}");
-        }
     }
 }
 
@@ -560,12 +714,13 @@ fn who_asks_for_help_gets_nothing_run() {
 fn the_help_fits_a_serial_terminal() {
     assert!(HELP.ends_with('\n'));
     for line in HELP.lines() {
-        assert!(line.len() <= 80 && line.is_ascii(), "{line}");
+        assert_printable(line);
+        assert!(line.len() <= 80, "{line}");
         assert_eq!(line, line.trim_end());
     }
 }
 
-/// A word out of what the options are made of, or of anything.
+/// Words that are made of parts of options, and arbitrary words.
 fn words() -> impl Strategy<Value = CString> {
     let likely = "-{0,3}(quiet|yes|name|size|shared|output|require|list|then|help|version|\
                   stages|probe|check|[qynsSorlthVx]{0,3})(=[ -~]{0,3})?";
@@ -576,62 +731,58 @@ fn words() -> impl Strategy<Value = CString> {
     ]
 }
 
-/// An option in any of its forms, and what it says.
-fn settings() -> impl Strategy<Value = (Vec<String>, char, String)> {
-    let known = prop::sample::select((0..KNOWN.len()).collect::<Vec<_>>());
-    (known, 1..=i64::MAX, 0..4_u8).prop_map(|(index, number, form)| {
-        let Known {
-            letter,
-            long,
-            value,
-        } = &KNOWN[index];
-        let (short, long, number) = (
-            format!("-{letter}"),
-            format!("--{long}"),
-            number.to_string(),
-        );
-        let words = match (value, form) {
+/// An option in any of its forms: its index in `KNOWN`, its value, its words.
+fn options() -> impl Strategy<Value = (usize, String, Vec<String>)> {
+    (0..KNOWN.len(), 1..=i64::MAX, 0..4_u8).prop_map(|(index, number, form)| {
+        let known = &KNOWN[index];
+        let (short, long) = (format!("-{}", known.letter), known.long.to_owned());
+        let value = number.to_string();
+        let words = match (known.value, form) {
             (None, 0 | 1) => vec![short],
             (None, _) => vec![long],
-            (_, 0) => vec![short, number.clone()],
-            (_, 1) => vec![short + &number],
-            (_, 2) => vec![long, number.clone()],
-            _ => vec![format!("{long}={number}")],
+            (_, 0) => vec![short, value.clone()],
+            (_, 1) => vec![short + &value],
+            (_, 2) => vec![long, value.clone()],
+            _ => vec![format!("{long}={value}")],
         };
-        (words, *letter, number)
+        (index, value, words)
     })
 }
 
 proptest! {
     #[test]
-    fn any_words_are_read(words in prop::collection::vec(words(), 0..20)) {
-        let said = read(&words);
-        prop_assert!(said.faults.len() <= words.len());
-        prop_assert!(said.size.is_none_or(|size| (1..1 << 63).contains(&size)));
-        prop_assert!(said.cases.len() <= MOST_CASES);
+    fn any_words_can_be_parsed(words in prop::collection::vec(words(), 0..20), is_init: bool) {
+        let parsed = parse(&words, is_init);
+        prop_assert!(parsed.size.is_none_or(|size| (1..1 << 63).contains(&size)));
+        prop_assert!(parsed.cases.len() <= MAX_CASES);
+        let all_unknown = parsed.refused.iter().all(|refused| refused.ends_with(UNKNOWN));
+        let is_tolerated = is_init && all_unknown;
+        prop_assert!(!parsed.usable || parsed.refused.is_empty() || is_tolerated);
+        prop_assert!(parsed.usable || !parsed.refused.is_empty());
     }
 
     #[test]
-    fn options_say_the_same_in_every_form_and_order(
-        settings in prop::collection::vec(settings(), 0..12),
+    fn options_mean_the_same_in_every_form_and_order(
+        options in prop::collection::vec(options(), 0..12),
+        command in prop::sample::select(ALL),
+        place in any::<prop::sample::Index>(),
     ) {
-        let mut expected = nothing();
-        for (_, letter, value) in &settings {
-            let said = said_by(*letter, value);
-            match letter {
-                'n' => expected.name = said.name,
-                's' => expected.size = said.size,
-                'o' => expected.output = said.output,
-                't' => expected.then = said.then,
-                'V' if expected.command == "Help" => {}
-                'h' | 'V' => expected.command = said.command,
-                flag => expected.flags.push(*flag),
+        let mut expected = Parsed::command(Command::of(command.as_bytes()).unwrap());
+        for (index, value, _) in &options {
+            expected = expected.with(&KNOWN[*index], value);
+        }
+        if !matches!(expected.command, Command::Help | Command::Version) {
+            for known in &KNOWN {
+                let is_given = expected.given.contains(known.letter);
+                if is_given && !known.commands.contains(&command) {
+                    expected = expected.refused(known.long, NO_EFFECT);
+                }
             }
         }
-        let set = |flag: &char| expected.flags.contains(*flag);
-        expected.flags = "qySrl".chars().filter(set).collect();
-        let words = settings.iter().flat_map(|(words, ..)| words);
-        let words: Vec<CString> = words.map(|word| CString::new(word.as_str()).unwrap()).collect();
-        prop_assert_eq!(read(&words), expected);
+        let mut words: Vec<Vec<String>> = options.into_iter().map(|(.., words)| words).collect();
+        words.insert(place.index(words.len() + 1), vec![command.to_owned()]);
+        let words: Vec<CString> =
+            words.concat().into_iter().map(|word| CString::new(word).unwrap()).collect();
+        prop_assert_eq!(parse(&words, true), expected);
     }
 }

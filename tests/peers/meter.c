@@ -1,14 +1,17 @@
 /*
- * The first process of a machine that measures other programs.
+ * The init of a machine that measures other programs.
  *
- *     /init measure PROGRAM...     counts the calls of each, looks at its memory
- *     /init run PROGRAM...         runs each, for QEMU to log the instructions
- *     /init stamp PROGRAM WORD...  runs it and tells when each line came
+ *     /init measure    system calls and memory of each command
+ *     /init run        runs each command, while QEMU logs instructions
+ *     /init stamp      runs each command, with the time of each line of its output
  *
- * The numbers go to the console in sections: a line `== PROGRAM WHAT`, then text.
- * They are taken from a real kernel, because only there the name is given and the
- * job done; an emulator of user processes answers EINVAL. Each program is started
- * alike: no environment, its output a file, so that no libc flushes line by line.
+ * The file /commands has a command in each line: a path and words, with a space
+ * between them. The results go to the console in sections: a line `== NUMBER WHAT`,
+ * where NUMBER counts the commands from 0, then text.
+ *
+ * It has to be a real kernel, because QEMU's user mode refuses PR_SET_VMA. All
+ * commands start in the same way: without environment, and with their output in a
+ * file, so that a libc does not flush it line by line.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Where a program's standard output goes. */
+/* The file that takes the standard output of the command. */
 static const char output[] = "/output";
 
 static void must(int done, const char *what)
@@ -37,7 +40,7 @@ static void must(int done, const char *what)
 	}
 }
 
-/* Starts a program whose standard input is `in` and whose output goes to `out`. */
+/* Starts a command with `in` and `out` as standard input and output. */
 static pid_t start(char **words, int in, int out, int traced)
 {
 	pid_t pid = fork();
@@ -73,18 +76,15 @@ static void show(const char *path)
 	fclose(file);
 }
 
-/*
- * Runs a program and counts its system calls. The one that started it is not
- * among them, the one that ends it is.
- */
-static void count_calls(char **words)
+/* Counts the system calls after execve(2), including the one that exits. */
+static void count_calls(int number, char **words)
 {
 	unsigned long stops = 0;
 	int status, in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int out = open_output(O_WRONLY | O_CREAT | O_TRUNC);
 	pid_t pid = start(words, in, out, 1);
 
-	/* It stops when it has been loaded, then before and after each call. */
+	/* It stops after execve(2), then before and after each call. */
 	must(waitpid(pid, &status, 0) == pid, "waitpid");
 	while (WIFSTOPPED(status)) {
 		must(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0, "ptrace");
@@ -93,24 +93,24 @@ static void count_calls(char **words)
 	}
 	close(in);
 	close(out);
-	printf("== %s exit\n%d\n", words[0], WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-	/* From the last one it does not come back. */
-	printf("== %s calls\n%lu\n", words[0], (stops + 1) / 2);
-	printf("== %s transcript\n", words[0]);
+	printf("== %d exit\n%d\n", number, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	/* The last call does not return, so it stops only once. */
+	printf("== %d calls\n%lu\n", number, (stops + 1) / 2);
+	printf("== %d transcript\n", number);
 	show(output);
 }
 
-static void show_of(pid_t pid, const char *program, const char *what)
+static void show_of(pid_t pid, int number, const char *what)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
-	printf("== %s %s\n", program, what);
+	printf("== %d %s\n", number, what);
 	show(path);
 }
 
-/* Whether a file holds the words. */
-static int holds(const char *path, const char *words)
+/* Whether a file contains `words`. */
+static int contains(const char *path, const char *words)
 {
 	char text[4096];
 	int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -127,51 +127,65 @@ static int sleeps(pid_t pid)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	return holds(path, "State:\tS");
+	return contains(path, "State:\tS");
 }
 
-/* Looks at a program that waits at its last prompt. */
-static void look(char **words)
+/* Shows the memory of a program that waits at its last prompt. */
+static void show_memory(int number, char **words)
 {
-	char *program = words[0], *alone[] = { program, NULL };
+	char *alone[] = { words[0], NULL };
 	int status, pipes[2], out = open_output(O_WRONLY | O_CREAT | O_TRUNC);
 	pid_t pid;
 
 	must(pipe2(pipes, O_CLOEXEC) == 0, "pipe2");
 	pid = start(alone, pipes[0], out, 0);
 	must(write(pipes[1], "\n\n\n", 3) == 3, "write");
-	while (!holds(output, "maps_4_ummap.txt") || !sleeps(pid)) {
-		must(waitpid(pid, &status, WNOHANG) == 0, program);
+	while (!contains(output, "maps_4_ummap.txt") || !sleeps(pid)) {
+		must(waitpid(pid, &status, WNOHANG) == 0, words[0]);
 		usleep(1000);
 	}
-	show_of(pid, program, "status");
-	show_of(pid, program, "maps");
+	show_of(pid, number, "status");
+	show_of(pid, number, "maps");
 	close(pipes[1]);
 	must(waitpid(pid, &status, 0) == pid, "waitpid");
 	close(pipes[0]);
 	close(out);
 }
 
-static void run(char **words)
+static void measure(int number, char **words)
+{
+	count_calls(number, words);
+	show_memory(number, words);
+}
+
+static void run(int number, char **words)
 {
 	int status, in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int out = open_output(O_WRONLY | O_CREAT | O_TRUNC);
 	pid_t pid = start(words, in, out, 0);
 
+	(void)number;
 	must(waitpid(pid, &status, 0) == pid, "waitpid");
 	close(in);
 	close(out);
 }
 
-static void each(char **programs, void (*act)(char **words))
+/* Calls `act` for each line of /commands. */
+static void each(void (*act)(int number, char **words))
 {
-	char quiet[] = "-q", yes[] = "-y";
+	char line[256], *words[16];
+	FILE *commands = fopen("/commands", "re");
+	int number, count;
 
-	for (; *programs; programs++) {
-		char *words[] = { *programs, quiet, yes, NULL };
-
-		act(words);
+	must(commands != NULL, "/commands");
+	for (number = 0; fgets(line, sizeof(line), commands); number++) {
+		words[0] = strtok(line, " \n");
+		for (count = 1; count < 16 && words[count - 1]; count++)
+			words[count] = strtok(NULL, " \n");
+		must(words[0] && !words[count - 1], "a command");
+		act(number, words);
 	}
+	fclose(commands);
 }
 
 static uint64_t ticks(void)
@@ -190,8 +204,8 @@ static uint64_t frequency(void)
 	return value;
 }
 
-/* Tells of each line of a program's output how long after the start it came. */
-static void stamp(char **words)
+/* Prints each line of the output with the microseconds since the start. */
+static void stamp(int number, char **words)
 {
 	char line[4096];
 	int status, pipes[2], in = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -203,7 +217,7 @@ static void stamp(char **words)
 	close(pipes[1]);
 	lines = fdopen(pipes[0], "r");
 	must(lines != NULL, "fdopen");
-	printf("== %s stamps\n", words[0]);
+	printf("== %d stamps\n", number);
 	while (fgets(line, sizeof(line), lines))
 		printf("%llu %s", (unsigned long long)((ticks() - from) * 1000000 / frequency()), line);
 	wait(&status);
@@ -211,20 +225,18 @@ static void stamp(char **words)
 
 int main(int argc, char **argv)
 {
-	const char *task = argc > 2 ? argv[1] : "";
+	const char *task = argc > 1 ? argv[1] : "";
 
 	mkdir("/proc", 0755);
 	mkdir("/dev", 0755);
 	must(mount("dev", "/dev", "devtmpfs", 0, NULL) == 0, "mount /dev");
 	must(mount("proc", "/proc", "proc", 0, NULL) == 0, "mount /proc");
-	if (strcmp(task, "measure") == 0) {
-		each(argv + 2, count_calls);
-		each(argv + 2, look);
-	} else if (strcmp(task, "run") == 0) {
-		each(argv + 2, run);
-	} else if (strcmp(task, "stamp") == 0) {
-		stamp(argv + 2);
-	}
+	if (strcmp(task, "measure") == 0)
+		each(measure);
+	else if (strcmp(task, "run") == 0)
+		each(run);
+	else if (strcmp(task, "stamp") == 0)
+		each(stamp);
 	printf("== meter done\n");
 	fflush(stdout);
 	reboot(RB_POWER_OFF);

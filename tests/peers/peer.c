@@ -1,11 +1,10 @@
 /*
- * The four stages in C: the job of vm_anon_name, for a measure.
+ * The four stages of vm_anon_name in C, for comparison.
  *
- * One source for glibc, musl and the kernel's nolibc. It does what the job takes
- * and no more, so that nothing in the comparison is to its disadvantage: no
- * options, no diff, no word on why a kernel refuses. As in the program, each
- * prompt waits for Enter unless the command line has an argument; the bytes are
- * read with read(2), because stdio's input would cost every build more.
+ * One source for glibc, musl and the kernel's nolibc. It has no options, no diff
+ * and no diagnosis, so that the comparison is not to its disadvantage. Each prompt
+ * waits for Enter, unless there is an argument. Input is read with read(2), because
+ * stdio's input would make each build larger.
  */
 #ifndef NOLIBC
 #include <stdio.h>
@@ -21,14 +20,14 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
-/* nolibc does not buffer, and so has nothing to flush. */
+/* nolibc has no buffers. */
 #ifdef NOLIBC
 #define flush()
 #else
 #define flush() fflush(stdout)
 #endif
 
-/* Anonymous memory for the mapping to join. */
+/* The anonymous memory that the mapping joins. */
 enum { NEIGHBOUR_PAGES = 6 };
 
 static const char name[] = "/secret/mem/area";

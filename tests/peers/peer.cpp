@@ -1,8 +1,8 @@
 /*
- * The four stages in C++ with iostream: the job of vm_anon_name, for a measure.
+ * The four stages of vm_anon_name in C++ with iostream, for comparison.
  *
- * What peer.c is, in the language and the library of the program that came
- * before vm_anon_name.
+ * It does what peer.c does, in the language and with the library of the program
+ * that vm_anon_name replaces.
  */
 #include <cstdint>
 #include <cstdio>
@@ -16,7 +16,7 @@
 
 namespace {
 
-// Anonymous memory for the mapping to join.
+// The anonymous memory that the mapping joins.
 constexpr std::size_t neighbour_pages = 6;
 constexpr char name[] = "/secret/mem/area";
 

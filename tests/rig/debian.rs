@@ -1,61 +1,88 @@
-//! A private apt that sees every suite of Debian.
+//! Debian packages of every suite, fetched with a private apt.
 //!
-//! Old, present and coming releases are all looked at, and of a package the
-//! newest version counts. The machine's own apt is only read: for the addresses
-//! it fetches from, so that a mirror configured there serves here too. Lists and
-//! packages live in the cache; signatures are checked with Debian's keyring.
+//! The versions are pinned in `tests/debian.lock`, so that a run does not change when
+//! Debian publishes a package. A package that is in the cache is used without asking
+//! the archive. An archive serves a version for a limited time; when a pinned one is
+//! gone, the newest one takes its place and a message says so.
 //!
-//! Packages are those for arm64 or for all architectures; nothing is installed.
+//! Old, present and future releases are searched. The machine's own apt is read only
+//! for the addresses of its archives, so that a configured mirror is used here too.
+//! Lists and packages are kept in the cache; apt verifies signatures with Debian's
+//! keyring. Packages are for arm64 or for all architectures. Nothing is installed.
 
+mod lock;
+
+use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use debversion::Version;
 use regex::Regex;
 
+pub use self::lock::{pinned, update_pins};
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::tool;
 
-/// The suites asked. One that cannot be had, because it is archived or not yet
-/// there, is missed only when a package cannot be found without it.
+/// Suites that are searched. An archive may lack some: old suites are moved away, new
+/// ones do not exist yet. That is an error only if a package is not found.
 const SUITES: &str = "bullseye bookworm trixie trixie-backports forky sid";
 const SECURITY_SUITES: &str = "bullseye-security bookworm-security trixie-security forky-security";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// A package in its newest version.
+/// A package in one version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Package {
-    /// Debian's version; the first field, as packages compare by it.
+    /// Version in Debian's notation. The first field, because packages compare by it.
     pub version: Version,
-    /// The name it is fetched by.
+    /// Name.
     pub name: String,
 }
 
+/// Error of a package that the archive does not serve in this version.
+#[derive(Debug)]
+pub struct NotServed(Package);
+
+impl fmt::Display for NotServed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Debian does not serve {}", self.0)
+    }
+}
+
+impl std::error::Error for NotServed {}
+
+impl fmt::Display for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
 impl Package {
-    /// The version of the software itself, without Debian's own suffixes.
+    /// Version of the packaged software, without Debian's epoch and revision.
     pub fn upstream(&self) -> &str {
         &self.version.upstream_version
     }
 
-    /// A name for files that belong to this very version.
+    /// File name for what belongs to this version of the package.
     pub fn label(&self) -> String {
-        // An epoch's colon would end a path in make's eyes.
+        // make takes a colon in a path, here from an epoch, for the end of a target.
         format!("{}-{}", self.name, self.version).replace(':', ".")
     }
 
-    /// Fetches the package and unpacks it, once; returns the directory that
-    /// holds its files.
+    /// Fetches and unpacks the package unless that is done; returns the directory
+    /// with its files.
     pub fn unpack(&self) -> Result<PathBuf> {
         let directory = paths::cache("debian/unpacked")?.join(self.label());
         let _lock = paths::lock(&self.label())?;
         if !directory.exists() {
-            let step = Step::start(format!("fetching {} {}", self.name, self.version));
+            self.expect_served()?;
+            let progress = Progress::start(format!("fetching {self}"));
             self.unpack_into(&directory)?;
-            step.done();
+            progress.done();
         }
         Ok(directory)
     }
@@ -70,24 +97,31 @@ impl Package {
         paths::rename(&partial, directory)
     }
 
+    /// Fails with [`NotServed`] if the package lists lack this version.
+    fn expect_served(&self) -> Result<()> {
+        match self.is_gone() || Archive::look_up(|archive| archive.lists(self))?.is_none() {
+            true => self.not_served(),
+            false => Ok(()),
+        }
+    }
+
     fn download(&self, directory: &Path) -> Result<()> {
         let mut fetch = Archive::open()?.apt("apt-get");
         fetch.arg("download").current_dir(directory);
-        let outcome = tool::output(fetch.arg(format!("{}={}", self.name, self.version)));
-        if let Err(error) = &outcome
-            && error.to_string().contains("404  Not Found")
-        {
-            paths::write(&self.gone()?, "")?;
-            bail!(
-                "Debian lists {} {}, but no longer has it",
-                self.name,
-                self.version
-            );
+        match tool::output(fetch.arg(format!("{}={}", self.name, self.version))) {
+            // The list was fetched before the archive removed the file.
+            Err(error) if error.to_string().contains("404  Not Found") => self.not_served(),
+            outcome => outcome.map(drop),
         }
-        outcome.map(drop)
     }
 
-    /// Whether the archive was found, within the last day, not to have the file.
+    /// Notes that the archive does not serve the package, and fails.
+    fn not_served(&self) -> Result<()> {
+        paths::write(&self.gone()?, "")?;
+        Err(NotServed(self.clone()).into())
+    }
+
+    /// Whether the archive was found not to serve the package within the last day.
     fn is_gone(&self) -> bool {
         self.gone().is_ok_and(|marker| paths::is_fresh(&marker))
     }
@@ -97,78 +131,72 @@ impl Package {
     }
 }
 
-/// The newest of all packages whose whole name matches the pattern.
-///
-/// The answer is remembered for a day, and for longer while the archive cannot
-/// be reached.
-pub fn newest(pattern: &str) -> Result<Package> {
-    let memo = paths::cache("debian/newest")?.join(file_name(pattern));
-    let remembered = recall(&memo).filter(|package| !package.is_gone());
-    match remembered {
-        Some(package) if paths::is_fresh(&memo) => Ok(package),
-        _ => renew(pattern, &memo, remembered),
-    }
-}
-
-/// Does something that needs the newest package unpacked. Lists outlive files
-/// at times; then the next older package gets its turn.
-pub fn with_newest<T>(pattern: &str, attempt: impl Fn(&Package) -> Result<T>) -> Result<T> {
-    loop {
-        let package = newest(pattern)?;
-        match attempt(&package) {
-            Err(error) if package.is_gone() => eprintln!("{error:#}"),
+/// Calls `attempt` with the pinned version of the package whose whole name matches the
+/// pattern. If it fails with [`NotServed`], calls it with the newest version served.
+pub fn with_package<T>(pattern: &str, attempt: impl Fn(&Package) -> Result<T>) -> Result<T> {
+    let pin = pinned(pattern)?;
+    if let Some(pin) = &pin {
+        match attempt(pin) {
+            Err(error) if error.is::<NotServed>() => {}
             outcome => return outcome,
         }
     }
+    loop {
+        let package = newest(pattern)?;
+        match attempt(&package) {
+            // Lists outlive files; the next older version follows.
+            Err(error) if error.is::<NotServed>() => {}
+            outcome => {
+                if let Some(pin) = &pin {
+                    note_substitute(pin, &package);
+                }
+                return outcome;
+            }
+        }
+    }
 }
 
-/// Fetches the newest version of a package and unpacks it; see [`Package::unpack`].
+/// Says once per process that the newest version replaces the pinned one.
+fn note_substitute(pin: &Package, newest: &Package) {
+    static NOTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut noted = NOTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if noted.insert(pin.label()) {
+        eprintln!(
+            "tests/debian.lock pins {pin}, which Debian does not serve any more; \
+             taking {newest}. `cargo xtask kernels --update` pins that."
+        );
+    }
+}
+
+/// Fetches and unpacks a package by its name; see [`Package::unpack`].
 pub fn unpack(name: &str) -> Result<PathBuf> {
-    with_newest(&regex::escape(name), Package::unpack)
+    with_package(&literal(name), Package::unpack)
 }
 
-fn renew(pattern: &str, memo: &Path, remembered: Option<Package>) -> Result<Package> {
-    match look_up(pattern) {
-        Ok(package) => {
-            paths::write(memo, format!("{} {}\n", package.name, package.version))?;
-            Ok(package)
-        }
-        Err(error) => {
-            let package = remembered.ok_or(error)?;
-            eprintln!(
-                "no news from Debian: {} {} goes on",
-                package.name, package.version
-            );
-            Ok(package)
-        }
-    }
-}
-
-fn recall(memo: &Path) -> Option<Package> {
-    let text = fs::read_to_string(memo).ok()?;
-    let (name, version) = text.trim_end().split_once(' ')?;
-    Some(Package {
-        version: version.parse().ok()?,
-        name: name.to_owned(),
+/// The version of a package that [`unpack`] gives.
+pub fn version(name: &str) -> Result<Version> {
+    with_package(&literal(name), |package| {
+        package.unpack()?;
+        Ok(package.version.clone())
     })
 }
 
-fn look_up(pattern: &str) -> Result<Package> {
-    let archive = Archive::open()?;
-    let _lock = paths::lock("debian")?;
-    if paths::is_fresh(&archive.stamp())
-        && let Some(package) = archive.search(pattern)?
-    {
-        return Ok(package);
-    }
-    archive.refresh()?;
-    archive.search(pattern)?.with_context(|| {
-        let complaint = fs::read_to_string(archive.stamp()).unwrap_or_default();
-        format!("no suite of Debian has a package {pattern}\n{complaint}")
+/// The pattern that matches this name alone.
+fn literal(name: &str) -> String {
+    name.replace('.', r"\.").replace('+', r"\+")
+}
+
+/// The newest served version of all packages whose whole name matches the pattern.
+fn newest(pattern: &str) -> Result<Package> {
+    Archive::look_up(|archive| archive.newest(pattern))?.with_context(|| {
+        let stamp = Archive::open().map(|archive| archive.stamp());
+        let messages = stamp.and_then(|stamp| Ok(fs::read_to_string(stamp)?));
+        let messages = messages.unwrap_or_default();
+        format!("no suite of Debian has a package {pattern}\n{messages}")
     })
 }
 
-/// The apt root: a directory apt is pointed at with options.
+/// Root directory of the private apt.
 struct Archive {
     root: PathBuf,
 }
@@ -182,7 +210,21 @@ impl Archive {
         Ok(Self { root })
     }
 
-    /// One of apt's tools, looking at this root only.
+    /// Searches package lists that are at most a day old, then, if that finds nothing,
+    /// current ones. Where the archives cannot be reached, older lists serve.
+    fn look_up<T>(search: impl Fn(&Self) -> Result<Option<T>>) -> Result<Option<T>> {
+        let archive = Self::open()?;
+        let _lock = paths::lock("debian")?;
+        if paths::is_fresh(&archive.stamp())
+            && let Some(found) = search(&archive)?
+        {
+            return Ok(Some(found));
+        }
+        archive.refresh()?;
+        search(&archive)
+    }
+
+    /// One of apt's tools, with this root instead of the machine's.
     fn apt(&self, tool: &str) -> Command {
         let root = self.root.display();
         let mut command = Command::new(tool);
@@ -195,7 +237,7 @@ impl Archive {
             format!("Dir::State::Lists={root}/state/lists"),
             format!("Dir::State::Status={root}/status"),
             format!("Dir::Cache={root}/cache"),
-            // Container images switch these off, and each query then takes seconds.
+            // Container images switch these caches off; queries then take seconds.
             "Dir::Cache::pkgcache=pkgcache.bin".to_owned(),
             "Dir::Cache::srcpkgcache=srcpkgcache.bin".to_owned(),
             "APT::Architecture=arm64".to_owned(),
@@ -211,7 +253,7 @@ impl Archive {
         command
     }
 
-    /// Fetches the lists of all suites, at most once in this process.
+    /// Fetches the package lists of all suites, once per process.
     fn refresh(&self) -> Result<()> {
         static OUTCOME: OnceLock<Result<(), String>> = OnceLock::new();
         let fetch = || self.fetch_lists().map_err(|error| format!("{error:#}"));
@@ -222,21 +264,21 @@ impl Archive {
     }
 
     fn fetch_lists(&self) -> Result<()> {
-        let step = Step::start("fetching Debian's package lists");
+        let progress = Progress::start("fetching Debian's package lists");
         paths::write(&self.root.join("debian.sources"), sources()?)?;
         let mut update = self.apt("apt-get");
         let output = update
             .arg("update")
             .output()
             .with_context(|| format!("cannot run {}", tool::show(&update)))?;
-        let complaint = tool::tail(&String::from_utf8_lossy(&output.stderr));
-        // apt fails when a single suite does. The others are there all the same,
-        // and without a network so are yesterday's.
+        let messages = tool::tail(&String::from_utf8_lossy(&output.stderr));
+        // apt fails if one suite does, but keeps the lists of the others, and without
+        // a network those of the last time.
         if !self.has_lists()? {
-            bail!("Debian's package lists cannot be fetched\n{complaint}");
+            bail!("Debian's package lists cannot be fetched\n{messages}");
         }
-        paths::write(&self.stamp(), complaint)?;
-        step.done();
+        paths::write(&self.stamp(), messages)?;
+        progress.done();
         Ok(())
     }
 
@@ -245,26 +287,39 @@ impl Archive {
         Ok(files.any(|file| file.file_name().to_string_lossy().contains("_Packages")))
     }
 
-    /// The file that tells when the lists were fetched, and what was amiss.
+    /// File whose time is that of the last update, and whose content is apt's messages.
     fn stamp(&self) -> PathBuf {
         self.root.join("refreshed")
     }
 
-    fn search(&self, pattern: &str) -> Result<Option<Package>> {
+    /// The package, if the lists have it in this version.
+    fn lists(&self, package: &Package) -> Result<Option<()>> {
+        let versions = self.matching(&literal(&package.name))?;
+        Ok(versions.contains(package).then_some(()))
+    }
+
+    /// The newest package that matches the pattern and is served.
+    fn newest(&self, pattern: &str) -> Result<Option<Package>> {
+        let packages = self.matching(pattern)?.into_iter();
+        Ok(packages.filter(|package| !package.is_gone()).max())
+    }
+
+    /// All versions of all packages whose whole name matches the pattern.
+    fn matching(&self, pattern: &str) -> Result<Vec<Package>> {
         let whole = Regex::new(&format!("^(?:{pattern})$"))?;
         let names = tool::output(self.apt("apt-cache").arg("pkgnames"))?;
         let names: Vec<&str> = names.lines().filter(|name| whole.is_match(name)).collect();
         if names.is_empty() {
-            return Ok(None);
+            // apt-cache fails without a name.
+            return Ok(Vec::new());
         }
         let mut show = self.apt("apt-cache");
         let records = tool::output(show.args(["show", "--all-versions"]).args(&names))?;
-        let packages = packages(&records);
-        Ok(packages.filter(|package| !package.is_gone()).max())
+        Ok(packages(&records).collect())
     }
 }
 
-/// The packages described by records of apt, a blank line between any two.
+/// The packages that apt's records describe, which blank lines separate.
 fn packages(records: &str) -> impl Iterator<Item = Package> {
     records.split("\n\n").filter_map(|record| {
         let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name));
@@ -275,12 +330,12 @@ fn packages(records: &str) -> impl Iterator<Item = Package> {
     })
 }
 
-/// The description of all suites for apt, see sources.list(5).
+/// The sources for apt in the format of sources.list(5).
 fn sources() -> Result<String> {
     let sources = machine_sources()?;
     let is_security = |source: &&Source| source.suite.ends_with("-security");
     let main = sources.iter().find(|source| !is_security(source));
-    let main = main.context("this machine's apt fetches from no Debian archive")?;
+    let main = main.context("this machine's apt has no Debian archive among its sources")?;
     let mut text = stanza(&main.address, SUITES);
     if let Some(security) = sources.iter().find(is_security) {
         text.push('\n');
@@ -289,7 +344,7 @@ fn sources() -> Result<String> {
     Ok(text)
 }
 
-/// Only the lists of packages are wanted, neither translations nor icons.
+/// One entry of the sources. `Targets` leaves out translations and icons.
 fn stanza(address: &str, suites: &str) -> String {
     format!(
         "Types: deb\nURIs: {address}\nSuites: {suites}\nComponents: main\n\
@@ -297,7 +352,7 @@ fn stanza(address: &str, suites: &str) -> String {
     )
 }
 
-/// An archive the machine's own apt fetches from.
+/// A suite of an archive that the machine's own apt uses.
 struct Source {
     address: String,
     suite: String,
@@ -308,8 +363,8 @@ fn machine_sources() -> Result<Vec<Source>> {
     if !known.is_empty() {
         return Ok(known);
     }
-    // Before the first `apt-get update` nobody can tell whose archive it is, but
-    // for the suite, which other publishers seldom name like Debian does.
+    // Before the first `apt-get update` the origin of an archive is not known. The
+    // names of Debian's suites are rarely used by others.
     let mut configured = index_targets(&["--no-release-info"])?;
     configured.retain(|source| {
         let release = source.suite.split('-').next();
@@ -334,13 +389,6 @@ fn index_targets(extra: &[&str]) -> Result<Vec<Source>> {
 
 fn only_entry(directory: &Path) -> Result<PathBuf> {
     let entry = fs::read_dir(directory)?.next();
-    let entry = entry.with_context(|| format!("nothing in {}", directory.display()))?;
+    let entry = entry.with_context(|| format!("{} is empty", directory.display()))?;
     Ok(entry?.path())
-}
-
-/// The pattern as a file name, readable as far as possible.
-fn file_name(pattern: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.+".contains(c);
-    let readable = pattern.replace('\\', "");
-    readable.replace(|c| !is_plain(c), "_")
 }

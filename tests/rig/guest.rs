@@ -1,8 +1,7 @@
-//! A guest with a shell: a script goes in, files come out.
+//! Guests with a shell: runs a script as PID 1 and returns the files that it keeps.
 //!
-//! The console is the only way out of a guest, and it changes newlines. So what
-//! a script wants judged it hands to `keep`, which prints it in base64, and the
-//! host gets every byte back.
+//! A script copies a file to the host with `keep NAME FILE`, which prints it in base64.
+//! The console is the only way out of a guest, and a tty changes newlines.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,12 +16,12 @@ use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
 use crate::program::{self, Build};
 
-/// What every script can rely on: busybox's commands, the usual file systems, the
-/// program on the path, and `keep NAME FILE`.
+/// Start of every script: busybox's commands and the program in PATH, /proc and /dev
+/// mounted, and `keep`.
 const PRELUDE: &str = r#"#!/bin/busybox sh
 export PATH=/bin
 /bin/busybox --install -s /bin
-# PID 1 must not exit, however the script ends.
+# The kernel panics if PID 1 exits.
 trap 'sync; poweroff -f' EXIT
 mkdir -p /proc /dev /tmp
 mount -t proc proc /proc
@@ -30,33 +29,34 @@ mount -t devtmpfs devtmpfs /dev
 keep() { echo "@@ $1 $(base64 "$2" | tr -d '\n')"; }
 "#;
 
-/// The files that a script has kept, by name.
+/// Files that a script has kept, by name.
 pub struct Kept {
     files: BTreeMap<String, Vec<u8>>,
-    /// All that the console showed, for messages.
+    /// Output of the console, for error messages.
     pub console: String,
 }
 
-/// Boots `kernel` with the program at /bin/vm_anon_name, runs `script` in a shell
-/// as PID 1, and returns what it has kept.
+/// Boots the kernel, runs the script in a shell as PID 1 with the program at
+/// /bin/vm_anon_name, and returns the files that it keeps. The log is called `name`.
 pub fn run(kernel: &Kernel, name: &str, script: &str, deadline: Duration) -> Result<Kept> {
     let initramfs = initramfs(script)?.write(name)?;
     let mut machine = kernel.machine(&initramfs)?;
     machine.name = name.to_owned();
-    let console = machine.run(deadline)?;
-    console.expect_power_off()?;
-    Kept::of(console.text())
+    let boot = machine.run(deadline)?;
+    boot.expect_power_off()?;
+    Kept::of(boot.text())
 }
 
-/// An archive with busybox, the program, and `script` as /init behind the prelude.
+/// An archive with busybox, the program, and as /init the prelude and `script`.
 pub fn initramfs(script: &str) -> Result<Initramfs> {
     let busybox = debian::unpack("busybox-static")?;
     let busybox = ["bin/busybox", "usr/bin/busybox"]
         .iter()
         .find_map(|path| fs::read(busybox.join(path)).ok())
-        .context("the package busybox-static has no busybox")?;
+        .context("no busybox in the package busybox-static")?;
     let program = program::build(Build::Full)?;
-    let program = fs::read(&program).with_context(|| format!("no {}", program.display()))?;
+    let program =
+        fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
     Ok(Initramfs::new()
         .directory("/bin", 0o755)
         .file("/bin/busybox", 0o755, busybox)
@@ -65,7 +65,8 @@ pub fn initramfs(script: &str) -> Result<Initramfs> {
 }
 
 impl Kept {
-    fn of(console: String) -> Result<Self> {
+    /// The files in the output of a console.
+    pub fn of(console: String) -> Result<Self> {
         let mut files = BTreeMap::new();
         for line in console.lines() {
             let Some((name, content)) = line.strip_prefix("@@ ").and_then(|it| it.split_once(' '))
@@ -74,20 +75,20 @@ impl Kept {
             };
             let content = BASE64_STANDARD
                 .decode(content)
-                .with_context(|| format!("{name} was mangled on the console"))?;
+                .with_context(|| format!("{name} is not base64 on the console"))?;
             files.insert(name.to_owned(), content);
         }
         Ok(Self { files, console })
     }
 
-    /// The bytes kept as `name`.
+    /// The file that was kept as `name`.
     pub fn bytes(&self, name: &str) -> Result<&[u8]> {
         let file = self.files.get(name).map(Vec::as_slice);
-        file.ok_or_else(|| anyhow!("the guest kept no {name}:\n{}", self.console))
+        file.ok_or_else(|| anyhow!("the guest has not kept {name}:\n{}", self.console))
     }
 
-    /// The same as text.
+    /// The same as UTF-8.
     pub fn text(&self, name: &str) -> Result<&str> {
-        std::str::from_utf8(self.bytes(name)?).with_context(|| format!("{name} is no text"))
+        std::str::from_utf8(self.bytes(name)?).with_context(|| format!("{name} is not UTF-8"))
     }
 }

@@ -1,5 +1,5 @@
-//! Puts the program to the test inside a guest, where thousands of starts take a
-//! boot: builds the helper, hands it tasks, and reads its answers.
+//! The agent in the guest: one boot runs the program thousands of times under prepared
+//! conditions. This builds the agent, gives it its tasks and reads its answers.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,54 +7,89 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use guest_agent::{Answer, MARK, PROGRAM, TASKS, Task};
+use guest_agent::{ANSWER_PREFIX, Answer, Campaign, PROGRAM, Run, RunResult, TASKS, Task};
 
-use crate::host;
+use crate::host_packages;
 use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
 use crate::paths;
 use crate::program::{self, Build};
 
-const HELPER: &str = "guest-agent";
-const FEATURES: &[&str] = &["--features", "helper"];
-/// Links against a libc, which the program's own linker does not.
+const PACKAGE: &str = "guest-agent";
+const FEATURES: &[&str] = &["--features", "agent"];
+/// The agent is linked with a libc, which needs a C compiler as the linker.
 const LINKER: &str = "aarch64-linux-gnu-gcc";
 
-/// How long a guest may take for all its tasks.
-const DEADLINE: Duration = Duration::from_secs(1200);
+/// The longest time for all tasks of a boot.
+const TIMEOUT: Duration = Duration::from_secs(1200);
 
-/// The guest's clock counts its instructions, 4 ns each, and jumps ahead when it
-/// waits. So the half minute that the program grants a child passes at once, and
-/// what the guest takes for a hang is none that a busy host makes.
+/// The guest's clock counts instructions, 4 ns each, and jumps ahead while the guest is idle.
+/// So timeouts in the guest pass at once, and do not depend on the load of the host.
 const CLOCK: [&str; 2] = ["-icount", "shift=2,sleep=off"];
 
-/// Boots `kernel` with the helper, and returns its answers to `tasks`, in order.
-/// `name` is that of the log.
-pub fn perform(kernel: &Kernel, name: &str, tasks: &[Task]) -> Result<Vec<Answer>> {
+/// Runs the program once for each of `runs`, in one boot. The log is called `name`.
+pub fn run_each(
+    kernel: &Kernel,
+    name: &str,
+    runs: impl IntoIterator<Item = Run>,
+) -> Result<Vec<RunResult>> {
+    let tasks: Vec<Task> = runs.into_iter().map(Task::Run).collect();
+    let answers = perform(kernel, name, &tasks)?;
+    let results = answers.into_iter().map(|answer| match answer {
+        Answer::Run(result) => Ok(result),
+        answer => bail!("not the result of a run: {answer:?}"),
+    });
+    results.collect()
+}
+
+/// Runs the program `times` times. Returns the different results, and the number of runs
+/// with each.
+pub fn repeat(kernel: &Kernel, name: &str, run: Run, times: u32) -> Result<Vec<(RunResult, u32)>> {
+    match perform_one(kernel, name, Task::Repeat(run, times))? {
+        Answer::Repeat(results) => Ok(results),
+        answer => bail!("not the results of a repeated run: {answer:?}"),
+    }
+}
+
+/// Runs the program once for each fault of each system call that it makes.
+pub fn inject_faults(kernel: &Kernel, name: &str, run: Run) -> Result<Campaign> {
+    match perform_one(kernel, name, Task::InjectFaults(run))? {
+        Answer::InjectFaults(campaign) => Ok(campaign),
+        answer => bail!("not the results of faults: {answer:?}"),
+    }
+}
+
+fn perform_one(kernel: &Kernel, name: &str, task: Task) -> Result<Answer> {
+    let mut answers = perform(kernel, name, &[task])?;
+    answers.pop().context("no answer")
+}
+
+/// Boots `kernel` with the agent as `/init`, and returns one answer per task, in order.
+fn perform(kernel: &Kernel, name: &str, tasks: &[Task]) -> Result<Vec<Answer>> {
     let initramfs = initramfs(tasks)?.write(name)?;
     let mut machine = kernel.machine(&initramfs)?;
     machine.name = name.to_owned();
     machine.extra_qemu.extend(CLOCK.map(str::to_owned));
-    let console = machine.run(DEADLINE)?;
-    let answers = answers(&console.text());
-    let answers = answers.with_context(|| format!("see {}", console.log.display()))?;
-    console.expect_power_off()?;
+    let boot = machine.run(TIMEOUT)?;
+    let log = boot.log.display();
+    let answers = answers(&boot.text()).with_context(|| format!("see {log}"))?;
+    boot.expect_power_off()?;
+    let (count, expected) = (answers.len(), tasks.len());
     ensure!(
-        answers.len() == tasks.len(),
-        "{} answers to {} tasks, see {}",
-        answers.len(),
-        tasks.len(),
-        console.log.display()
+        count == expected,
+        "{count} answers to {expected} tasks, see {log}"
     );
     Ok(answers)
 }
 
 fn answers(text: &str) -> Result<Vec<Answer>> {
-    let lines = text.lines().filter_map(|line| line.strip_prefix(MARK));
     let mut answers = Vec::new();
-    for line in lines {
-        match serde_json::from_str(line)? {
-            Answer::Trouble(words) => bail!("the helper in the guest failed: {words}"),
+    for line in text.lines() {
+        let Some(json) = line.strip_prefix(ANSWER_PREFIX) else {
+            continue;
+        };
+        match serde_json::from_str(json)? {
+            Answer::AgentFailed(message) => bail!("the agent in the guest failed: {message}"),
             answer => answers.push(answer),
         }
     }
@@ -70,33 +105,33 @@ fn initramfs(tasks: &[Task]) -> Result<Initramfs> {
     let read =
         |path: PathBuf| fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
     Ok(Initramfs::new()
-        .file("/init", 0o755, read(helper()?)?)
+        .file("/init", 0o755, read(agent()?)?)
         .file(PROGRAM, 0o755, read(program::build(Build::Full)?)?)
         .file(TASKS, 0o644, lines))
 }
 
-/// Builds the helper and returns the executable; a second call returns at once.
-pub fn helper() -> Result<PathBuf> {
+/// Builds the agent, the first time that it is called, and returns the executable.
+pub fn agent() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
     built.clone().map_err(|error| anyhow!(error))
 }
 
-/// Runs clippy over the helper; a warning is an error.
+/// Runs clippy over the agent. A warning is an error.
 pub fn lint() -> Result<()> {
-    program::lint_package(HELPER, FEATURES)
+    program::lint_package(PACKAGE, FEATURES)
 }
 
 fn build() -> Result<PathBuf> {
-    host::CROSS_LIBC.ensure()?;
+    host_packages::CROSS_LIBC.ensure()?;
     let mut cargo = program::cross_cargo("build")?;
     cargo.args(["--target", program::TARGET]);
     cargo
-        .args(["--package", HELPER, "--release"])
+        .args(["--package", PACKAGE, "--release"])
         .args(FEATURES);
     cargo.env(program::LINKER_VARIABLE, LINKER);
     cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
-    // Other flags in the same directory would have the program built anew each time.
+    // In the program's own target directory, these flags would cause a rebuild of the program.
     cargo.env("CARGO_TARGET_DIR", paths::target().join("rig/guest-agent"));
-    program::artifact(cargo, HELPER)
+    program::artifact(cargo, PACKAGE)
 }

@@ -1,8 +1,7 @@
-//! The archive a kernel unpacks into its first file system.
+//! Initramfs archives in the cpio format "newc".
 //!
-//! The format is "newc", see Documentation/driver-api/early-userspace in Linux.
-//! The same entries give the same bytes on every machine: there are no times, and
-//! everything belongs to root.
+//! See Documentation/driver-api/early-userspace/buffer-format.rst in Linux. Equal
+//! entries give equal bytes on every machine: no entry has a time, all belong to root.
 
 use std::fs;
 use std::io;
@@ -14,7 +13,8 @@ use cpio::newc::{self, ModeFileType};
 use crate::paths;
 use crate::program::{self, Build};
 
-/// Entries in the order they are unpacked. A directory comes before its files.
+/// An archive. The kernel unpacks its entries in order, so a directory must precede its
+/// files.
 #[derive(Clone, Debug, Default)]
 pub struct Initramfs {
     entries: Vec<Entry>,
@@ -23,20 +23,21 @@ pub struct Initramfs {
 #[derive(Clone, Debug)]
 struct Entry {
     name: String,
-    /// The permissions and the type of the file.
+    /// Permissions and file type.
     mode: u32,
-    /// The numbers of a device; zero for anything else.
+    /// Major and minor number of a device.
     device: (u32, u32),
     content: Vec<u8>,
 }
 
 impl Initramfs {
-    /// An archive without entries.
+    /// An empty archive.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The program as `/init`, and nothing else. The kernel brings /dev/console.
+    /// An archive with the program as `/init` only. The kernel's built-in archive has
+    /// /dev/console.
     pub fn with_program(build: Build) -> Result<Self> {
         let path = program::build(build)?;
         let program = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -53,25 +54,15 @@ impl Initramfs {
         self.add(path, mode, ModeFileType::Directory, (0, 0), Vec::new())
     }
 
-    /// Adds a symbolic link at `path` to `target`.
-    pub fn symlink(self, path: &str, target: &str) -> Self {
-        self.add(path, 0o777, ModeFileType::Symlink, (0, 0), target.into())
-    }
-
     /// Adds a character device.
     pub fn char_device(self, path: &str, mode: u32, major: u32, minor: u32) -> Self {
         self.add(path, mode, ModeFileType::Char, (major, minor), Vec::new())
     }
 
-    /// Adds a block device.
-    pub fn block_device(self, path: &str, mode: u32, major: u32, minor: u32) -> Self {
-        self.add(path, mode, ModeFileType::Block, (major, minor), Vec::new())
-    }
-
-    /// The archive.
+    /// The bytes of the archive.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut archive = Vec::new();
-        // The kernel takes entries of equal numbers for links to one file.
+        // The kernel takes entries with equal inode numbers for hard links.
         for (number, entry) in (1..).zip(&self.entries) {
             entry
                 .write(number, &mut archive)
@@ -81,15 +72,15 @@ impl Initramfs {
         Ok(archive)
     }
 
-    /// Writes the archive for this checkout's own use; returns where it lies.
+    /// Writes the archive to `NAME.cpio` in the target directory; returns its path.
     pub fn write(&self, name: &str) -> Result<PathBuf> {
         let path = paths::scratch("initramfs")?.join(format!("{name}.cpio"));
-        // Tests that run side by side may write the same archive.
+        // Atomically: tests that run in parallel may write the same archive.
         paths::write(&path, self.to_bytes()?)?;
         Ok(path)
     }
 
-    /// Writes the archive to any file, be it a pipe.
+    /// Writes the archive to a file, which may be a pipe.
     pub fn write_to(&self, path: &Path) -> Result<()> {
         fs::write(path, self.to_bytes()?)
             .with_context(|| format!("cannot write {}", path.display()))
@@ -115,8 +106,11 @@ impl Initramfs {
 
 impl Entry {
     fn write(&self, number: u32, archive: &mut Vec<u8>) -> Result<()> {
-        ensure!(!self.name.is_empty(), "the root directory needs no entry");
-        let size = u32::try_from(self.content.len()).context("too large for this format")?;
+        ensure!(
+            !self.name.is_empty(),
+            "the root directory must not have an entry"
+        );
+        let size = u32::try_from(self.content.len()).context("too large for the newc format")?;
         let mut file = newc::Builder::new(&self.name)
             .ino(number)
             .mode(self.mode)

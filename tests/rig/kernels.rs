@@ -1,11 +1,11 @@
-//! The kernels the program is tried on: which, and why each.
+//! Kernels that the program is tested on, and how each is obtained.
 //!
-//! Most are built here from Debian's sources, small and with names switched on,
-//! since no kernel Debian ships has them. The shipped ones are what a user meets
-//! who has none: too old for names, or built without.
+//! Most are built here from Debian's sources, with a small configuration, because no
+//! kernel of Debian has `CONFIG_ANON_VMA_NAME`. The kernels of Debian are in the list
+//! as what users run into: too old to name memory, or built without the option.
 //!
-//! Building takes minutes and happens once; the cache knows each image by the
-//! version of its source and by its whole configuration.
+//! A kernel is built or fetched once. The cache identifies an image by the version of
+//! its package and a hash of its configuration.
 
 mod build;
 mod image;
@@ -21,158 +21,175 @@ use crate::debian::{self, Package};
 use crate::paths;
 use crate::qemu::Machine;
 
-/// The kernel everything is tried on first.
+/// Name of the kernel for tests that need only one.
 pub const DEFAULT: &str = "6.12";
 
-/// Every kernel the rig knows.
+/// Configurations on top of `make tinyconfig`.
+const BASE: &str = include_str!("kernels/base.config");
+const BARE: &str = include_str!("kernels/bare.config");
+const RICH: &str = include_str!("kernels/rich.config");
+
+/// All kernels.
 pub const ALL: &[Kernel] = &[
     Kernel {
-        name: "6.1",
-        why: "the oldest long-term kernel that has names",
-        source: Source::Built {
-            package: r"linux-source-6\.1",
-            lacks: &[],
-            // Embedded systems were thought to have no use for SECRETMEM.
-            config: &["# CONFIG_EMBEDDED is not set"],
-        },
-        pages: Pages::Of4K,
-        names: true,
-        matrix: true,
+        // In 6.1 SECRETMEM depends on !EMBEDDED, and tinyconfig sets that.
+        source: built(r"linux-source-6\.1", "# CONFIG_EMBEDDED is not set"),
+        ..with_names("6.1", "the oldest long-term kernel that names memory")
     },
+    with_names("6.12", "the long-term kernel of the current Debian release"),
     Kernel {
-        name: "6.12",
-        why: "the long-term kernel of the current Debian release",
-        source: Source::Built {
-            package: r"linux-source-6\.12",
-            lacks: &[],
-            config: &[],
-        },
-        pages: Pages::Of4K,
-        names: true,
-        matrix: true,
-    },
-    Kernel {
-        name: "newest",
-        why: "the highest version in any suite of Debian",
         source: Source::Built {
             package: r"linux-source-\d+\.\d+",
-            // It goes by a new name.
+            base: BASE,
+            // PROC_SYSCTL was renamed to SYSCTL.
             lacks: &["PROC_SYSCTL"],
-            config: &["CONFIG_SYSCTL=y"],
+            options: "CONFIG_SYSCTL=y",
         },
-        pages: Pages::Of4K,
-        names: true,
-        matrix: true,
+        ..with_names("newest", "the highest version in any suite of Debian")
     },
     Kernel {
-        name: "6.12-16k",
-        why: "pages of 16 KiB, as on Apple's machines",
-        source: Source::Built {
-            package: r"linux-source-6\.12",
-            lacks: &[],
-            config: &[],
-        },
         pages: Pages::Of16K,
-        names: true,
-        matrix: true,
+        ..with_names("6.12-16k", "16 KiB pages, as on Apple's machines")
     },
     Kernel {
-        name: "6.12-64k",
-        why: "pages of 64 KiB, as on large servers",
-        source: Source::Built {
-            package: r"linux-source-6\.12",
-            lacks: &[],
-            config: &[],
-        },
         pages: Pages::Of64K,
-        names: true,
-        matrix: true,
+        ..with_names("6.12-64k", "64 KiB pages, as on large servers")
     },
     Kernel {
-        name: "debian-5.10",
-        why: "too old for names",
-        source: Source::Stock {
-            package: r"linux-image-5\.10\..*-cloud-arm64",
+        source: Source::Built {
+            package: SOURCE_6_12,
+            base: BARE,
+            lacks: &[],
+            options: "",
         },
-        pages: Pages::Of4K,
-        names: false,
-        matrix: true,
+        ..with_names("bare", "6.12 with the fewest options that run the program")
     },
     Kernel {
-        name: "debian-6.1",
-        why: "built without names",
-        source: Source::Stock {
-            package: r"linux-image-6\.1\..*-cloud-arm64",
-        },
-        pages: Pages::Of4K,
-        names: false,
-        matrix: true,
+        source: built(SOURCE_6_12, RICH),
+        // The least that KASAN and MTE run with, and the property that gives the
+        // machine memory with tags.
+        memory_mib: 512,
+        board: "virt,mte=on",
+        ..with_names(
+            "rich",
+            "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
+        )
     },
+    without_names(
+        "debian-5.10",
+        "too old to name memory",
+        r"linux-image-5\.10\..*-cloud-arm64",
+    ),
+    without_names(
+        "debian-6.1",
+        "built without names",
+        r"linux-image-6\.1\..*-cloud-arm64",
+    ),
     Kernel {
-        name: "debian-6.12",
-        why: "built without names",
-        source: Source::Stock {
-            package: r"linux-image-6\.12\..*-cloud-arm64",
-        },
-        pages: Pages::Of4K,
-        names: false,
         matrix: false,
+        ..without_names(
+            "debian-6.12",
+            "built without names",
+            r"linux-image-6\.12\..*-cloud-arm64",
+        )
     },
     Kernel {
-        name: "debian-6.12-16k",
-        why: "built without names, pages of 16 KiB",
-        source: Source::Stock {
-            package: r"linux-image-6\.12\..*-arm64-16k",
-        },
+        matrix: false,
         pages: Pages::Of16K,
-        names: false,
-        matrix: false,
+        ..without_names(
+            "debian-6.12-16k",
+            "built without names, 16 KiB pages",
+            r"linux-image-6\.12\..*-arm64-16k",
+        )
     },
     Kernel {
-        name: "debian-newest",
-        why: "what Debian ships next; built without names",
-        source: Source::Stock {
-            // Newer kernels lie in a package apart from what hooks them up.
-            package: r"linux-binary-\d+\.\d+.*-cloud-arm64",
-        },
-        pages: Pages::Of4K,
-        names: false,
         matrix: false,
+        ..without_names(
+            "debian-newest",
+            "the newest kernel of Debian, built without names",
+            // Newer kernels are in this package; linux-image only installs them.
+            r"linux-binary-\d+\.\d+.*-cloud-arm64",
+        )
     },
 ];
 
-/// A kernel, and what a test may expect of it.
+const SOURCE_6_12: &str = r"linux-source-6\.12";
+
+/// Options of [`BASE`] and further ones.
+const fn built(package: &'static str, options: &'static str) -> Source {
+    Source::Built {
+        package,
+        base: BASE,
+        lacks: &[],
+        options,
+    }
+}
+
+const fn with_names(name: &'static str, why: &'static str) -> Kernel {
+    Kernel {
+        name,
+        why,
+        source: built(SOURCE_6_12, ""),
+        pages: Pages::Of4K,
+        names: true,
+        matrix: true,
+        memory_mib: 128,
+        board: "virt",
+    }
+}
+
+const fn without_names(name: &'static str, why: &'static str, package: &'static str) -> Kernel {
+    Kernel {
+        source: Source::Stock { package },
+        names: false,
+        // It has the drivers of many clouds built in.
+        memory_mib: 256,
+        ..with_names(name, why)
+    }
+}
+
+/// A kernel and what tests may expect of it.
 #[derive(Debug)]
 pub struct Kernel {
-    /// The name it is asked for by; it never changes.
+    /// Name in commands and file names. It does not change with the version.
     pub name: &'static str,
-    /// Why it is in the list.
+    /// Why the kernel is in the list.
     pub why: &'static str,
-    /// The size of its pages.
+    /// Page size.
     pub pages: Pages,
-    /// Whether it can name anonymous memory.
+    /// Whether it names anonymous memory.
     pub names: bool,
-    /// Whether it is one of those everything is tried on.
+    /// Whether `cargo xtask check` and `cargo test` use it by default.
     pub matrix: bool,
+    /// Memory in which it boots, in MiB.
+    memory_mib: u32,
+    /// Value of QEMU's `-machine`.
+    board: &'static str,
     source: Source,
 }
 
 /// Where a kernel comes from.
 #[derive(Debug)]
 enum Source {
-    /// Built here from the newest package of sources that matches.
+    /// Built here from a package of sources.
     Built {
+        /// Pattern of the package's name.
         package: &'static str,
-        /// Options of the common configuration that this version does not have.
+        /// Configuration file of this directory.
+        base: &'static str,
+        /// Options of `base` that this version does not have.
         lacks: &'static [&'static str],
-        /// Lines that follow, and so overrule, the common configuration.
-        config: &'static [&'static str],
+        /// Configuration lines that follow, and so override, those of `base`.
+        options: &'static str,
     },
-    /// The newest package with an image that matches, as Debian built it.
-    Stock { package: &'static str },
+    /// An image that Debian has built.
+    Stock {
+        /// Pattern of the package's name.
+        package: &'static str,
+    },
 }
 
-/// The size of a kernel's pages.
+/// Page size of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
     /// 4 KiB
@@ -183,16 +200,18 @@ pub enum Pages {
     Of64K,
 }
 
-/// An image ready to boot.
+/// A kernel image that QEMU boots.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// The file QEMU loads.
+    /// The file.
     pub path: PathBuf,
-    /// The upstream version, like 6.12.117.
+    /// Version of Linux, such as 6.12.117.
     pub version: String,
+    /// Whether it is of the version that `tests/debian.lock` pins.
+    pub is_pinned: bool,
 }
 
-/// The kernels everything is tried on.
+/// The kernels of [`ALL`] that are used by default.
 pub fn matrix() -> impl Iterator<Item = &'static Kernel> {
     ALL.iter().filter(|kernel| kernel.matrix)
 }
@@ -206,8 +225,21 @@ pub fn find(name: &str) -> Result<&'static Kernel> {
     })
 }
 
+/// Other packages whose versions are pinned together with the kernels'.
+const OTHER_PACKAGES: &[&str] = &["busybox-static", "musl-dev"];
+
+/// Pins the newest served version of every package in `tests/debian.lock`, and returns
+/// these packages.
+pub fn update_pins() -> Result<Vec<Package>> {
+    let mut patterns: Vec<&str> = ALL.iter().map(Kernel::pattern).collect();
+    patterns.extend(OTHER_PACKAGES);
+    patterns.sort_unstable();
+    patterns.dedup();
+    debian::update_pins(&patterns)
+}
+
 impl Pages {
-    /// The size in bytes.
+    /// Page size in bytes.
     pub fn bytes(self) -> usize {
         match self {
             Pages::Of4K => 4 << 10,
@@ -226,85 +258,113 @@ impl Pages {
 }
 
 impl Kernel {
-    /// The image, fetched or built if this is the first time it is asked for.
+    /// The image, which is built or fetched unless it is in the cache.
     pub fn image(&self) -> Result<Image> {
-        debian::with_newest(self.pattern(), |package| self.image_from(package))
+        debian::with_package(self.pattern(), |package| self.image_from(package))
     }
 
-    /// The image if it is already there.
+    /// The pinned image, if it is in the cache.
     pub fn cached(&self) -> Result<Option<Image>> {
-        let package = self.package()?;
-        let directory = self.directory(&package)?;
-        Ok(directory
-            .exists()
-            .then(|| in_directory(&directory, &package)))
+        let pin = debian::pinned(self.pattern())?;
+        pin.filter(|pin| {
+            self.directory(pin)
+                .is_ok_and(|directory| directory.exists())
+        })
+        .map(|pin| self.image_in_cache(&pin))
+        .transpose()
     }
 
-    /// The version the kernel stands for today.
+    /// Version of Linux that is pinned.
+    pub fn pinned_version(&self) -> Result<Option<String>> {
+        let pin = debian::pinned(self.pattern())?;
+        Ok(pin.map(|pin| pin.upstream().to_owned()))
+    }
+
+    /// Version of the image.
     pub fn version(&self) -> Result<String> {
-        Ok(self.package()?.upstream().to_owned())
+        Ok(self.image()?.version)
     }
 
     /// A machine that boots this kernel.
     pub fn machine(&self, initramfs: &Path) -> Result<Machine> {
-        let mut machine = Machine::new(&self.image()?.path, initramfs);
-        if let Source::Stock { .. } = self.source {
-            // These carry the drivers of a whole cloud.
-            machine.memory_mib = 256;
-        }
-        Ok(machine)
+        Ok(self.machine_with(&self.image()?.path, initramfs))
     }
 
-    /// The tree the kernel was built in, for building changed ones from it. No
-    /// other run gets it until it is dropped.
+    /// The same machine with a variant of this kernel.
+    pub fn machine_with(&self, image: &Path, initramfs: &Path) -> Machine {
+        let mut machine = Machine::new(image, initramfs);
+        machine.memory_mib = self.memory_mib;
+        machine.board = self.board.to_owned();
+        machine
+    }
+
+    /// Whether the configuration leaves out this option, such as `SHMEM`.
+    pub fn leaves_out(&self, option: &str) -> bool {
+        let config = self.config();
+        let mut options = config.lines().filter_map(build::parse_option);
+        options.any(|line| line == (option, "n"))
+    }
+
+    /// The tree that the kernel is built in, to build variants from. Other processes
+    /// wait for it until it is dropped.
     pub fn tree(&self) -> Result<Tree> {
         let Source::Built { .. } = self.source else {
             bail!("{} is not built here", self.name);
         };
-        let lock = self.lock()?;
-        let tree = self.open_tree(&self.package()?, Some(lock))?;
-        if !tree.image().exists() {
-            tree.build(&self.config())?;
-        }
-        Ok(tree)
+        debian::with_package(self.pattern(), |package| {
+            let tree = self.open_tree(package, Some(self.lock()?))?;
+            if !tree.image().exists() {
+                tree.build(&self.config())?;
+            }
+            Ok(tree)
+        })
     }
 
-    /// A tree of the kernel's sources and options in its own directory below `parent` of
-    /// the cache, configured and not built. No other run gets it until it is dropped.
+    /// A configured tree of its own for this kernel, and the directory of the tree: one
+    /// below `parent` in the cache. Other processes wait for it until it is dropped.
     pub fn own_tree(&self, parent: &str) -> Result<(PathBuf, Tree)> {
         let Source::Built { .. } = self.source else {
             bail!("{} is not built here", self.name);
         };
-        let package = self.package()?;
-        let lock = paths::lock(&format!("{parent}-{}", self.name))?;
-        let directory = paths::cache(parent)?.join(self.label(&package));
-        let name = format!("{} ({})", self.name, package.upstream());
-        if directory.join("build/.config").exists() {
-            let tree = Tree::at(&directory, name, lock)?;
-            return Ok((directory, tree));
-        }
-        let tree = self.open_tree(&package, None)?.copy(&directory, lock)?;
-        tree.configure(&self.config())?;
-        Ok((directory, tree))
+        debian::with_package(self.pattern(), |package| {
+            let lock = paths::lock(&format!("{parent}-{}", self.name))?;
+            let directory = paths::cache(parent)?.join(self.label(package));
+            let name = format!("{} ({})", self.name, package.upstream());
+            if directory.join("build/.config").exists() {
+                let tree = Tree::at(&directory, name, lock)?;
+                return Ok((directory, tree));
+            }
+            let tree = self.open_tree(package, None)?.copy(&directory, lock)?;
+            tree.configure(&self.config())?;
+            Ok((directory, tree))
+        })
     }
 
-    /// A name for the sources, which kernels of the same version share.
+    /// Name of the sources: the first kernel of the list that is built from them.
     pub fn sources(&self) -> &'static str {
         let mut kernels = ALL.iter().filter(|it| it.pattern() == self.pattern());
         kernels.next().map_or(self.name, |first| first.name)
     }
 
     fn image_from(&self, package: &Package) -> Result<Image> {
-        self.check(package)?;
+        self.expect_new(package)?;
         let directory = self.directory(package)?;
         if !directory.exists() {
             let _lock = self.lock()?;
-            // Another run may have made it while this one waited.
+            // Another process may have made it while this one waited for the lock.
             if !directory.exists() {
                 self.make(package, &directory)?;
             }
         }
-        Ok(in_directory(&directory, package))
+        self.image_in_cache(package)
+    }
+
+    fn image_in_cache(&self, package: &Package) -> Result<Image> {
+        Ok(Image {
+            path: self.directory(package)?.join("Image"),
+            version: package.upstream().to_owned(),
+            is_pinned: debian::pinned(self.pattern())?.as_ref() == Some(package),
+        })
     }
 
     fn make(&self, package: &Package, directory: &Path) -> Result<()> {
@@ -326,8 +386,9 @@ impl Kernel {
         Tree::open(package, name, &self.label(package), lock)
     }
 
-    /// Trees and sources take gigabytes. One tree stays, to build others from,
-    /// and so do sources that more than one kernel is built from.
+    /// Removes what is not needed again: gigabytes of objects and sources. The tree of
+    /// the default kernel stays, because mutants are built from it, and so do sources
+    /// that several kernels are built from.
     fn clean_up(&self, tree: &Tree) -> Result<()> {
         if self.name != DEFAULT {
             paths::remove(&tree.build)?;
@@ -341,14 +402,8 @@ impl Kernel {
         Ok(())
     }
 
-    fn package(&self) -> Result<Package> {
-        let package = debian::newest(self.pattern())?;
-        self.check(&package)?;
-        Ok(package)
-    }
-
-    /// The newest kernel is of use only if the list does not have it already.
-    fn check(&self, package: &Package) -> Result<()> {
+    /// Fails if the newest kernel is one that the list has under another name.
+    fn expect_new(&self, package: &Package) -> Result<()> {
         if self.name == "newest" && package.version < "6.13".parse::<Version>()? {
             bail!("Debian has no sources newer than {}", package.version);
         }
@@ -361,19 +416,23 @@ impl Kernel {
         }
     }
 
-    /// The options asked for on top of the tiniest configuration, the last word
-    /// last. Comments are left out: a better one is no reason to build again.
+    /// Configuration lines on top of `make tinyconfig`. Of an option that occurs twice
+    /// the last line counts. Comments are left out, so that editing them does not
+    /// change the hash and rebuild the kernel.
     fn config(&self) -> String {
-        let (lacks, extra) = match self.source {
-            Source::Built { lacks, config, .. } => (lacks, config),
+        let (base, lacks, options) = match self.source {
+            Source::Built {
+                base,
+                lacks,
+                options,
+                ..
+            } => (base, lacks, options),
             Source::Stock { .. } => Default::default(),
         };
-        let is_asked =
+        let is_option =
             |line: &&str| build::parse_option(line).is_some_and(|(name, _)| !lacks.contains(&name));
-        let common = include_str!("kernels/base.config").lines().filter(is_asked);
-        let lines = common
-            .chain([self.pages.config()])
-            .chain(extra.iter().copied());
+        let lines = base.lines().chain([self.pages.config()]);
+        let lines = lines.chain(options.lines()).filter(is_option);
         lines.flat_map(|line| [line, "\n"]).collect()
     }
 
@@ -381,7 +440,7 @@ impl Kernel {
         Ok(paths::cache("kernels")?.join(self.label(package)))
     }
 
-    /// A file name that changes when the image would.
+    /// File name that identifies the image.
     fn label(&self, package: &Package) -> String {
         let version = package.version.to_string().replace(':', ".");
         match self.source {
@@ -398,9 +457,36 @@ impl Kernel {
     }
 }
 
-fn in_directory(directory: &Path, package: &Package) -> Image {
-    Image {
-        path: directory.join("Image"),
-        version: package.upstream().to_owned(),
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kernel_is_pinned() {
+        for kernel in ALL {
+            assert!(
+                kernel.pinned_version().unwrap().is_some(),
+                "{}",
+                kernel.name
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<&str> = ALL.iter().map(|kernel| kernel.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn later_options_override_those_of_the_base() {
+        let config = find("6.12-16k").unwrap().config();
+        assert!(config.starts_with("CONFIG_ANON_VMA_NAME=y\n"), "{config}");
+        assert!(config.ends_with("CONFIG_ARM64_16K_PAGES=y\n"), "{config}");
+        let newest = find("newest").unwrap().config();
+        assert!(!newest.contains("CONFIG_PROC_SYSCTL="), "{newest}");
+        assert!(newest.ends_with("CONFIG_SYSCTL=y\n"), "{newest}");
     }
 }

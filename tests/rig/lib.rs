@@ -1,38 +1,40 @@
-//! The rig: real kernels in QEMU, and the program as their first process.
+//! Test rig: builds the program and kernels, boots them in QEMU, reads the console.
 //!
-//! A test asks for a kernel, lays an initramfs beside it, boots both and judges
-//! the console. Whatever is missing on the way is fetched or built once and kept
-//! in the user's cache directory. The modules, from the outside in:
+//! A test names a kernel, writes an initramfs, boots both and checks what the
+//! console shows. Whatever is missing is fetched or built once and kept in the
+//! user's cache directory. The rig knows the program only as an executable file
+//! and its console as bytes.
 //!
-//! - [`qemu`] boots an image, drives its console and says how the boot ended;
-//! - [`guest`] boots a shell with the program beside it, and gets files back;
-//! - [`guest_agent`] starts the program inside a guest, often and in hostile surroundings;
-//! - [`initramfs`] writes the archive a kernel unpacks before it starts `/init`;
-//! - [`program`] builds the executable under test, and lints it;
-//! - [`check`] runs its conformance suite and judges the run, [`ktap`] reads what
-//!   that prints, [`junit`] writes the judgement down;
-//! - [`mutants`] breaks kernels to see whether the suite notices;
-//! - [`kernels`] is the list of kernels, which and why, and how each is got;
-//! - [`debian`] fetches packages from every suite of Debian without touching
-//!   the machine's own apt;
-//! - [`fuzz`] feeds the program's pure core with bytes from nowhere;
-//! - [`host`] installs the tools all of this runs, or names them;
-//! - [`measure`] builds the same job in other languages and compares the cost;
-//! - [`paths`], [`progress`] and [`tool`] are where files go, what is said
-//!   meanwhile, and how other programs are called.
-//!
-//! The rig knows the program only as a file and its console as bytes.
+//! | module | what it does |
+//! |---|---|
+//! | [`qemu`] | boots a kernel, reads and types on its console, reports how the boot ended |
+//! | [`initramfs`] | writes the cpio archive that the kernel unpacks before it starts `/init` |
+//! | [`guest`] | boots a shell beside the program and copies files out of the guest |
+//! | [`guest_agent`] | runs the program many times in one boot, with faults and limits |
+//! | [`kernels`] | the list of kernels: where each comes from, how it is built |
+//! | [`debian`] | fetches Debian packages without touching the machine's own apt |
+//! | [`host_packages`] | installs the host's packages, or names the command that does |
+//! | [`program`] | builds and lints the executable under test |
+//! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
+//! | [`report`] | reads KTAP, writes JUnit |
+//! | [`assembler`] | the suite's assembler, which the build script runs, too |
+//! | [`mutants`] | kernels with one defect each, which `check` must detect |
+//! | [`mutation`] | mutants of every line of the kernel's naming path, in one kernel |
+//! | [`fuzz`] | coverage-guided fuzzing of the pure core |
+//! | [`recordings`] | renews the maps files that the host tests parse |
+//! | [`measure`] | size, memory, time and system calls of the program and its peers |
+//! | [`paths`], [`progress`], [`tool`] | file locations, progress messages, calls of other programs |
 
-pub mod check;
+#[path = "../../src/suite/assembler.rs"]
+pub mod assembler;
+pub mod conformance;
 pub mod debian;
 pub mod fuzz;
 pub mod guest;
 pub mod guest_agent;
-pub mod host;
+pub mod host_packages;
 pub mod initramfs;
-pub mod junit;
 pub mod kernels;
-pub mod ktap;
 pub mod measure;
 pub mod mutants;
 pub mod mutation;
@@ -40,4 +42,10 @@ pub mod paths;
 pub mod program;
 pub mod progress;
 pub mod qemu;
+pub mod recordings;
+pub mod report;
 pub mod tool;
+
+// Former names, until every branch uses the new ones.
+pub use conformance as check;
+pub use host_packages as host;

@@ -1,56 +1,46 @@
-//! Kernels with one behaviour broken each, to prove that the suite would notice.
+//! Mutant kernels: Linux with one defect each, which `check` must detect.
 //!
-//! A mutant is a patch under `tests/mutants` against Debian's 6.12. Before the
-//! patch stand a sentence that says what is broken, which may take some lines,
-//! and a line that names the cases that must fail for it:
+//! A mutant is a patch of `tests/mutants` to Debian's linux-source-6.12. Its header has
+//! a sentence that describes the defect, and a line that names the cases that must fail:
 //!
 //! ```text
 //! NULL does not take a name away.
 //! Caught-by: null-takes-the-name-away
 //! ```
 //!
-//! A name freed too early is not noticed by a case: the kernel falls over it. Such
-//! a mutant is caught by `a-panic`.
-//!
-//! They are built one after the other in a tree of their own: the sources are
-//! hard links to the shared ones, and what a patch changes is a copy. So a build
-//! makes only what the last mutant and this one differ in, and an interrupted run
-//! leaves nothing to clean up: each begins by making the sources what they must be.
-//! Images are kept until their patch changes.
+//! A defect in the reference count of names makes the kernel panic. Such a mutant is
+//! caught by `a-panic` in place of a case.
+
+mod lab;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use sha2::{Digest, Sha256};
 
-use crate::check::{self, Subject};
-use crate::host;
-use crate::kernels::{self, Tree};
-use crate::ktap::{Case, Outcome};
+pub use self::lab::Lab;
+use crate::conformance::{self, TestedKernel};
 use crate::paths;
 use crate::qemu::Ending;
-use crate::tool;
+use crate::report::{CaseResult, Outcome};
 
-/// What stands for a case where the kernel does not live to report any.
+/// Name in `Caught-by` for a panic of the kernel.
 const PANIC: &str = "a-panic";
 
-/// A kernel with one behaviour broken.
+/// A kernel with one defect.
 #[derive(Clone, Debug)]
 pub struct Mutant {
-    /// The name of its file, without the ending.
+    /// Name of its file, without the extension.
     pub name: String,
-    /// What is broken.
-    pub sentence: String,
+    /// Description of the defect.
+    pub description: String,
     /// The cases that must fail.
     pub caught_by: Vec<String>,
-    /// The patch itself.
     patch: String,
 }
 
-/// All mutants, in the order of their names.
+/// All mutants, sorted by name.
 pub fn all() -> Result<Vec<Mutant>> {
     let directory = paths::workspace().join("tests/mutants");
     let entries =
@@ -58,7 +48,10 @@ pub fn all() -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "patch") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "patch")
+        {
             let mutant = Mutant::load(&path);
             mutants.push(mutant.with_context(|| path.display().to_string())?);
         }
@@ -67,7 +60,7 @@ pub fn all() -> Result<Vec<Mutant>> {
     Ok(mutants)
 }
 
-/// The mutants of these names; all of them, if there are none.
+/// The mutants with these names; all if there are no names.
 pub fn find(names: &[String]) -> Result<Vec<Mutant>> {
     let mut mutants = all()?;
     for name in names {
@@ -79,11 +72,11 @@ pub fn find(names: &[String]) -> Result<Vec<Mutant>> {
 }
 
 impl Mutant {
-    /// The sound kernel, as a mutant that breaks nothing.
+    /// The original kernel, which must pass.
     pub fn none() -> Self {
         Self {
             name: "none".to_owned(),
-            sentence: "Nothing is broken.".to_owned(),
+            description: "No defect.".to_owned(),
             caught_by: Vec::new(),
             patch: String::new(),
         }
@@ -96,16 +89,16 @@ impl Mutant {
     }
 
     fn parse(name: &str, text: &str) -> Result<Self> {
-        let (head, patch) = text
+        let (header, patch) = text
             .split_once("\n\n")
-            .context("no patch behind its head")?;
-        let (sentence, cases) = head
+            .context("no patch after the header")?;
+        let (description, cases) = header
             .split_once("\nCaught-by: ")
             .context("no line 'Caught-by: CASE'")?;
-        ensure!(patch.starts_with("--- a/"), "no patch behind its head");
+        ensure!(patch.starts_with("--- a/"), "no patch after the header");
         Ok(Self {
             name: name.to_owned(),
-            sentence: sentence.replace('\n', " "),
+            description: description.replace('\n', " "),
             caught_by: cases
                 .split([',', '\n'])
                 .map(|case| case.trim().to_owned())
@@ -114,40 +107,28 @@ impl Mutant {
         })
     }
 
-    /// The files the patch changes, relative to the sources.
-    fn files(&self) -> impl Iterator<Item = &str> {
-        let lines = self.patch.lines();
-        lines.filter_map(|line| line.strip_prefix("+++ b/"))
-    }
-
-    /// A file name that changes when the patch does.
-    fn label(&self) -> String {
-        let hash = Sha256::digest(&self.patch);
-        let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{hash}-{}", self.name)
-    }
-
-    /// Runs the suite in the mutant's image, and returns the cases that failed. A
-    /// kernel that panics has told as much, and fails the one case `a-panic`.
-    pub fn run(&self, image: PathBuf, initramfs: &Path) -> Result<Vec<Case>> {
+    /// Runs the suite in the mutant's image, and returns the cases that failed. A panic
+    /// counts as a failure of `a-panic` alone.
+    pub fn run(&self, image: PathBuf, initramfs: &Path) -> Result<Vec<CaseResult>> {
         let name = format!("mutant-{}", self.name);
-        let console = Subject::Image(image).boot(initramfs, &name, &["check"])?;
-        if let Ending::Panicked(words) = &console.ending {
-            return Ok(vec![Case {
+        let boot = TestedKernel::Image(image).boot(initramfs, &name, &["check"])?;
+        if let Ending::Panicked(message) = &boot.ending {
+            return Ok(vec![CaseResult {
                 name: PANIC.to_owned(),
                 outcome: Outcome::Failed,
-                diagnostics: vec![words.clone()],
+                diagnostics: vec![message.clone()],
             }]);
         }
-        let report = check::read(&console)?;
+        let report = conformance::read(&boot)?;
         Ok(report.failed().cloned().collect())
     }
 
-    /// Fails unless the cases that failed are as they must be.
-    pub fn judge(&self, failed: &[Case]) -> Result<()> {
+    /// Fails unless the cases that failed include those that must. The original kernel
+    /// must fail none.
+    pub fn judge(&self, failed: &[CaseResult]) -> Result<()> {
         let failed: BTreeSet<&str> = failed.iter().map(|case| case.name.as_str()).collect();
         if self.caught_by.is_empty() {
-            ensure!(failed.is_empty(), "a sound kernel fails {failed:?}");
+            ensure!(failed.is_empty(), "the original kernel fails {failed:?}");
             return Ok(());
         }
         ensure!(!failed.is_empty(), "SURVIVED");
@@ -160,134 +141,14 @@ impl Mutant {
     }
 }
 
-/// Where mutants are built. No other run has it until it is dropped.
-pub struct Lab {
-    tree: Tree,
-    /// The sources as Debian has them.
-    original: PathBuf,
-    /// The images built so far.
-    images: PathBuf,
-    /// The list of the files in the tree that are copies, a line each.
-    copies: PathBuf,
-}
-
-impl Lab {
-    /// Opens the lab, which the first time means to build a whole kernel.
-    pub fn open() -> Result<Self> {
-        host::PATCH.ensure()?;
-        let parent = kernels::find(kernels::DEFAULT)?.tree()?;
-        let lock = paths::lock("mutants")?;
-        let label = parent.build.file_name().context("a tree has a name")?;
-        let directory = paths::cache("mutants")?.join(label);
-        forget_others(&directory)?;
-        Ok(Self {
-            tree: parent.copy(&directory, lock)?,
-            original: parent.source.clone(),
-            images: paths::directory(directory.join("images"))?,
-            copies: directory.join("copies"),
-        })
-    }
-
-    /// The mutant's image, built unless it is there.
-    pub fn image(&mut self, mutant: &Mutant) -> Result<PathBuf> {
-        let image = self.images.join(mutant.label());
-        if !image.exists() {
-            self.mutate(mutant)?;
-            self.tree.make(&["Image"])?;
-            let partial = image.with_added_extension("partial");
-            fs::copy(self.tree.image(), &partial)
-                .with_context(|| format!("cannot write {}", partial.display()))?;
-            self.forget_older(mutant)?;
-            paths::rename(&partial, &image)?;
-        }
-        Ok(image)
-    }
-
-    /// Makes the sources the original ones with the mutant's patch. Files that are
-    /// right already keep their time, by which make knows what is to be done.
-    fn mutate(&self, mutant: &Mutant) -> Result<()> {
-        let patched = self.patched(mutant)?;
-        for file in self.note_copies(mutant)? {
-            let mut from = patched.path().join(&file);
-            if !from.exists() {
-                from = self.original.join(&file);
-            }
-            let (content, to) = (read(&from)?, self.tree.source.join(&file));
-            if read(&to)? != content {
-                // A new file in its place: the old one may be a link.
-                paths::write(&to, content)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A directory with the files that the mutant changes, as it has them.
-    fn patched(&self, mutant: &Mutant) -> Result<tempfile::TempDir> {
-        let directory = tempfile::tempdir().context("cannot create a directory")?;
-        for file in mutant.files() {
-            let to = directory.path().join(file);
-            paths::directory(to.parent().context("a file is in a directory")?.to_owned())?;
-            paths::write(&to, read(&self.original.join(file))?)?;
-        }
-        if !mutant.patch.is_empty() {
-            let patch = directory.path().join("patch");
-            paths::write(&patch, &mutant.patch)?;
-            let mut command = Command::new("patch");
-            command.args(["--batch", "--strip=1", "--directory"]);
-            command.arg(directory.path()).arg("--input").arg(&patch);
-            tool::output(&mut command).with_context(|| format!("mutant {}", mutant.name))?;
-        }
-        Ok(directory)
-    }
-
-    /// All files that are or will be copies, written down before they become it.
-    fn note_copies(&self, mutant: &Mutant) -> Result<BTreeSet<String>> {
-        let noted = fs::read_to_string(&self.copies).unwrap_or_default();
-        let copies: BTreeSet<String> = noted
-            .lines()
-            .chain(mutant.files())
-            .map(str::to_owned)
-            .collect();
-        let lines: String = copies.iter().flat_map(|file| [file, "\n"]).collect();
-        paths::write(&self.copies, lines)?;
-        Ok(copies)
-    }
-
-    /// Removes the images that the mutant had by other patches.
-    fn forget_older(&self, mutant: &Mutant) -> Result<()> {
-        for entry in fs::read_dir(&self.images)?.flatten() {
-            let file = entry.file_name();
-            let name = file.to_str().and_then(|file| file.split_once('-'));
-            if name.is_some_and(|(_, name)| name == mutant.name) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Removes the labs of kernels that are no longer built.
-fn forget_others(current: &Path) -> Result<()> {
-    for entry in fs::read_dir(paths::cache("mutants")?)?.flatten() {
-        if entry.path() != current {
-            paths::remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const PATCH: &str = "Something\nis broken.\nCaught-by: a, b\n\n--- a/c/d.h\n+++ b/c/d.h\n";
 
-    fn case(name: &str) -> Case {
-        Case {
+    fn case(name: &str) -> CaseResult {
+        CaseResult {
             name: name.to_owned(),
             outcome: Outcome::Failed,
             diagnostics: Vec::new(),
@@ -302,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_head() {
+    fn parses_the_header() {
         let mutant = Mutant::parse("m", PATCH).unwrap();
-        assert_eq!(mutant.sentence, "Something is broken.");
+        assert_eq!(mutant.description, "Something is broken.");
         assert_eq!(mutant.caught_by, ["a", "b"]);
         assert_eq!(mutant.files().collect::<Vec<_>>(), ["c/d.h"]);
         assert!(Mutant::parse("m", &PATCH.replace("Caught-by", "Caught")).is_err());
@@ -312,18 +173,22 @@ mod tests {
     }
 
     #[test]
-    fn judges_what_failed() {
+    fn judges_the_failed_cases() {
         let mutant = Mutant::parse("m", PATCH).unwrap();
         check(&mutant, &["a", "b"], Ok(()));
         check(&mutant, &["a", "b", "c"], Ok(()));
         check(&mutant, &["a"], Err("not caught by b, but by {\"a\"}"));
         check(&mutant, &[], Err("SURVIVED"));
         check(&Mutant::none(), &[], Ok(()));
-        check(&Mutant::none(), &["a"], Err("a sound kernel fails {\"a\"}"));
+        check(
+            &Mutant::none(),
+            &["a"],
+            Err("the original kernel fails {\"a\"}"),
+        );
     }
 
     #[test]
-    fn every_patch_has_its_head() {
+    fn every_patch_has_a_header() {
         assert!(all().unwrap().len() >= 24);
     }
 }

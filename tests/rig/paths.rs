@@ -1,8 +1,8 @@
-//! Where the rig keeps its files.
+//! Locations of the rig's files, and atomic writes.
 //!
-//! What is expensive and the same for every checkout (packages, kernels) lies in
-//! the user's cache directory; what belongs to one checkout (initramfs, console
-//! logs) lies under its `target`. Everything here may be deleted at any time.
+//! What is expensive and the same for every checkout (packages, kernels) is in the user's
+//! cache directory; what belongs to one checkout (initramfs, logs) is in its target
+//! directory. Both may be deleted while the rig does not run.
 
 use std::env;
 use std::fs::{self, File, Permissions};
@@ -14,10 +14,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use directories::ProjectDirs;
 
-/// How long an answer of the archive is believed before it is asked again.
+/// Age at which the lists of the archive are fetched again.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The root of the checkout, which is the root of the Cargo workspace.
+/// Root of the checkout and of the Cargo workspace.
 pub fn workspace() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package)
@@ -31,15 +31,15 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// A directory for what the rig makes in this checkout, created if missing.
+/// A directory in the target directory, created if missing.
 pub fn scratch(name: &str) -> Result<PathBuf> {
     directory(target().join("rig").join(name))
 }
 
-/// A directory of the user's cache, created if missing.
+/// A directory in the user's cache, created if missing.
 pub fn cache(name: &str) -> Result<PathBuf> {
     let project = ProjectDirs::from("", "", "vm_anon_name")
-        .context("this user has no home directory to keep a cache in")?;
+        .context("this user has no home directory for a cache")?;
     directory(project.cache_dir().join(name))
 }
 
@@ -49,7 +49,7 @@ pub fn directory(path: PathBuf) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Creates a directory and removes what an interrupted run left in it.
+/// Creates an empty directory. An existing one, left by an interrupted run, is removed.
 pub fn emptied(path: PathBuf) -> Result<PathBuf> {
     if path.exists() {
         remove(&path)?;
@@ -57,20 +57,19 @@ pub fn emptied(path: PathBuf) -> Result<PathBuf> {
     directory(path)
 }
 
-/// Removes a directory with all it holds.
+/// Removes a directory and its content.
 pub fn remove(path: &Path) -> Result<()> {
     fs::remove_dir_all(path).with_context(|| format!("cannot remove {}", path.display()))
 }
 
-/// Renames a file or directory: the way something finished gets into place.
+/// Renames a file or directory; see rename(2).
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to)
         .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
 }
 
-/// Takes the lock of that name in the cache; dropping the file gives it back.
-///
-/// Two runs at once would otherwise build the same kernel twice.
+/// Takes the lock of that name in the cache, until the file is dropped. Processes that
+/// need the same kernel build it once.
 pub fn lock(name: &str) -> Result<File> {
     let path = cache("locks")?.join(name);
     let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
@@ -79,11 +78,10 @@ pub fn lock(name: &str) -> Result<File> {
     Ok(file)
 }
 
-/// Whether the file exists and was written within the last day.
+/// Whether the file was written within the last day.
 pub fn is_fresh(path: &Path) -> bool {
     let written = fs::metadata(path).and_then(|metadata| metadata.modified());
-    // A time in the future has no age; then the clock was set back, and the
-    // answer is not trusted.
+    // If the clock was set back, the time may be in the future: not fresh.
     written.is_ok_and(|time| {
         SystemTime::now()
             .duration_since(time)
@@ -91,7 +89,7 @@ pub fn is_fresh(path: &Path) -> bool {
     })
 }
 
-/// Writes the file in one step: a reader sees the old content or the new.
+/// Writes the file atomically: readers see the old content or the new.
 pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     let attempt = || -> io::Result<()> {
         let parent = path.parent().unwrap_or(Path::new("."));

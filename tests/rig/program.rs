@@ -1,8 +1,8 @@
-//! Builds and lints the executable under test.
+//! Builds of the executable under test.
 //!
-//! The compiler is the one of the active toolchain if it has the aarch64 target,
-//! and Debian's otherwise; which one it was is said once. Cargo's own messages
-//! tell where the executable lies.
+//! The compiler is that of the active toolchain if it has the aarch64 target, and
+//! Debian's otherwise; a message says which. The path of the executable is taken from
+//! Cargo's JSON messages.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,20 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use anyhow::{Context, Result, anyhow, bail};
 use cargo_metadata::Message;
 
-use crate::host;
+use crate::host_packages;
 use crate::paths;
 use crate::tool;
 
 const PACKAGE: &str = "vm_anon_name";
-/// The program's target.
+/// Target triple of the program.
 pub const TARGET: &str = "aarch64-unknown-linux-gnu";
-/// Names the linker of the program's target to Cargo.
+/// Variable that tells Cargo the linker for that target.
 pub const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 
-/// What `cargo run` and `cargo test` tell the processes they start about the
-/// package these belong to. The program's build is not about that package.
+/// Prefixes of the variables that `cargo run` and `cargo test` set for the rig's package.
+/// Cargo must not see them when it builds the program.
 const OUTER_CARGO: &[&str] = &[
     "CARGO_BIN_",
     "CARGO_CRATE_NAME",
@@ -37,17 +37,17 @@ const OUTER_CARGO: &[&str] = &[
     "OUT_DIR",
 ];
 
-/// How much of the program is compiled in.
+/// Build of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Build {
-    /// All of it.
+    /// With all features.
     Full,
-    /// The bare demonstration: no optional feature, the smallest file.
+    /// Without features: the four stages only.
     Minimal,
 }
 
 impl Build {
-    /// A word for file names.
+    /// Name for files and tables.
     pub fn name(self) -> &'static str {
         match self {
             Build::Full => "full",
@@ -70,7 +70,7 @@ impl Build {
     }
 }
 
-/// Builds the program and returns the executable; a second call returns at once.
+/// Builds the program, once per process; returns the path of the executable.
 pub fn build(build: Build) -> Result<PathBuf> {
     static BUILT: Mutex<Vec<(Build, PathBuf)>> = Mutex::new(Vec::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,8 +82,8 @@ pub fn build(build: Build) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Builds the program in another way: `adjust` changes Cargo's command, whose
-/// target directory is that of `variant` alone.
+/// Builds a variant of the program in a target directory of its own. `adjust` changes
+/// Cargo's command.
 pub fn build_variant(
     build: Build,
     variant: &str,
@@ -95,12 +95,12 @@ pub fn build_variant(
     artifact(cargo, PACKAGE)
 }
 
-/// Cargo with the compiler that has the program's target, in the workspace.
+/// Cargo in the workspace, with a compiler that has the program's target.
 pub fn cross_cargo(subcommand: &str) -> Result<Command> {
     Ok(Compiler::get()?.cargo(subcommand))
 }
 
-/// The release of the compiler that the program is built with.
+/// Version of the compiler that the program is built with.
 pub fn compiler_release() -> Result<String> {
     match Compiler::get()? {
         Compiler::Active => release(&active_rustc()),
@@ -115,7 +115,7 @@ pub fn linker() -> Result<PathBuf> {
     let linker = sysroot.join(format!("lib/rustlib/{}/bin/rust-lld", host_triple(active)?));
     if !linker.exists() {
         bail!(
-            "the active toolchain has no {}; rustup's toolchains have it",
+            "the active toolchain lacks {}; toolchains of rustup have it",
             linker.display()
         );
     }
@@ -148,7 +148,7 @@ fn build_command(build: Build) -> Result<Command> {
     Ok(cargo)
 }
 
-/// Runs a build, and returns the executable of that name.
+/// Runs a build; returns the path of the executable with that name.
 pub(crate) fn artifact(mut cargo: Command, name: &str) -> Result<PathBuf> {
     cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
     let output = cargo
@@ -171,7 +171,7 @@ fn executable(messages: &[u8], name: &str) -> Result<PathBuf> {
             return Ok(path.into());
         }
     }
-    bail!("Cargo names no executable of {name}")
+    bail!("Cargo has built no executable {name}")
 }
 
 /// The compiler used for the program.
@@ -183,7 +183,7 @@ enum Compiler {
 }
 
 impl Compiler {
-    /// Chooses one, the first time it is asked.
+    /// The compiler, which is chosen once per process.
     fn get() -> Result<&'static Self> {
         static CHOICE: OnceLock<Result<Compiler, String>> = OnceLock::new();
         let choice =
@@ -194,12 +194,12 @@ impl Compiler {
     fn choose() -> Result<Self> {
         let active = &active_rustc();
         let sysroot = PathBuf::from(ask(active, &["--print", "sysroot"])?);
-        if host::has_core(&sysroot) {
+        if host_packages::has_core(&sysroot) {
             let version = release(active)?;
             eprintln!("program: compiled by the active toolchain's rustc {version}");
             return Ok(Compiler::Active);
         }
-        host::RUST_TARGET.ensure()?;
+        host_packages::RUST_TARGET.ensure()?;
         let linker = linker()?;
         let version = release(Path::new(DEBIAN_RUSTC))?;
         eprintln!(
@@ -226,9 +226,9 @@ impl Compiler {
                 command.args(arguments).args(["--", "-D", "warnings"]);
                 command
             }
-            // Clippy reads only what the compiler of its own version wrote, so
-            // Debian's goes with Debian's. This is what `cargo clippy` does
-            // with another driver.
+            // Clippy reads only metadata of its own compiler version, so Debian's
+            // compiler needs Debian's clippy. These variables are how `cargo clippy`
+            // passes its driver and its arguments to `cargo check`.
             Compiler::Debian { .. } => {
                 let mut command = self.cargo("check");
                 command.args(arguments);
@@ -243,7 +243,7 @@ impl Compiler {
     }
 }
 
-/// Cargo in the workspace, not knowing of the Cargo that started the rig.
+/// Cargo in the workspace, without the variables of the Cargo that started the rig.
 pub fn cargo(subcommand: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.arg(subcommand).current_dir(paths::workspace());
@@ -272,7 +272,7 @@ fn version_field(rustc: &Path, name: &str) -> Result<String> {
     let text = ask(rustc, &["--version", "--verbose"])?;
     let value = text.lines().find_map(|line| line.strip_prefix(name));
     Ok(value
-        .with_context(|| format!("rustc tells no {name}"))?
+        .with_context(|| format!("rustc --version does not print {name}"))?
         .to_owned())
 }
 

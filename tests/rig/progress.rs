@@ -1,56 +1,60 @@
-//! What the rig says while something takes its time.
+//! Progress messages of long tasks, on standard error.
 //!
-//! On a terminal a step is one line with a spinner and the time it has taken;
-//! anywhere else it is one line when it begins and one when it ends.
+//! On a terminal a task is one line with a spinner and its duration, elsewhere one line
+//! at its start and one at its end.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Something that takes long enough to be worth a line.
-pub struct Step {
-    what: String,
-    since: Instant,
+/// A task in progress. Dropping it without [`Progress::done`] removes its line: the
+/// caller reports the error.
+pub struct Progress {
+    task: String,
+    started: Instant,
     bar: ProgressBar,
 }
 
-impl Step {
-    /// Announces the step.
-    pub fn start(what: impl Into<String>) -> Self {
-        let what = what.into();
+impl Progress {
+    /// Announces the task.
+    pub fn start(task: impl Into<String>) -> Self {
+        let task = task.into();
         let bar = ProgressBar::new_spinner();
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg:.dim}")
         {
             bar.set_style(style);
         }
-        bar.set_prefix(what.clone());
+        bar.set_prefix(task.clone());
         bar.enable_steady_tick(Duration::from_millis(100));
         if bar.is_hidden() {
-            eprintln!("{what} ...");
+            eprintln!("{task} ...");
         }
         Self {
-            what,
-            since: Instant::now(),
+            task,
+            started: Instant::now(),
             bar,
         }
     }
 
-    /// Says what the step is at; shown only on a terminal.
+    /// Shows a detail after the name of the task, on a terminal only.
     pub fn detail(&self, line: &str) {
         self.bar.set_message(line.trim().to_owned());
     }
 
-    /// Ends the step well. A step dropped without this just disappears: the
-    /// error that ended it is told elsewhere.
+    /// Announces the successful end.
     pub fn done(self) {
         self.bar.finish_and_clear();
-        eprintln!("{}: {:.1} s", self.what, self.since.elapsed().as_secs_f32());
+        let seconds = self.started.elapsed().as_secs_f32();
+        eprintln!("{}: {seconds:.1} s", self.task);
     }
 }
 
-impl Drop for Step {
+impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }
+
+// The former name, until every branch uses the new one.
+pub use Progress as Step;

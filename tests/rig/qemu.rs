@@ -1,15 +1,16 @@
-//! Boots an image in QEMU, drives its console and says how the boot ended.
+//! QEMU machines: boots a kernel, drives its console, reports how the boot ended.
 //!
-//! QEMU's exit status means nothing here: a kernel that panics under `-no-reboot`
-//! leaves with 0 like one that was told to power off. The console is the witness,
-//! and all of it is kept in a log, headed by the command that repeats the boot.
+//! QEMU's exit status is not used: with `-no-reboot` a kernel that panics makes
+//! QEMU exit with 0, as one that powers off does. The console decides. All of it is
+//! kept in a log file, whose first line is the command that repeats the boot.
 //!
-//! No QEMU outlives its session, nor the rig however that ends.
+//! QEMU ends with its [`Session`], and with the rig even if that is killed.
 
-mod console;
+mod boot;
 mod session;
 
 use std::convert::Infallible;
+use std::iter;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,124 +18,166 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-pub use self::console::{Console, Ending, plain_text};
+pub use self::boot::{Boot, Ending, plain_text};
 pub use self::session::Session;
-use crate::host;
+use crate::host_packages;
 use crate::paths;
 use crate::tool;
 
-/// A machine to boot, and what to boot in it.
+/// A machine and what it boots.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// The name of the log.
+    /// Name of the log file, without its extension.
     pub name: String,
-    /// The kernel's image.
+    /// Kernel image.
     pub kernel: PathBuf,
-    /// The archive it unpacks.
+    /// Initramfs archive.
     pub initramfs: PathBuf,
-    /// QEMU's name for the processor.
+    /// Value of `-machine`: the board and its properties.
+    pub board: String,
+    /// Value of `-cpu`.
     pub cpu: String,
-    /// What executes the guest's instructions, as `-accel` takes it.
+    /// Value of `-accel`.
     pub accelerator: String,
     /// Memory in MiB.
     pub memory_mib: u32,
-    /// More words for the kernel's own command line.
+    /// Serial devices. The session reads and types on the first one; what the
+    /// guest writes to the others is in [`Boot::other_serial`].
+    pub serial: Vec<Serial>,
+    /// Values of the `console=` parameters, in order. The kernel prints on all of
+    /// them and opens the last one as `/dev/console`.
+    pub consoles: Vec<String>,
+    /// Further kernel parameters. They follow, and so override, the rig's own.
     pub append: String,
-    /// The arguments of `/init`.
+    /// Arguments of `/init`: what follows `--` on the kernel's command line.
     pub args: Vec<String>,
-    /// More options for QEMU.
+    /// Further options of QEMU.
     pub extra_qemu: Vec<String>,
 }
 
+/// A serial device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serial {
+    /// The PL011 of the `virt` board, `ttyAMA0`. QEMU gives the board one.
+    Pl011,
+    /// A 16550A on the PCI bus, `ttyS0` to `ttyS3`; needs `SERIAL_8250_PCI`.
+    Pci,
+    /// A virtio console, `hvc0` and up; needs `VIRTIO_CONSOLE` and `VIRTIO_MMIO`. It does
+    /// not show the kernel's last message, so give the kernel another console too.
+    Virtio,
+}
+
 impl Machine {
-    /// A machine with the least that every kernel of the rig boots with.
+    /// A machine with the smallest configuration that boots all kernels of the list
+    /// that are built here.
     pub fn new(kernel: &Path, initramfs: &Path) -> Self {
         Self {
             name: "console".to_owned(),
             kernel: kernel.to_owned(),
             initramfs: initramfs.to_owned(),
-            // Only `max` has pages of 16 KiB. Its pointers are signed by the
-            // standard's cipher unless told otherwise, which costs a large
-            // kernel four fifths of its time here.
+            board: "virt".to_owned(),
+            // Only `max` supports 16 KiB pages. Under TCG its default pointer
+            // authentication cipher takes 80 % of the boot time of a large kernel.
             cpu: "max,pauth-impdef=on".to_owned(),
             accelerator: "tcg,thread=single".to_owned(),
             memory_mib: 128,
+            serial: vec![Serial::Pl011],
+            consoles: vec!["ttyAMA0".to_owned()],
             append: String::new(),
             args: Vec::new(),
             extra_qemu: Vec::new(),
         }
     }
 
-    /// Boots, leaves the console alone and returns all of it.
-    pub fn run(&self, deadline: Duration) -> Result<Console> {
+    /// Boots, waits for the end, and returns what the console showed. A machine that
+    /// still runs at the deadline is killed.
+    pub fn run(&self, deadline: Duration) -> Result<Boot> {
         self.boot(deadline)?.finish()
     }
 
-    /// Boots with the console in the caller's hands.
+    /// Boots and returns the session, for a dialogue on the console.
     pub fn boot(&self, deadline: Duration) -> Result<Session> {
-        host::EMULATOR.ensure()?;
+        host_packages::EMULATOR.ensure()?;
         Session::start(self, deadline)
     }
 
-    /// Boots with the console on the terminal, in place of the calling process.
+    /// Replaces the calling process by QEMU with the console on the terminal.
     /// Control-C ends the machine, as does Control-A x.
     pub fn take_over(&self) -> Result<Infallible> {
-        host::EMULATOR.ensure()?;
-        let log = self.log()?;
-        let terminal = format!(
-            "stdio,id=terminal,mux=on,signal=on,logfile={}",
-            log.display().to_string().replace(',', ",,")
-        );
-        let mut command = self.command();
-        command.args(["-chardev", &terminal]);
-        command.args(["-serial", "chardev:terminal", "-mon", "chardev=terminal"]);
+        host_packages::EMULATOR.ensure()?;
+        let log = self.log()?.display().to_string().replace(',', ",,");
+        let terminal = format!("stdio,mux=on,signal=on,logfile={log}");
+        let mut command = self.command(&terminal)?;
+        command.args(["-mon", "chardev=serial0"]);
         let error = command.exec();
         Err(error).with_context(|| format!("cannot run {}", tool::show(&command)))
     }
 
-    /// The QEMU command as one would type it.
-    pub fn shown(&self) -> String {
-        let mut command = self.command();
-        tool::show(command.args(["-serial", "mon:stdio"]))
+    /// The QEMU command in shell syntax.
+    pub fn shown(&self) -> Result<String> {
+        let mut command = self.command("stdio,mux=on")?;
+        Ok(tool::show(command.args(["-mon", "chardev=serial0"])))
     }
 
-    /// Where the console is logged.
+    /// Path of the console's log.
     pub fn log(&self) -> Result<PathBuf> {
         Ok(paths::scratch("logs")?.join(format!("{}.log", self.name)))
     }
 
-    /// QEMU, but for where its serial port leads.
-    fn command(&self) -> Command {
+    /// Paths of the logs of all serial devices but the first.
+    fn other_logs(&self) -> Result<Vec<PathBuf>> {
+        let log = self.log()?;
+        let numbers = 1..self.serial.len();
+        Ok(numbers
+            .map(|number| log.with_extension(format!("serial{number}")))
+            .collect())
+    }
+
+    /// QEMU with the first serial device connected to the character device
+    /// `console`, a value of `-chardev` without its id.
+    fn command(&self, console: &str) -> Result<Command> {
         let mut command = Command::new("qemu-system-aarch64");
-        command.args(["-machine", "virt", "-accel", &self.accelerator]);
+        command.args(["-machine", &self.board, "-accel", &self.accelerator]);
         command.args(["-cpu", &self.cpu, "-m", &self.memory_mib.to_string()]);
         command.args(["-display", "none", "-nodefaults", "-no-reboot"]);
         command.arg("-kernel").arg(&self.kernel);
         command.arg("-initrd").arg(&self.initramfs);
         command.args(["-append", &self.kernel_command_line()]);
+        if self.serial.contains(&Serial::Virtio) {
+            command.args(["-device", "virtio-serial-device"]);
+        }
+        let logs = self.other_logs()?;
+        let files = logs
+            .iter()
+            .map(|log| format!("file,path={}", log.display()));
+        let backends = iter::once(console.to_owned()).chain(files);
+        for (number, (device, backend)) in self.serial.iter().zip(backends).enumerate() {
+            let id = format!("serial{number}");
+            command.args(["-chardev", &format!("{backend},id={id}")]);
+            match device {
+                Serial::Pl011 => command.args(["-serial", &format!("chardev:{id}")]),
+                Serial::Pci => command.args(["-device", &format!("pci-serial,chardev={id}")]),
+                Serial::Virtio => command.args(["-device", &format!("virtconsole,chardev={id}")]),
+            };
+        }
         command.args(&self.extra_qemu);
-        command
+        Ok(command)
     }
 
-    /// A panic reboots, which under `-no-reboot` ends QEMU.
+    /// `panic=-1` reboots at once after a panic, which under `-no-reboot` ends QEMU.
     fn kernel_command_line(&self) -> String {
-        let mut line = "console=ttyAMA0 panic=-1 quiet".to_owned();
-        if !self.append.is_empty() {
-            line.push(' ');
-            line.push_str(&self.append);
-        }
-        if !self.args.is_empty() {
-            line.push_str(" --");
-        }
-        for argument in &self.args {
-            line.push(' ');
-            line.push_str(&quote(argument));
-        }
-        line
+        let consoles = self.consoles.iter().map(|name| format!("console={name}"));
+        let own = ["panic=-1".to_owned(), "quiet".to_owned()];
+        let mut words: Vec<String> = consoles.chain(own).collect();
+        words.extend((!self.append.is_empty()).then(|| self.append.clone()));
+        words.extend((!self.args.is_empty()).then(|| "--".to_owned()));
+        words.extend(self.args.iter().map(|argument| quote(argument)));
+        words.join(" ")
     }
 }
 
-/// The kernel takes quotes off its arguments, but only double ones.
+/// Quotes an argument that contains blanks. The kernel removes double quotes only,
+/// and has no escape for them.
 fn quote(argument: &str) -> String {
     match argument.is_empty() || argument.contains(char::is_whitespace) {
         true => format!("\"{argument}\""),

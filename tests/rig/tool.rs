@@ -1,17 +1,15 @@
-//! Calling other programs, with errors that can be acted upon.
-//!
-//! A failure names the command as one would type it and ends with what the
-//! program said last.
+//! Calls of other programs. An error has the command in shell syntax and the last lines
+//! of its output.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// How many lines of a program's complaint an error repeats.
+/// Number of lines of a program's output in an error.
 const LAST_LINES: usize = 15;
 
-/// Runs the command and returns what it wrote on standard output.
+/// Runs the command; returns its standard output.
 pub fn output(command: &mut Command) -> Result<String> {
     let shown = show(command);
     let output = command
@@ -19,17 +17,17 @@ pub fn output(command: &mut Command) -> Result<String> {
         .output()
         .with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
-        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
         bail!(
             "{shown}\n{}: {}",
             output.status,
-            tail(&String::from_utf8_lossy(&said))
+            tail(&String::from_utf8_lossy(&text))
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs the command with its output where the rig's own goes.
+/// Runs the command with the standard output and error of the rig.
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command
@@ -42,7 +40,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The command as one would type it into a shell.
+/// The command in shell syntax.
 pub fn show(command: &Command) -> String {
     let program = std::iter::once(command.get_program());
     let words = program
@@ -51,7 +49,7 @@ pub fn show(command: &Command) -> String {
     shell_words::join(words)
 }
 
-/// The last lines of a text.
+/// The last 15 lines of a text.
 pub fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")

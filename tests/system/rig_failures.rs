@@ -1,7 +1,7 @@
-//! Whatever a machine does, the rig says what it was, and leaves nothing running.
+//! Machines that fail: the rig reports the failure in time, and leaves no process behind.
 //!
-//! Each machine is wrong in one way. Its boot must end before the deadline in the
-//! right words, with the console in its log and QEMU gone.
+//! Each machine has one defect. The rig must name the failure before the timeout, keep the
+//! console in the log, and end QEMU.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -10,215 +10,219 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use anyhow::{Context, Result, bail, ensure};
 use rig::initramfs::Initramfs;
 use rig::kernels;
 use rig::paths;
 use rig::program::Build;
 use rig::qemu::{Ending, Machine};
 
-/// For boots that end by themselves.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::trial::Trial;
 
-/// For boots that do not. A whole boot takes a second; what is said by then is all.
-const IMPATIENCE: Duration = Duration::from_secs(15);
+/// The timeout for boots that end by themselves.
+const LONG: Duration = Duration::from_secs(60);
 
-/// Boots, and checks the ending by its words; returns the console.
-#[track_caller]
-fn check(machine: &Machine, deadline: Duration, expected: &str) -> String {
-    let console = machine.run(deadline).unwrap();
-    let ending = console.ending.to_string();
-    assert!(
-        ending.starts_with(expected),
-        "expected {expected:?}, seen {ending:?}"
-    );
-    let error = console.expect_power_off().unwrap_err().to_string();
-    assert!(error.contains(&ending), "{error}");
-    let log = fs::read(&console.log).unwrap();
-    assert!(
-        log.starts_with(b"$ qemu-system-aarch64 "),
-        "the log is not headed by its command"
-    );
-    assert!(log.ends_with(&console.bytes), "the log is not the console");
-    assert_eq!(
-        processes_of(machine),
-        Vec::<String>::new(),
-        "QEMU is still there"
-    );
-    console.text()
+/// The timeout for boots that do not. A complete boot takes a second.
+const SHORT: Duration = Duration::from_secs(15);
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        Trial::new("no init", no_init),
+        Trial::new("init exits", init_exits),
+        Trial::new("kernel panics and stops", panics_and_stops),
+        Trial::new("init waits", init_waits),
+        Trial::new("expected text does not come", text_does_not_come),
+        Trial::new("kernel of zeros", kernel_of_zeros),
+        Trial::new("truncated kernel", truncated_kernel),
+        Trial::new("wrong processor", wrong_processor),
+        Trial::new("kernel prints garbage", kernel_prints_garbage),
+        Trial::new("no kernel", no_kernel),
+        Trial::new("killed rig", killed_rig),
+    ]
 }
 
-/// The processes that have this machine's own archive on their command lines.
-fn processes_of(machine: &Machine) -> Vec<String> {
-    let own = machine.initramfs.display().to_string();
+/// Boots the machine. The description of its ending must begin with `expected`. Returns the
+/// text on the console.
+fn check(machine: &Machine, timeout: Duration, expected: &str) -> Result<String> {
+    let boot = machine.run(timeout)?;
+    let ending = boot.ending.to_string();
+    ensure!(ending.starts_with(expected), "{ending:?}, not {expected:?}");
+    let error = boot.expect_power_off().err();
+    let error = error.context("no error")?.to_string();
+    ensure!(error.contains(&ending), "{error}");
+    let log = fs::read(&boot.log)?;
+    let command = b"$ qemu-system-aarch64 ";
+    ensure!(
+        log.starts_with(command),
+        "the log does not begin with the command"
+    );
+    ensure!(log.ends_with(&boot.bytes), "the log is not the console");
+    let processes = processes_of(machine)?;
+    ensure!(processes.is_empty(), "still running: {processes:?}");
+    Ok(boot.text())
+}
+
+/// The command lines of the processes that use the initramfs of this machine.
+fn processes_of(machine: &Machine) -> Result<Vec<String>> {
+    processes_with(&machine.initramfs)
+}
+
+/// The command lines of the processes that have a path on it.
+fn processes_with(path: &Path) -> Result<Vec<String>> {
+    let path = path.display().to_string();
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        // It may have ended meanwhile.
+    for entry in fs::read_dir("/proc")?.flatten() {
+        // A process may end in the meantime.
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains(&own) {
+        if line.contains(&path) {
             found.push(line);
         }
     }
-    found
+    Ok(found)
 }
 
-fn machine(name: &str, initramfs: Initramfs) -> Machine {
-    let name = format!("deadline-{name}");
-    let initramfs = initramfs.write(&name).unwrap();
-    let kernel = kernels::find(kernels::DEFAULT).unwrap();
-    let mut machine = kernel.machine(&initramfs).unwrap();
+fn machine(name: &str, initramfs: Initramfs) -> Result<Machine> {
+    let name = format!("rig-failures-{name}");
+    let initramfs = initramfs.write(&name)?;
+    let kernel = kernels::find(kernels::DEFAULT)?;
+    let mut machine = kernel.machine(&initramfs)?;
     machine.name = name;
-    machine
+    Ok(machine)
 }
 
-fn with_program(name: &str) -> Machine {
-    machine(name, Initramfs::with_program(Build::Full).unwrap())
+fn with_program(name: &str) -> Result<Machine> {
+    machine(name, Initramfs::with_program(Build::Full)?)
 }
 
-/// A kernel that is this file.
-fn with_kernel(name: &str, kernel: &[u8]) -> Machine {
-    let path = paths::scratch("deadline").unwrap().join(name);
-    fs::write(&path, kernel).unwrap();
-    let mut machine = machine(name, Initramfs::new());
+/// A machine whose kernel is a file with these bytes.
+fn with_kernel(name: &str, kernel: &[u8]) -> Result<Machine> {
+    let path = paths::scratch("rig-failures")?.join(name);
+    fs::write(&path, kernel)?;
+    let mut machine = machine(name, Initramfs::new())?;
     machine.kernel = path;
-    machine
+    Ok(machine)
 }
 
-#[test]
-fn a_kernel_without_init() {
-    let text = check(
-        &machine("without-init", Initramfs::new()),
-        PATIENCE,
-        "panicked: ",
-    );
-    assert!(text.contains("Kernel panic - not syncing"));
+fn no_init() -> Result<()> {
+    let machine = machine("no-init", Initramfs::new())?;
+    let text = check(&machine, LONG, "panicked: ")?;
+    ensure!(text.contains("Kernel panic - not syncing"), "{text}");
+    Ok(())
 }
 
-#[test]
-fn an_init_that_exits() {
+fn init_exits() -> Result<()> {
     let script = Initramfs::new().file("/init", 0o755, "#!/init\n");
-    check(&machine("init-exits", script), PATIENCE, "panicked: ");
+    check(&machine("init-exits", script)?, LONG, "panicked: ")?;
+    Ok(())
 }
 
-/// It stands still after its panic, instead of leaving.
-#[test]
-fn a_kernel_that_panics_and_stays() {
-    let mut machine = machine("panics-and-stays", Initramfs::new());
+/// With `panic=0` the kernel stops after a panic instead of restarting.
+fn panics_and_stops() -> Result<()> {
+    let mut machine = machine("panics-and-stops", Initramfs::new())?;
     machine.append = "panic=0".to_owned();
-    check(&machine, PATIENCE, "panicked: ");
+    check(&machine, LONG, "panicked: ")?;
+    Ok(())
 }
 
-/// The program waits for an Enter that never comes.
-#[test]
-fn an_init_that_waits() {
-    let text = check(
-        &with_program("init-waits"),
-        IMPATIENCE,
-        "hung: no end after",
-    );
-    assert!(text.contains("Press enter to mmap"));
+/// The program waits for Enter.
+fn init_waits() -> Result<()> {
+    let machine = with_program("init-waits")?;
+    let text = check(&machine, SHORT, "hung: no end after")?;
+    ensure!(text.contains("Press enter to mmap"), "{text}");
+    Ok(())
 }
 
-#[test]
-fn an_expectation_that_is_not_met() {
-    let mut machine = with_program("expectation");
+fn text_does_not_come() -> Result<()> {
+    let mut machine = with_program("expectation")?;
     machine.args = vec!["-y".to_owned()];
-    let mut session = machine.boot(PATIENCE).unwrap();
-    let error = session.expect("something else").unwrap_err().to_string();
-    assert!(
-        error.contains("expected \"something else\", but the machine powered off"),
-        "{error}"
-    );
+    let mut session = machine.boot(LONG)?;
+    let error = session.expect("something else").err().context("no error")?;
+    let error = error.to_string();
+    let expected = "expected \"something else\", but the machine powered off";
+    ensure!(error.contains(expected), "{error}");
     drop(session);
-    assert_eq!(processes_of(&machine), Vec::<String>::new());
+    let processes = processes_of(&machine)?;
+    ensure!(processes.is_empty(), "still running: {processes:?}");
+    Ok(())
 }
 
-#[test]
-fn a_kernel_of_zeros() {
-    let machine = with_kernel("zeros", &[0; 1 << 16]);
-    check(&machine, IMPATIENCE, "never said anything");
+fn kernel_of_zeros() -> Result<()> {
+    let machine = with_kernel("zeros", &[0; 1 << 16])?;
+    check(&machine, SHORT, "never said anything")?;
+    Ok(())
 }
 
-/// The head of a true image, and nothing behind it.
-#[test]
-fn a_kernel_cut_short() {
-    let kernel = kernels::find(kernels::DEFAULT).unwrap().image().unwrap();
-    let image = fs::read(kernel.path).unwrap();
-    let machine = with_kernel("short", &image[..1 << 16]);
-    check(&machine, IMPATIENCE, "never said anything");
+/// The kernel is the first 64 KiB of an image.
+fn truncated_kernel() -> Result<()> {
+    let kernel = kernels::find(kernels::DEFAULT)?.image()?;
+    let image = fs::read(kernel.path)?;
+    let machine = with_kernel("truncated", &image[..1 << 16])?;
+    check(&machine, SHORT, "never said anything")?;
+    Ok(())
 }
 
-/// A processor that has no pages of this size.
-#[test]
-fn a_kernel_for_another_processor() {
-    let kernel = kernels::find("6.12-16k").unwrap().image().unwrap();
-    let mut machine = with_program("processor");
+/// The processor does not support the page size of the kernel.
+fn wrong_processor() -> Result<()> {
+    let kernel = kernels::find("6.12-16k")?.image()?;
+    let mut machine = with_program("processor")?;
     machine.kernel = kernel.path;
     machine.cpu = "cortex-a72".to_owned();
-    check(&machine, IMPATIENCE, "never said anything");
+    check(&machine, SHORT, "never said anything")?;
+    Ok(())
 }
 
-/// Machine code that writes one byte after the other to the serial port.
-#[test]
-fn a_kernel_that_prints_garbage() {
+/// The kernel writes all bytes to the serial port, one after another, without end.
+fn kernel_prints_garbage() -> Result<()> {
     let code: [u32; 4] = [
-        0xd2a1_2000, // mov x0, #0x09000000: the port of QEMU's virt machine
+        0xd2a1_2000, // mov x0, #0x09000000: the UART of QEMU's virt machine
         0x1100_0421, // add w1, w1, #1
         0x3900_0001, // strb w1, [x0]
         0x17ff_fffe, // b to the add
     ];
     let code = code.map(u32::to_le_bytes).concat();
-    check(
-        &with_kernel("garbage", &code),
-        Duration::from_secs(3),
-        "hung: no end after",
-    );
+    let machine = with_kernel("garbage", &code)?;
+    check(&machine, Duration::from_secs(3), "hung: no end after")?;
+    Ok(())
 }
 
-#[test]
-fn no_kernel_at_all() {
-    let mut machine = with_program("no-kernel");
+fn no_kernel() -> Result<()> {
+    let mut machine = with_program("no-kernel")?;
     machine.kernel = PathBuf::from("/nowhere");
-    let console = machine.run(PATIENCE).unwrap();
-    let Ending::QemuFailed(words) = &console.ending else {
-        panic!("{}", console.ending);
+    let boot = machine.run(LONG)?;
+    let Ending::QemuFailed(message) = &boot.ending else {
+        bail!("{}", boot.ending);
     };
-    assert!(words.contains("/nowhere"), "{words}");
+    ensure!(message.contains("/nowhere"), "{message}");
+    Ok(())
 }
 
-/// A rig that is killed takes its machine along.
-#[test]
-fn a_rig_that_is_killed() {
-    let directory = paths::scratch("deadline/killed").unwrap();
+/// QEMU ends when the rig is killed.
+fn killed_rig() -> Result<()> {
+    let directory = paths::scratch("rig-failures/killed")?;
     let mut rig = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    // The program that comes next is the same one, which waits at its first pause: the
-    // machine does not end by itself.
+    // The machine must not end by itself: the program executes itself as the next init, and
+    // then waits for Enter.
     rig.args(["run", "--", "-q", "-y", "--then", "/init"])
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    // In a group of its own, and with files of its own.
+    // A process group and files of its own, so nothing else ends QEMU or has its path.
     rig.process_group(0).env("CARGO_TARGET_DIR", &directory);
-    let mut rig = rig.spawn().unwrap();
-    let is_running = || {
-        let archive = directory.join("rig/initramfs");
-        !processes_with(&archive).is_empty()
-    };
-    while !is_running() && rig.try_wait().unwrap().is_none() {
+    let mut rig = rig.spawn()?;
+    let archives = directory.join("rig/initramfs");
+    let is_running = || processes_with(&archives).map(|processes| !processes.is_empty());
+    while !is_running()? && rig.try_wait()?.is_none() {
         sleep(Duration::from_millis(20));
     }
-    assert!(is_running(), "the rig ended too early to be killed");
-    rig.kill().unwrap();
-    rig.wait().unwrap();
-    // The kernel has it killed at once, but QEMU takes a moment to be gone.
-    let mut looks = 0;
-    while is_running() && looks < 500 {
-        looks += 1;
+    ensure!(is_running()?, "the rig ended before it was killed");
+    rig.kill()?;
+    rig.wait()?;
+    // The kernel kills QEMU at once, but the process needs a moment to exit.
+    for _ in 0..500 {
+        if !is_running()? {
+            return Ok(());
+        }
         sleep(Duration::from_millis(20));
     }
-    assert!(!is_running(), "QEMU outlives the rig");
-}
-
-fn processes_with(path: &Path) -> Vec<String> {
-    let machine = Machine::new(Path::new("/nowhere"), path);
-    processes_of(&machine)
+    bail!("QEMU runs longer than the rig")
 }

@@ -1,15 +1,12 @@
-//! The command line of the rig.
-//!
-//! Every command is a call into the library; nothing is decided here but what
-//! the defaults are.
+//! Command line of the rig: `cargo xtask`.
 
-mod check;
+mod check_command;
 mod measure;
-mod mutants;
+mod mutants_command;
 
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -20,14 +17,14 @@ use rig::program::{self, Build};
 use rig::qemu::Machine;
 use rig::{fuzz, paths, tool};
 
-/// How long a boot may take that nobody watches.
+/// Time limit for a boot without a terminal.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Builds vm_anon_name and boots it in real kernels.
 ///
-/// Without a command it runs: the program is built, becomes the first process of
-/// a small Linux, and waits for Enter before each step. Whatever is missing is
-/// fetched or built first, which takes some minutes once.
+/// The default command is `run`: the program becomes the first process of a small
+/// Linux and waits for Enter before each stage. Whatever is missing is fetched or
+/// built first, which takes some minutes once.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 #[command(args_conflicts_with_subcommands = true, verbatim_doc_comment)]
@@ -40,48 +37,56 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build the executable and say where it lies.
+    /// Build the executable and print its path.
     Build(Which),
-    /// Boot the program in QEMU, the console on this terminal (the default).
+    /// Boot the program in QEMU with the console on this terminal (the default).
     Run(Run),
-    /// Write the initramfs: the program as /init.
+    /// Write an initramfs with the program as /init.
     Initramfs {
         #[command(flatten)]
         which: Which,
-        /// Where to write it.
+        /// Path of the archive. Default: vm_anon_name.cpio in the target directory.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Run the conformance suite in the kernels and print a verdict on each.
-    Check(check::Check),
-    /// Break kernels on purpose and see whether the suite notices.
-    Mutants(mutants::Mutants),
-    /// List the kernels: version, whether it is in the cache, and why it is there.
-    Kernels {
-        /// Fetch or build all that the tests need.
-        #[arg(long)]
-        build: bool,
-    },
+    /// Run the conformance suite in the kernels and compare with the expected results.
+    Check(check_command::Check),
+    /// Run the conformance suite in kernels with one defect each, which it must detect.
+    Mutants(mutants_command::Mutants),
+    /// List the kernels: pinned version, whether it is in the cache, and why it is there.
+    Kernels(KernelsCommand),
     /// Fuzz the parser, the diff and the options, guided by coverage.
     Fuzz {
-        /// Which of them; all if none is named.
+        /// What to fuzz. Default: all.
         #[arg(value_name = "TARGET", value_parser = fuzz::TARGETS)]
         targets: Vec<String>,
-        /// How long each.
+        /// Time for each.
         #[arg(long, value_name = "N", default_value_t = 60)]
         seconds: u64,
     },
-    /// Measure the program beside the same job in C++ and C, and its start as PID 1.
+    /// Measure the program beside peers in C++ and C, and its start as PID 1.
     Bench(measure::Bench),
-    /// Tell which section and which module the bytes of both builds went to.
+    /// Print the size of both builds by section and by module.
     Size,
-    /// Check the format of all sources, and let clippy look at them.
+    /// Record /proc/PID/maps of real kernels anew, for the host tests.
+    Record,
+    /// Check the format, run clippy, and build the documentation; a warning is an error.
     Lint,
 }
 
 #[derive(Args)]
+struct KernelsCommand {
+    /// Fetch or build the kernels that the tests need.
+    #[arg(long)]
+    build: bool,
+    /// Pin the newest versions that Debian serves, in tests/debian.lock.
+    #[arg(long)]
+    update: bool,
+}
+
+#[derive(Args)]
 struct Which {
-    /// Without the optional features: the smallest file.
+    /// The minimal build: the four stages only.
     #[arg(long)]
     minimal: bool,
 }
@@ -90,10 +95,10 @@ struct Which {
 struct Run {
     #[command(flatten)]
     which: Which,
-    /// A kernel by its name in the list, or the file of an image.
+    /// A kernel by its name in the list, or an image file.
     #[arg(long, value_name = "NAME|IMAGE", default_value = kernels::DEFAULT)]
     kernel: String,
-    /// Memory of the machine.
+    /// Memory of the machine. Default: what the kernel needs.
     #[arg(long, value_name = "MIB")]
     memory: Option<u32>,
     /// Show the QEMU command.
@@ -102,6 +107,19 @@ struct Run {
     /// Arguments of the program.
     #[arg(last = true)]
     args: Vec<String>,
+}
+
+impl KernelsCommand {
+    fn run(&self) -> Result<()> {
+        if self.update {
+            update_pins()?;
+        }
+        match (self.build, self.update) {
+            (true, _) => build_kernels(),
+            (false, true) => Ok(()),
+            (false, false) => list_kernels(),
+        }
+    }
 }
 
 impl Which {
@@ -131,11 +149,11 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Initramfs { which, output } => initramfs(&which, output),
         Task::Check(check) => check.run(),
         Task::Mutants(mutants) => mutants.run(),
-        Task::Kernels { build: true } => build_kernels(),
-        Task::Kernels { build: false } => list_kernels(),
+        Task::Kernels(options) => options.run(),
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Bench(options) => measure::bench(&options),
         Task::Size => measure::size(),
+        Task::Record => rig::recordings::renew(),
         Task::Lint => lint(),
     }
 }
@@ -160,38 +178,38 @@ fn run(options: Run) -> Result<()> {
     machine.name = "run".to_owned();
     machine.memory_mib = options.memory.unwrap_or(machine.memory_mib);
     machine.args = options.args;
-    let is_attended = stdin().is_terminal();
-    if !is_attended {
+    let is_terminal = stdin().is_terminal();
+    if !is_terminal {
         pass_yes(&mut machine.args);
     }
     if options.verbose {
-        eprintln!("$ {}", machine.shown());
+        eprintln!("$ {}", machine.shown()?);
     }
-    match is_attended {
+    match is_terminal {
         true => machine.take_over().map(|never| match never {}),
-        false => run_unattended(&machine),
+        false => run_without_terminal(&machine),
     }
 }
 
-/// A serial line has no end of file, so a demonstration that waits for Enter
-/// would wait for ever once nobody types.
+/// Adds `-y` to the arguments of the stages. Without a terminal they would wait for
+/// Enter until the deadline, because a serial line has no end of file.
 fn pass_yes(args: &mut Vec<String>) {
-    let is_demonstration = args.first().is_none_or(|first| first.starts_with('-'));
-    if is_demonstration && !args.iter().any(|arg| arg == "-y") {
+    let are_stages = args.first().is_none_or(|first| first.starts_with('-'));
+    if are_stages && !args.iter().any(|arg| arg == "-y") {
         eprintln!("standard input is not a terminal: passing -y to the program");
         args.insert(0, "-y".to_owned());
     }
 }
 
-fn run_unattended(machine: &Machine) -> Result<()> {
+fn run_without_terminal(machine: &Machine) -> Result<()> {
     let mut session = machine.boot(DEADLINE)?;
     session.echo();
-    let console = session.finish()?;
-    console.expect_power_off()?;
-    // The minimal build does not say with which status it ends.
-    match console.status() {
+    let boot = session.finish()?;
+    boot.expect_power_off()?;
+    // The minimal build does not print its exit status.
+    match boot.status() {
         None | Some(0) => Ok(()),
-        Some(status) => bail!("the program ended with status {status}"),
+        Some(status) => bail!("the program ended with exit status {status}"),
     }
 }
 
@@ -205,13 +223,20 @@ fn initramfs(which: &Which, output: Option<PathBuf>) -> Result<()> {
 fn list_kernels() -> Result<()> {
     let mut out = stdout().lock();
     for kernel in kernels::ALL {
-        let (version, cached) = match kernel.cached() {
-            Ok(Some(image)) => (image.version, "cached"),
-            Ok(None) => (kernel.version()?, "-"),
-            Err(_) => ("?".to_owned(), "not to be had"),
+        let version = kernel.pinned_version()?.unwrap_or_default();
+        let cached = match kernel.cached()? {
+            Some(_) => "cached",
+            None => "-",
         };
         let Kernel { name, why, .. } = kernel;
         writeln!(out, "{name:16} {version:12} {cached:7} {why}")?;
+    }
+    Ok(())
+}
+
+fn update_pins() -> Result<()> {
+    for package in kernels::update_pins()? {
+        println!("{package}");
     }
     Ok(())
 }
@@ -234,9 +259,17 @@ fn fuzz(targets: &[String], seconds: u64) -> Result<()> {
 
 fn lint() -> Result<()> {
     tool::run(program::cargo("fmt").args(["--all", "--", "--check"]))?;
-    let mut clippy: Command = program::cargo("clippy");
+    let mut clippy = program::cargo("clippy");
     clippy.args(["--package", "rig", "--all-targets", "--", "-D", "warnings"]);
     tool::run(&mut clippy)?;
     rig::guest_agent::lint()?;
-    program::lint()
+    program::lint()?;
+    let mut doc = program::cargo("doc");
+    doc.args([
+        "--workspace",
+        "--lib",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    tool::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
 }

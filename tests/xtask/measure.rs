@@ -1,20 +1,20 @@
-//! `bench` and `size`: what the program costs.
+//! The commands `bench` and `size`.
 
 use anyhow::Result;
 use clap::Args;
 use rig::measure::{boot_time, library, size, table};
 use rig::program::Build;
 
-/// What `bench` measures.
+/// What to measure.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Put the tables into README.md instead of printing them.
+    /// Write the tables into README.md instead of printing them.
     #[arg(long)]
     write: bool,
-    /// Tell what each case of `check` takes in the guest, the longest first.
+    /// Print the guest time of each case of `check`, longest first.
     #[arg(long, conflicts_with = "write")]
     cases: bool,
-    /// Measure the library instead, beside crates that parse maps, too.
+    /// Measure the library instead, beside other crates that parse maps.
     #[arg(long, conflicts_with_all = ["write", "cases"])]
     library: bool,
 }
@@ -30,7 +30,7 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
         }
         return Ok(());
     }
-    let text = format!("{}\n{}", table::make()?, boot_time::report()?);
+    let text = table::make()?;
     match options.write {
         true => table::write(&text),
         false => {

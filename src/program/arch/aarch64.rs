@@ -1,44 +1,48 @@
-//! arm64: how the program is entered, and calls on another stack or a longer one.
+//! arm64: the entry point, and calls that need another stack.
 //!
-//! A second architecture is a second file like this one, with the same names,
-//! chosen by `#[path]` in `main.rs`; its system calls are in the crate `syscalls`
-//! already, and its page size in `linker/build.rs`.
+//! Another architecture is another file like this one with the same functions,
+//! which `main.rs` chooses by `#[path]`.
 //!
 //! # Safety
 //!
-//! Unsafe, because the kernel does not enter a program by Rust's rules: there
-//! is a stack pointer and nothing else.
+//! Unsafe, because the kernel does not enter a program by Rust's rules: there is
+//! only a stack pointer.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 
-/// Where the kernel enters the program: `sp` points to the argument count, 16-byte
-/// aligned; all other registers are zero, so debuggers stop unwinding here
-/// (`start_thread` in the kernel's `arch/arm64/include/asm/processor.h`,
-/// `create_elf_tables` in `fs/binfmt_elf.c`).
+/// The entry point. `sp` points to the argument count and is 16-byte aligned; all
+/// other registers are zero, so debuggers stop unwinding here (`start_thread()` in
+/// the kernel's `arch/arm64/include/asm/processor.h`, `create_elf_tables()` in
+/// `fs/binfmt_elf.c`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
     naked_asm!(
         "mov x0, sp", // The initial stack, before Rust moves sp.
-        "b {enter}",
+        "bl {enter}",
+        "mov x8, #94", // __NR_exit_group
+        "svc #0",
         enter = sym crate::start::enter,
     )
 }
 
-/// Calls `work` with `argument` and `length` bytes of the stack, or some more. Rust, which
-/// gives large frames room by the page, would touch each page of them. The room begins in
-/// the middle of a page of 4 KiB, so that `work`'s own frame shares that page with what is
-/// first put there.
+/// Calls `work(argument, memory)`, where `memory` has `length` bytes below the
+/// current stack frame, aligned to 16.
+///
+/// A large local variable would not do: Rust touches every page of a large frame
+/// in advance, and the kernel would have to provide them all. Here only the pages
+/// that `work` uses are touched. The memory begins in the middle of a 4 KiB page,
+/// so that its first bytes share that page with the frame of `work`.
 ///
 /// # Safety
 ///
-/// The stack may grow by so much.
-#[cfg(feature = "explain")]
+/// The stack can grow by `length` + 6 KiB and what `work` needs.
+#[cfg(feature = "full")]
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn lend_stack(
+pub(crate) unsafe extern "C" fn call_with_stack_memory(
     length: usize,
-    work: extern "C" fn(argument: *mut u8, room: *mut u8),
+    work: extern "C" fn(argument: *mut u8, memory: *mut u8),
     argument: *mut u8,
 ) {
     naked_asm!(
@@ -57,14 +61,17 @@ pub(crate) unsafe extern "C" fn lend_stack(
     )
 }
 
-/// `clone(2)` for a child that shares this process's memory, which stands still until
-/// the child ends: the child, which needs no stack for that, calls `prctl(2)` with these
-/// arguments, and ends with what comes of it. Gives what `clone(2)` gives.
+/// Calls prctl(2) with the first five `arguments` in a child that shares this
+/// process's memory (clone(2) with `CLONE_VM` and `CLONE_VFORK`), while this
+/// process waits. The child exits with the low byte of the result.
+///
+/// Returns what clone(2) returns. The child touches registers only, so it can run
+/// on this process's stack.
 ///
 /// # Safety
 ///
-/// As for [`call`](crate::sys::memory::call).
-#[cfg(feature = "check")]
+/// As for [`raw::call`](crate::sys::raw::call).
+#[cfg(feature = "full")]
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn prctl_in_sharing_child(arguments: &[u64; 6]) -> usize {
     naked_asm!(
@@ -83,4 +90,11 @@ pub(crate) unsafe extern "C" fn prctl_in_sharing_child(arguments: &[u64; 6]) -> 
         "svc #0",
         "1: ret",
     )
+}
+
+/// The system calls that the suite names, see `src/suite/calls.rs`. An architecture that
+/// lacks one of these names defines a constant of that name here.
+#[cfg(feature = "full")]
+pub(crate) mod call {
+    pub(crate) use syscalls::Sysno::*;
 }

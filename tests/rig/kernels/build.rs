@@ -1,7 +1,7 @@
-//! From a package of kernel sources to an image.
+//! Kernel builds: from a package of sources to an image.
 //!
 //! Sources are unpacked once per version and shared; each kernel is built in a
-//! directory of its own. An interrupted build goes on where it stopped.
+//! directory of its own. An interrupted build resumes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,49 +14,49 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::debian::Package;
-use crate::host;
+use crate::host_packages;
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::tool;
 
-/// Where Kbuild leaves what QEMU boots.
+/// Path of the image in the build directory.
 const IMAGE: &str = "arch/arm64/boot/Image";
 
-/// The same on every machine and day, so that equal inputs give equal images.
+/// Variables that make builds reproducible; see Documentation/kbuild/reproducible-builds.rst.
 const IDENTITY: [(&str, &str); 4] = [
     ("KBUILD_BUILD_TIMESTAMP", "1970-01-01"),
-    // Else it counts how often the tree was built.
+    // By default it counts the builds in the tree.
     ("KBUILD_BUILD_VERSION", "1"),
     ("KBUILD_BUILD_USER", "rig"),
     ("KBUILD_BUILD_HOST", "vm_anon_name"),
 ];
 
-/// The sources of a kernel and the directory it is built in.
+/// Sources of a kernel and its build directory.
 #[derive(Debug)]
 pub struct Tree {
-    /// The sources, which other kernels of the same version share.
+    /// Sources, which kernels of the same version share.
     pub source: PathBuf,
-    /// The directory of all that is made from them.
+    /// Build directory.
     pub build: PathBuf,
     name: String,
     _lock: Option<File>,
 }
 
-/// A short name for a configuration.
+/// Hash of a configuration, for file names.
 pub(super) fn fingerprint(config: &str) -> String {
     let hash = Sha256::digest(config);
     hash[..6].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Tree {
-    /// The tree of that label; `lock` is held as long as the tree is.
+    /// Unpacks the sources and creates the build directory. The tree holds `lock`.
     pub(super) fn open(
         package: &Package,
         name: String,
         label: &str,
         lock: Option<File>,
     ) -> Result<Self> {
-        host::KERNEL_BUILD.ensure()?;
+        host_packages::KERNEL_BUILD.ensure()?;
         Ok(Self {
             source: unpack(package)?,
             build: paths::directory(paths::cache("trees")?.join(label))?,
@@ -65,27 +65,27 @@ impl Tree {
         })
     }
 
-    /// The image last built.
+    /// Path of the image of the last build.
     pub fn image(&self) -> PathBuf {
         self.build.join(IMAGE)
     }
 
-    /// Runs make in the tree; what it says goes to the log beside the image.
+    /// Runs make in the tree. Its output goes to `build.log` in the build directory.
     pub fn make(&self, arguments: &[&str]) -> Result<()> {
         match self.attempt(arguments)? {
             (true, _) => Ok(()),
-            (false, said) => {
+            (false, output) => {
                 let shown = tool::show(&self.make_command(arguments));
-                let (log, said) = (self.log(), tool::tail(&said));
-                bail!("{shown}\nfailed, see {}\n{said}", log.display())
+                let (log, output) = (self.log(), tool::tail(&output));
+                bail!("{shown}\nfailed, see {}\n{output}", log.display())
             }
         }
     }
 
-    /// The same, but returns whether make succeeded, and all that it said.
+    /// Runs make as [`Tree::make`] does. Returns whether it succeeded, and its output.
     pub fn attempt(&self, arguments: &[&str]) -> Result<(bool, String)> {
         let goals = arguments.join(" ");
-        let step = Step::start(format!("kernel {}: make {goals}", self.name));
+        let progress = Progress::start(format!("kernel {}: make {goals}", self.name));
         let log = self.log();
         let file = File::options().append(true).create(true).open(&log);
         let mut file = file.with_context(|| format!("cannot open {}", log.display()))?;
@@ -93,20 +93,19 @@ impl Tree {
         let shown = tool::show(&command);
         writeln!(file, "$ {shown}")?;
         let before = file.metadata()?.len();
-        let succeeded = follow(&mut command, file, &step);
+        let succeeded = follow(&mut command, file, &progress);
         let succeeded = succeeded.with_context(|| format!("cannot run {shown}"))?;
-        step.done();
-        let said = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
-        let said = said.get(usize::try_from(before)?..).unwrap_or_default();
-        Ok((succeeded, String::from_utf8_lossy(said).into_owned()))
+        progress.done();
+        let output = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+        let output = output.get(usize::try_from(before)?..).unwrap_or_default();
+        Ok((succeeded, String::from_utf8_lossy(output).into_owned()))
     }
 
     fn log(&self) -> PathBuf {
         self.build.join("build.log")
     }
 
-    /// Configures the tree and builds the image. Where that was begun before,
-    /// Kbuild finds by itself what is still to be done.
+    /// Configures the tree and builds the image, or completes an interrupted build.
     pub(super) fn build(&self, config: &str) -> Result<()> {
         self.configure(config)?;
         self.make(&["Image"])
@@ -122,8 +121,8 @@ impl Tree {
         verify(config, &fs::read_to_string(&file)?)
     }
 
-    /// A tree of the same sources and options in a directory of its own, made the
-    /// first time. The sources are hard links: to change one, replace it.
+    /// A tree with the same sources and configuration in `directory`, created unless it
+    /// is there. Its sources are hard links: to change a file, replace it.
     pub fn copy(&self, directory: &Path, lock: File) -> Result<Self> {
         let source = paths::directory(directory.to_owned())?.join("source");
         if !source.exists() {
@@ -131,7 +130,7 @@ impl Tree {
             let mut copy = Command::new("cp");
             copy.args(["--archive", "--link", "--no-target-directory"]);
             tool::output(copy.args([&self.source, &partial]))?;
-            // Objects of a build before would be younger than these, and be kept.
+            // Objects of an earlier copy are newer than these sources: make would keep them.
             paths::emptied(directory.join("build"))?;
             paths::rename(&partial, &source)?;
         }
@@ -154,7 +153,7 @@ impl Tree {
         })
     }
 
-    /// Copies the image, and how it came about, to a new directory.
+    /// Copies the image, its configuration and the build log to a new directory.
     pub(super) fn deliver(&self, directory: &Path) -> Result<()> {
         let directory = paths::emptied(directory.to_owned())?;
         for file in [IMAGE, ".config", "build.log"] {
@@ -173,7 +172,7 @@ impl Tree {
         command.args(["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"]);
         let jobs = thread::available_parallelism().map_or(1, usize::from);
         command.arg(format!("-j{jobs}")).args(arguments);
-        // Flags of a make that may have started the rig are not for this one.
+        // If make runs the rig, its flags do not apply here.
         command
             .env_remove("MAKEFLAGS")
             .env("LC_ALL", "C")
@@ -182,8 +181,8 @@ impl Tree {
     }
 }
 
-/// Runs the command, logs and shows its lines, and tells whether it succeeded.
-fn follow(command: &mut Command, mut log: File, step: &Step) -> io::Result<bool> {
+/// Runs the command, logs and displays its output; returns whether it succeeded.
+fn follow(command: &mut Command, mut log: File, progress: &Progress) -> io::Result<bool> {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.stderr(log.try_clone()?).spawn()?;
     for line in child
@@ -193,13 +192,13 @@ fn follow(command: &mut Command, mut log: File, step: &Step) -> io::Result<bool>
         .flat_map(|output| BufReader::new(output).lines())
     {
         let line = line?;
-        step.detail(&line);
+        progress.detail(&line);
         writeln!(log, "{line}")?;
     }
     Ok(child.wait()?.success())
 }
 
-/// Unpacks the sources a package carries, in place of those of older versions.
+/// Unpacks the sources in a package, and removes those of its other versions.
 fn unpack(package: &Package) -> Result<PathBuf> {
     let sources = paths::cache("sources")?;
     let directory = sources.join(package.label());
@@ -208,7 +207,7 @@ fn unpack(package: &Package) -> Result<PathBuf> {
         return Ok(directory);
     }
     let unpacked = package.unpack()?;
-    let step = Step::start(format!("unpacking {} {}", package.name, package.version));
+    let progress = Progress::start(format!("unpacking {package}"));
     let partial = paths::emptied(directory.with_added_extension("partial"))?;
     let mut tar = Command::new("tar");
     tar.args(["--extract", "--strip-components=1", "--directory"])
@@ -218,13 +217,13 @@ fn unpack(package: &Package) -> Result<PathBuf> {
     tool::output(&mut tar)?;
     paths::rename(&partial, &directory)?;
     paths::remove(&unpacked)?;
-    forget_older(package, &directory)?;
-    step.done();
+    remove_others(package, &directory)?;
+    progress.done();
     Ok(directory)
 }
 
-/// Removes the sources this package had in other versions.
-fn forget_older(package: &Package, current: &Path) -> Result<()> {
+/// Removes the sources of all versions of the package but the current one.
+fn remove_others(package: &Package, current: &Path) -> Result<()> {
     let prefix = format!("{}-", package.name);
     for entry in fs::read_dir(paths::cache("sources")?)?.flatten() {
         let is_same = entry.file_name().to_string_lossy().starts_with(&prefix);
@@ -235,7 +234,7 @@ fn forget_older(package: &Package, current: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fails with the options asked for that the kernel did not take over.
+/// Fails if an option that was asked for is not in the resulting configuration.
 fn verify(asked: &str, got: &str) -> Result<()> {
     let got = options(got);
     let missing: Vec<String> = options(asked)
@@ -244,12 +243,15 @@ fn verify(asked: &str, got: &str) -> Result<()> {
         .map(|(name, value)| format!("CONFIG_{name}={value}"))
         .collect();
     if !missing.is_empty() {
-        bail!("this kernel does not take {}", missing.join(", "));
+        bail!(
+            "this version of Linux does not accept {}",
+            missing.join(", ")
+        );
     }
     Ok(())
 }
 
-/// The options of a configuration; of one set twice the last value, as in Kconfig.
+/// Options of a configuration. Of an option that is set twice the last value counts.
 fn options(config: &str) -> BTreeMap<&str, &str> {
     config.lines().filter_map(parse_option).collect()
 }

@@ -1,7 +1,7 @@
-//! From the kernel image Debian installs to the one QEMU boots.
+//! Kernel images in Debian's packages, decompressed for QEMU.
 //!
-//! QEMU wants the plain image. Packages carry that, or gzip it, or wrap it in an
-//! EFI program that unpacks it ("zboot", drivers/firmware/efi/libstub in Linux).
+//! QEMU boots plain images. Packages contain a plain image, a gzip file, or an EFI
+//! program that decompresses the image ("zboot", drivers/firmware/efi/libstub in Linux).
 
 use std::fs;
 use std::io::Read;
@@ -14,18 +14,18 @@ use ruzstd::decoding::StreamingDecoder;
 use crate::debian::Package;
 use crate::paths;
 
-/// Takes the image out of the package and leaves it as `Image` in a new directory.
+/// Writes the image in the package as `Image` to a new directory.
 pub(super) fn from_package(package: &Package, directory: &Path) -> Result<()> {
     let unpacked = package.unpack()?;
     let packed = fs::read(vmlinuz(&unpacked)?)?;
     let image = unwrap(&packed).with_context(|| format!("the image of {}", package.name))?;
     let directory = paths::emptied(directory.to_owned())?;
     paths::write(&directory.join("Image"), image)?;
-    // The modules beside it are large and of no use here.
+    // The modules in the package are large and not used.
     paths::remove(&unpacked)
 }
 
-/// The image is called vmlinuz-VERSION in /boot, or vmlinuz beside the modules.
+/// The image file: /boot/vmlinuz-VERSION, or vmlinuz among the modules.
 fn vmlinuz(unpacked: &Path) -> Result<PathBuf> {
     let in_boot = entries(unpacked.join("boot")).filter(|path| {
         path.file_name()
@@ -38,7 +38,7 @@ fn vmlinuz(unpacked: &Path) -> Result<PathBuf> {
         .with_context(|| format!("no vmlinuz in {}", unpacked.display()))
 }
 
-/// What is in the directory, which is nothing if there is none.
+/// Paths in the directory; none if it does not exist.
 fn entries(directory: PathBuf) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     entries.flatten().map(|entry| entry.path())
@@ -51,20 +51,20 @@ fn unwrap(packed: &[u8]) -> Result<Vec<u8>> {
     let unwrapped = match zboot_payload(packed) {
         Some((payload, method)) => decompress(payload, method)?,
         None if packed.starts_with(&[0x1f, 0x8b]) => decompress(packed, b"gzip")?,
-        None => bail!("is of no known form"),
+        None => bail!("its format is not known"),
     };
     if !is_plain(&unwrapped) {
-        bail!("unpacks to something else");
+        bail!("it does not contain a plain image");
     }
     Ok(unwrapped)
 }
 
-/// Whether this starts with the header of Documentation/arch/arm64/booting.rst.
+/// Whether it starts with the header of Documentation/arch/arm64/booting.rst.
 fn is_plain(image: &[u8]) -> bool {
     image.get(56..60) == Some(b"ARM\x64")
 }
 
-/// The compressed image in an EFI zboot program, and the name of the method.
+/// The compressed image in an EFI zboot program, and its compression method.
 fn zboot_payload(packed: &[u8]) -> Option<(&[u8], &[u8])> {
     if packed.get(4..8)? != b"zimg" {
         return None;
@@ -84,7 +84,7 @@ fn decompress(packed: &[u8], method: &[u8]) -> Result<Vec<u8>> {
     match method {
         b"gzip" => GzDecoder::new(packed).read_to_end(&mut image)?,
         b"zstd" | b"zstd22" => StreamingDecoder::new(packed)?.read_to_end(&mut image)?,
-        other => bail!("is compressed with {}", String::from_utf8_lossy(other)),
+        other => bail!("it is compressed with {}", String::from_utf8_lossy(other)),
     };
     Ok(image)
 }

@@ -1,8 +1,8 @@
 //! The library's parser beside crates that do the same, in time per line.
 //!
-//! `tests/benches/library.rs` measures; here its numbers become one table, and
-//! two ratios. Times differ between machines, so what counts are the ratios: to
-//! the fastest of the others, and of the longest maps to shorter ones.
+//! `tests/benches/library.rs` measures. Here its numbers become a table and two
+//! kinds of ratios, because times differ between machines: the fastest other crate
+//! to the library, and the longest maps to shorter ones.
 
 use anyhow::{Context, Result};
 
@@ -12,10 +12,10 @@ use crate::tool;
 const LINES: [u32; 5] = [10, 100, 1_000, 10_000, 65_530];
 const OURS: &str = "vm_anon_name";
 const DIFF: &str = "diff";
-/// What reads the file that it parses, and the time of the reading alone.
+/// The crate that reads the file itself, and the entry with the time of reading.
 const READER: (&str, &str) = ("proc-maps", "read-alone");
 
-/// Nanoseconds per line, of each contender for each length.
+/// Nanoseconds per line, for each crate and number of lines.
 pub struct Times {
     ours: Vec<f64>,
     diff: Vec<f64>,
@@ -51,7 +51,7 @@ impl Times {
         })
     }
 
-    /// For each length, how many times as long the fastest of the others takes.
+    /// The time of the fastest other crate divided by ours, for each number of lines.
     pub fn ahead(&self) -> Vec<f64> {
         let fastest = |index| {
             let others = self.others.iter().map(|(_, each)| each[index]);
@@ -61,8 +61,8 @@ impl Times {
         ours.map(|(index, ours)| fastest(index) / ours).collect()
     }
 
-    /// What a line of the longest maps costs, of what it costs where it is cheapest:
-    /// to parse and to compare.
+    /// The time per line of the longest maps, divided by the shortest time per line:
+    /// for parsing and for comparing.
     pub fn growth(&self) -> [f64; 2] {
         [&self.ours, &self.diff].map(|each| {
             let longest = each.last().copied().unwrap_or_default();
@@ -70,7 +70,7 @@ impl Times {
         })
     }
 
-    /// All of it for a reader.
+    /// The times as a table in Markdown, and the growth.
     pub fn report(&self) -> String {
         let mut text = "| lines | parse, ns a line |".to_owned();
         for (name, _) in &self.others {
@@ -91,7 +91,7 @@ impl Times {
         }
         let [parse, compare] = self.growth();
         text.push_str(&format!(
-            "\nThe longest maps cost {parse:.2} times as much a line as the cheapest to parse, {compare:.2} times to compare.\n",
+            "\nA line of the longest maps takes {parse:.2} times as long to parse as the fastest, and {compare:.2} times as long to compare.\n",
         ));
         text
     }

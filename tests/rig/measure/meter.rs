@@ -1,19 +1,20 @@
-//! Programs run in a real kernel, their calls, memory and instructions counted.
+//! Runs programs in a real kernel and measures system calls, instructions, memory.
 //!
-//! An emulator of user processes would be simpler, but QEMU's answers EINVAL to
-//! `PR_SET_VMA`, and the job would not be done. So `tests/peers/meter.c` is the
-//! first process of a machine and runs each program the same way: no environment,
-//! `-q -y`, its output a file, addresses not randomised. Calls it counts itself.
+//! `tests/peers/meter.c` is the init of the machine. It starts each program in the
+//! same way: without environment, its output in a file, addresses not randomised.
+//! It counts system calls itself.
 //!
-//! Instructions are counted by QEMU, which is told to execute one at a time and
-//! to log each address. Nothing but the meter and the program run, and the meter
-//! lies where nothing else does, so that the addresses tell the programs apart.
+//! QEMU counts the instructions: it executes one at a time and logs each address.
+//! Only the meter and the program run, and the meter is linked to addresses that
+//! no program uses, so the addresses tell the programs apart.
+//!
+//! QEMU's user mode would be simpler, but it refuses `PR_SET_VMA` with EINVAL.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,60 +24,56 @@ use super::{Subject, peers};
 use crate::initramfs::Initramfs;
 use crate::kernels;
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::qemu::Machine;
 use crate::tool;
 
-/// The addresses of the meter's own code.
+/// The addresses of the meter's code.
 pub(super) const METER: Range<u64> = 0x1000_0000..0x1100_0000;
 
-/// User processes have the lower half of the addresses.
+/// The addresses of user processes.
 const USER: &str = "0..0xffffffffffff";
 
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// What one program did.
+/// What one run of a program cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// What it printed with `-q -y`.
+    /// Its standard output.
     pub transcript: String,
-    /// The system calls it made for that, its end included.
+    /// The system calls after execve(2), including the one that exits.
     pub calls: u64,
-    /// The instructions it executed for that, the kernel's not included.
+    /// The instructions it executed, without those of the kernel.
     pub instructions: u64,
-    /// Its resident memory at the last pause, in KiB.
+    /// Its resident memory at the last pause (VmRSS), in KiB.
     pub resident: u64,
-    /// How many of its mappings then are of files.
+    /// The number of its mappings of files at the last pause.
     pub file_mappings: usize,
 }
 
 /// Measures the programs, all in the same two boots.
 pub fn measure(subjects: &[Subject]) -> Result<Vec<Figures>> {
     let initramfs = initramfs(subjects)?.write("measure")?;
-    let names = subjects.iter().map(guest_path).collect::<Vec<_>>();
-    let report = look(&initramfs, &names)?;
-    let instructions = count(&initramfs, &names)?;
-    names
+    let report = measure_calls_and_memory(&initramfs)?;
+    let instructions = count_instructions(&initramfs, subjects.len())?;
+    subjects
         .iter()
         .zip(instructions)
-        .map(|(name, instructions)| report.figures(name, instructions))
+        .enumerate()
+        .map(|(number, (subject, instructions))| {
+            let figures = report.figures(number, subject.status, instructions);
+            figures.with_context(|| subject.title.clone())
+        })
         .collect()
 }
 
-/// When each line of a program's output came, in microseconds of guest time.
-pub(super) fn stamps(
-    machine: &Machine,
-    program: &str,
-    words: &[&str],
-) -> Result<Vec<(u64, String)>> {
+/// The lines of a program's output, each with the microseconds of guest time since
+/// the start.
+pub(super) fn stamps(machine: &Machine) -> Result<Vec<(u64, String)>> {
     let mut machine = machine.clone();
-    machine.args = ["stamp", program]
-        .iter()
-        .chain(words)
-        .map(|word| word.to_string())
-        .collect();
+    machine.args = vec!["stamp".to_owned()];
     let report = Report::of(&machine)?;
-    let lines = report.section(program, "stamps")?.lines();
+    let lines = report.section(0, "stamps")?.lines();
     lines
         .map(|line| {
             let (time, text) = line.split_once(' ').context("a stamp and a line")?;
@@ -85,47 +82,48 @@ pub(super) fn stamps(
         .collect()
 }
 
-/// The meter as `/init`, the programs in `/bin`, what they are linked to in `/lib`.
+/// The meter as `/init` with its `/commands`, the programs in `/bin`, their libraries
+/// in `/lib`.
 pub(super) fn initramfs(subjects: &[Subject]) -> Result<Initramfs> {
     let mut archive = Initramfs::new()
         .file("/init", 0o755, read(&peers::meter()?)?)
         .directory("/bin", 0o755)
         .directory("/lib", 0o755);
-    for subject in subjects {
-        archive = archive.file(&guest_path(subject), 0o755, read(&subject.path)?);
+    let mut commands = String::new();
+    for Subject {
+        name, path, words, ..
+    } in subjects
+    {
+        archive = archive.file(&format!("/bin/{name}"), 0o755, read(path)?);
+        commands += &format!("/bin/{name} {}\n", words.join(" "));
     }
     for name in peers::LIBRARIES {
         archive = archive.file(&format!("/lib/{name}"), 0o755, read(&peers::library(name))?);
     }
-    Ok(archive)
-}
-
-pub(super) fn guest_path(subject: &Subject) -> String {
-    format!("/bin/{}", subject.name)
+    Ok(archive.file("/commands", 0o644, commands))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn machine(initramfs: &Path, task: &str, programs: &[String]) -> Result<Machine> {
+fn machine(initramfs: &Path, task: &str) -> Result<Machine> {
     let mut machine = kernels::find(kernels::DEFAULT)?.machine(initramfs)?;
     machine.name = format!("meter-{task}");
     // The same addresses have the same digits to print.
     machine.append = "norandmaps".to_owned();
     machine.args = vec![task.to_owned()];
-    machine.args.extend_from_slice(programs);
     Ok(machine)
 }
 
-fn look(initramfs: &Path, programs: &[String]) -> Result<Report> {
-    let step = Step::start("measuring calls and memory in the guest");
-    let report = Report::of(&machine(initramfs, "measure", programs)?)?;
-    step.done();
+fn measure_calls_and_memory(initramfs: &Path) -> Result<Report> {
+    let progress = Progress::start("measuring calls and memory in the guest");
+    let report = Report::of(&machine(initramfs, "measure")?)?;
+    progress.done();
     Ok(report)
 }
 
-/// The sections that the meter wrote.
+/// The sections that the meter printed, by `NUMBER WHAT`.
 struct Report(HashMap<String, String>);
 
 impl Report {
@@ -143,65 +141,67 @@ impl Report {
         }
         ensure!(
             sections.contains_key("meter done"),
-            "the meter did not come to its end, see {}",
+            "the meter did not finish, see {}",
             console.log.display()
         );
         Ok(Self(sections))
     }
 
-    fn section(&self, program: &str, what: &str) -> Result<&str> {
-        let section = self.0.get(&format!("{program} {what}"));
+    fn section(&self, number: usize, what: &str) -> Result<&str> {
+        let section = self.0.get(&format!("{number} {what}"));
         section
             .map(String::as_str)
-            .with_context(|| format!("the meter says nothing of {program}'s {what}"))
+            .with_context(|| format!("the meter printed no section `{what}`"))
     }
 
-    fn figures(&self, program: &str, instructions: u64) -> Result<Figures> {
-        let exit = self.section(program, "exit")?.trim();
-        ensure!(exit == "0", "{program} ended with {exit}");
-        let status = self.section(program, "status")?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.context("/proc/PID/status has VmRSS")?;
+    fn figures(&self, number: usize, status: u8, instructions: u64) -> Result<Figures> {
+        let exit = self.section(number, "exit")?.trim();
+        ensure!(exit == status.to_string(), "it exited with {exit}");
+        let process = self.section(number, "status")?;
+        let resident = process.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.context("no VmRSS in /proc/PID/status")?;
         Ok(Figures {
-            transcript: self.section(program, "transcript")?.to_owned(),
-            calls: self.section(program, "calls")?.trim().parse()?,
+            transcript: self.section(number, "transcript")?.to_owned(),
+            calls: self.section(number, "calls")?.trim().parse()?,
             instructions,
             resident: resident.trim().trim_end_matches(" kB").parse()?,
-            file_mappings: file_mappings(self.section(program, "maps")?),
+            file_mappings: file_mappings(self.section(number, "maps")?),
         })
     }
 }
 
-/// The lines of /proc/PID/maps that tell of a file, which has an inode.
+/// The number of mappings in /proc/PID/maps that have an inode.
 fn file_mappings(maps: &str) -> usize {
-    let inodes = maps.lines().map(|line| line.split_whitespace().nth(4));
-    inodes.filter(|inode| *inode != Some("0")).count()
+    let inode = |line: &str| line.split_whitespace().nth(4)?.parse::<u64>().ok();
+    maps.lines()
+        .filter_map(inode)
+        .filter(|inode| *inode > 0)
+        .count()
 }
 
-/// Counts the instructions of each program.
-fn count(initramfs: &Path, programs: &[String]) -> Result<Vec<u64>> {
-    let step = Step::start("counting instructions in the guest");
+/// The instructions of each program.
+fn count_instructions(initramfs: &Path, programs: usize) -> Result<Vec<u64>> {
+    let progress = Progress::start("counting instructions in the guest");
     let log = paths::scratch("logs")?.join(format!("instructions-{}.log", std::process::id()));
-    let mut machine = machine(initramfs, "run", programs)?;
+    let mut machine = machine(initramfs, "run")?;
     step_singly(&mut machine)?;
     let file = log.display().to_string();
     let options = ["-d", "exec,nochain", "-dfilter", USER, "-D", &file];
     machine.extra_qemu.extend(options.map(str::to_owned));
     let outcome = Report::of(&machine).and_then(|_| runs(&log));
-    // It takes a hundred megabytes, and nobody would read it.
+    // It has about a hundred megabytes and is of no further use.
     let _ = fs::remove_file(&log);
     let runs = outcome?;
     ensure!(
-        runs.len() == programs.len(),
-        "{} programs were run, but QEMU's log has {}",
-        programs.len(),
+        runs.len() == programs,
+        "QEMU's log has {} runs, not {programs}",
         runs.len()
     );
-    step.done();
+    progress.done();
     Ok(runs)
 }
 
-/// Has QEMU execute a single instruction at a time, by the name this version has for it.
+/// Makes QEMU execute one instruction at a time. The option depends on its version.
 fn step_singly(machine: &mut Machine) -> Result<()> {
     let help = tool::output(Command::new("qemu-system-aarch64").arg("--help"))?;
     match help.contains("one-insn-per-tb") {
@@ -211,12 +211,12 @@ fn step_singly(machine: &mut Machine) -> Result<()> {
     Ok(())
 }
 
-/// How many instructions were executed each time outside the meter.
-fn runs(log: &PathBuf) -> Result<Vec<u64>> {
+/// The number of instructions between those of the meter, for each run.
+fn runs(log: &Path) -> Result<Vec<u64>> {
     let file = File::open(log).with_context(|| format!("cannot read {}", log.display()))?;
     let mut runs = Vec::new();
     let mut run = 0;
-    // Until the meter starts, the kernel runs, at such addresses too at first.
+    // `None` until the meter starts: early in the boot, the kernel has such addresses, too.
     let mut last = None;
     for line in BufReader::new(file).lines() {
         let Some(address) = executed(&line?) else {
@@ -226,8 +226,8 @@ fn runs(log: &PathBuf) -> Result<Vec<u64>> {
             runs.extend((run > 0).then_some(run));
             (run, last) = (0, Some(address));
         } else if last.is_some() && last != Some(address) {
-            // The same address twice is one instruction, begun anew after the
-            // kernel has brought in a page.
+            // An address that comes twice is one instruction, which was restarted
+            // after a page fault.
             (run, last) = (run + 1, Some(address));
         }
     }

@@ -1,17 +1,20 @@
 //! What the program costs, measured beside programs that do the same job.
 //!
-//! Nothing here is decided by a clock on a wall: sizes, counts and the guest's
-//! own time under `-icount` come out the same on every machine with the same
-//! tools. What is measured, where:
+//! All sizes, counts and times are the same on every machine with the same tools:
+//! no figure depends on the speed of the host, except those of [`library`].
 //!
-//! - [`peers`] builds the same job in C++ and C, and names every tool and version;
-//! - [`meter`] runs it all in a real kernel: calls, instructions, memory;
-//! - [`table`] makes that one table, and keeps it in the README;
-//! - [`size`] tells which section and which module the program's bytes went to;
-//! - [`power`] times the program as PID 1, and finds how little memory it needs;
-//! - [`library`] compares the parser with crates that do the same.
+//! - [`budgets`] is the list of limits, which tests assert and the README shows;
+//! - [`archive`] compresses the program as an initramfs holds it;
+//! - [`meter`] runs programs in a real kernel: system calls, instructions, memory;
+//! - [`boot_time`] runs the program as PID 1: guest time, least memory;
+//! - [`peers`] builds the same job in C++ and C, and lists tools and versions;
+//! - [`table`] is the comparison as a table, and its place in the README;
+//! - [`size`] attributes the bytes of the program to sections and modules;
+//! - [`library`] compares the parser with crates that parse the same.
 
+pub mod archive;
 pub mod boot_time;
+pub mod budgets;
 pub mod library;
 pub mod meter;
 pub mod peers;
@@ -20,8 +23,9 @@ pub mod table;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
+use self::meter::Figures;
 use crate::program::{self, Build};
 
 /// A program to measure.
@@ -29,31 +33,67 @@ use crate::program::{self, Build};
 pub struct Subject {
     /// A word that names it in the guest.
     pub name: &'static str,
-    /// What heads its column.
+    /// The heading of its column.
     pub title: String,
     /// The executable.
     pub path: PathBuf,
+    /// Its arguments.
+    pub words: &'static [&'static str],
+    /// The exit status it has to have.
+    pub status: u8,
 }
 
-/// The program, in both builds.
-pub fn program() -> Result<Vec<Subject>> {
-    [Build::Minimal, Build::Full]
-        .map(subject)
-        .into_iter()
-        .collect()
+impl Subject {
+    /// The four stages without pauses, which have to succeed.
+    fn stages(name: &'static str, title: &str, path: PathBuf) -> Self {
+        Self {
+            name,
+            title: title.to_owned(),
+            path,
+            words: &["-q", "-y"],
+            status: 0,
+        }
+    }
+
+    /// The program.
+    fn program(build: Build) -> Result<Self> {
+        let title = format!("vm_anon_name, {}", build.name());
+        Ok(Self::stages(build.name(), &title, program::build(build)?))
+    }
 }
 
-/// Everything that is compared, from the largest to the smallest.
-pub fn all() -> Result<Vec<Subject>> {
-    let mut subjects = peers::build()?;
-    subjects.extend(program()?);
-    Ok(subjects)
+/// What the stages cost in each program.
+pub struct Stages {
+    /// The peers, from the largest to the smallest, then the minimal and the full build.
+    pub programs: Vec<(Subject, Figures)>,
+    /// The full build with a name that the kernel refuses.
+    pub refused_name: Figures,
 }
 
-fn subject(build: Build) -> Result<Subject> {
-    Ok(Subject {
-        name: build.name(),
-        title: format!("vm_anon_name, {}", build.name()),
-        path: program::build(build)?,
-    })
+impl Stages {
+    /// Builds and measures the programs.
+    pub fn measure() -> Result<Self> {
+        let full = Subject::program(Build::Full)?;
+        let refused_name = Subject {
+            name: "refused",
+            words: &["-q", "-y", "-n", "a[b"],
+            status: 1,
+            ..full.clone()
+        };
+        let mut subjects = peers::build()?;
+        subjects.extend([Subject::program(Build::Minimal)?, full, refused_name]);
+        let mut figures = meter::measure(&subjects)?;
+        let refused_name = figures.pop().context("the refused name was measured")?;
+        Ok(Self {
+            programs: subjects.into_iter().zip(figures).collect(),
+            refused_name,
+        })
+    }
+
+    /// The figures of a build of the program.
+    pub fn of(&self, build: Build) -> Result<&Figures> {
+        let mut programs = self.programs.iter();
+        let found = programs.find(|(subject, _)| subject.name == build.name());
+        Ok(&found.context("both builds were measured")?.1)
+    }
 }

@@ -1,9 +1,9 @@
 //! The same job in C++ and C, built as small as their tools make it.
 //!
-//! Every flag here is in a peer's favour, so that what the table shows is the
-//! libraries' cost and not that of careless flags. All are linked by lld, as the
-//! program is: GNU ld gives each segment of an aarch64 executable 64 KiB of its
-//! own in the file, up to 60 KiB of padding in the dynamic peer.
+//! The flags make the peers smaller, so that the table shows the cost of their
+//! libraries. All are linked by lld, as the program is: GNU ld aligns each segment
+//! of an aarch64 executable to 64 KiB in the file, which adds up to 60 KiB of
+//! padding to the dynamic peer.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use anyhow::{Context, Result};
 use which::which;
 
 use super::Subject;
-use crate::{debian, host, kernels, paths, program, tool};
+use crate::{debian, host_packages, kernels, paths, program, tool};
 
 const GCC: &str = "aarch64-linux-gnu-gcc";
 const GXX: &str = "aarch64-linux-gnu-g++";
 
-/// Where Debian's cross compilers keep headers and libraries for aarch64.
+/// The directory of headers and libraries for Debian's cross compilers.
 const SYSROOT: &str = "/usr/aarch64-linux-gnu";
 
-/// What the dynamic peer needs at run time.
+/// The libraries that the dynamic peer needs at run time.
 pub(super) const LIBRARIES: &[&str] = &[
     "ld-linux-aarch64.so.1",
     "libc.so.6",
@@ -36,7 +36,7 @@ const FLAGS: &[&str] = &[
     "-Wall",
     "-Wextra",
     "-Werror",
-    // Only what is used.
+    // Only used functions and data.
     "-ffunction-sections",
     "-fdata-sections",
     "-Wl,--gc-sections",
@@ -46,13 +46,13 @@ const FLAGS: &[&str] = &[
     "-Wl,-z,norelro",
     // Constants beside the code: one segment less.
     "-Wl,--no-rosegment",
-    // What nobody reads.
+    // No notes.
     "-fno-ident",
     "-Wl,--build-id=none",
     "-fuse-ld=lld",
 ];
 
-/// C needs no unwinding; nolibc could not have the stack protector.
+/// C needs no unwinding. nolibc does not support the stack protector.
 const C_FLAGS: &[&str] = &[
     "-static",
     "-fno-asynchronous-unwind-tables",
@@ -62,7 +62,7 @@ const C_FLAGS: &[&str] = &[
 
 /// Builds all peers.
 pub fn build() -> Result<Vec<Subject>> {
-    host::PEERS.ensure()?;
+    host_packages::PEERS.ensure()?;
     let bench = Workbench::open()?;
     Ok(vec![
         bench.subject("cpp-dynamic", "C++, dynamic", bench.cpp(&[]))?,
@@ -73,24 +73,24 @@ pub fn build() -> Result<Vec<Subject>> {
     ])
 }
 
-/// Builds the first process of the machine that measures.
+/// Builds the init of the machine that measures.
 pub(super) fn meter() -> Result<PathBuf> {
-    host::PEERS.ensure()?;
+    host_packages::PEERS.ensure()?;
     let bench = Workbench::open()?;
     let mut command = bench.compiler(GCC);
     command.arg("-static");
-    // What it executes itself is told by the address.
+    // Its addresses tell its instructions from those of the program.
     command.arg(format!("-Wl,--image-base={:#x}", super::meter::METER.start));
     command.arg(source("meter.c"));
     bench.compile(command, "meter")
 }
 
-/// A directory of the toolchain's libraries for aarch64.
+/// The path of a library for aarch64.
 pub(super) fn library(name: &str) -> PathBuf {
     Path::new(SYSROOT).join("lib").join(name)
 }
 
-/// The versions of what the measurement depends on, one a line.
+/// The tools that the figures depend on, with their versions.
 pub fn versions() -> Result<Vec<String>> {
     let first_line = |program: &str, argument: &str| -> Result<String> {
         let text = tool::output(Command::new(program).arg(argument))?;
@@ -107,7 +107,7 @@ pub fn versions() -> Result<Vec<String>> {
         first_line(GCC, "--version")?,
         first_line("ld.lld", "--version")?,
         format!("glibc {libc}"),
-        format!("musl {}", debian::newest("musl-dev")?.version),
+        format!("musl {}", debian::version("musl-dev")?),
         format!("nolibc of Linux {kernel}"),
         format!("Linux {kernel} as the guest"),
         first_line("qemu-system-aarch64", "--version")?,
@@ -118,7 +118,7 @@ fn source(name: &str) -> PathBuf {
     paths::workspace().join("tests/peers").join(name)
 }
 
-/// Where peers are built.
+/// The directory where peers are built.
 struct Workbench {
     directory: PathBuf,
 }
@@ -126,27 +126,23 @@ struct Workbench {
 impl Workbench {
     fn open() -> Result<Self> {
         let directory = paths::scratch("peers")?;
-        // gcc looks for a linker of that name beside its own tools only.
+        // With -fuse-ld=lld, gcc looks for ld.lld only in directories that -B names.
         let linker = directory.join("ld.lld");
         if !linker.exists() {
             let found = which("ld.lld").context("lld is installed")?;
-            // Another test may just have done so.
+            // It fails if another test has made the link in the meantime.
             let _ = symlink(found, &linker);
         }
         Ok(Self { directory })
     }
 
     fn subject(&self, name: &'static str, title: &str, command: Command) -> Result<Subject> {
-        Ok(Subject {
-            name,
-            title: title.to_owned(),
-            path: self.compile(command, name)?,
-        })
+        Ok(Subject::stages(name, title, self.compile(command, name)?))
     }
 
     fn compile(&self, mut command: Command, name: &str) -> Result<PathBuf> {
         let path = self.directory.join(name);
-        // Tests that run side by side may build the same one.
+        // Tests that run at the same time may build the same peer.
         let partial = tempfile::NamedTempFile::new_in(&self.directory)?.into_temp_path();
         tool::output(command.arg("-o").arg(&partial))?;
         partial.persist(&path)?;
@@ -171,7 +167,7 @@ impl Workbench {
         command
     }
 
-    /// Musl as Debian builds it for arm64; the compiler's own files around it.
+    /// Debian's musl for arm64, with libgcc and the headers of the compiler.
     fn musl(&self) -> Result<Command> {
         let package = debian::unpack("musl-dev")?;
         let library = package.join("usr/lib/aarch64-linux-musl");
@@ -184,7 +180,7 @@ impl Workbench {
         Ok(command)
     }
 
-    /// The kernel's headers that stand for a libc.
+    /// The kernel's nolibc, a libc in headers.
     fn nolibc(&self) -> Result<Command> {
         let tree = kernels::find(kernels::DEFAULT)?.tree()?;
         let headers = tree.source.join("tools/include/nolibc");
@@ -206,7 +202,7 @@ fn include(command: &mut Command, directories: &[&Path]) {
     }
 }
 
-/// Where gcc keeps stddef.h and its like.
+/// The directory with gcc's own headers, such as stddef.h.
 fn compiler_headers() -> Result<PathBuf> {
     let text = tool::output(Command::new(GCC).arg("-print-file-name=include"))?;
     Ok(text.trim_end().into())

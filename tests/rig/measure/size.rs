@@ -1,13 +1,12 @@
-//! Which section and which module the program's bytes went to, and the floor.
+//! Which section and which module the bytes of the program belong to.
 //!
-//! The file that is shipped has neither symbols nor lines. So the program is
-//! built once more with both, into a directory of its own; it must come out as
-//! long, or nothing is said. Code belongs to the source file whose lines it was
-//! made from, and what other crates have inlined into it to the same file;
-//! [`constants`] to the file whose code refers to them.
+//! The shipped file has neither symbols nor line numbers. So the program is built
+//! once more with both, into a directory of its own; its loaded part has to have the
+//! same size. Code belongs to the source file of its line, including what was
+//! inlined from other crates; constants belong to the file whose code refers to
+//! them.
 
 mod constants;
-mod floor;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,10 +21,10 @@ use super::table::grouped;
 use crate::paths;
 use crate::program::{self, Build};
 
-/// How many of the largest functions are named.
+/// The number of functions that are listed.
 const LARGEST: usize = 12;
 
-/// Bytes by what they belong to.
+/// Bytes by owner.
 type Shares = BTreeMap<String, u64>;
 
 /// The report on one build, in Markdown.
@@ -40,7 +39,7 @@ pub fn report(build: Build) -> Result<String> {
         build.name(),
         grouped(shipped.len() as u64)
     );
-    let sections = program.sections(shipped.len() as u64);
+    let sections = program.sections(shipped.len() as u64)?;
     text.push_str(&list("section", sections));
     text.push_str(&list("module, code", largest(program.code()?)));
     text.push_str(&list("module, constants", largest(program.constants()?)));
@@ -49,11 +48,37 @@ pub fn report(build: Build) -> Result<String> {
         "function",
         functions.into_iter().take(LARGEST).collect(),
     ));
-    text.push_str(&floor::table(shipped.len() as u64));
     Ok(text)
 }
 
-/// The same build with symbols and lines, for which the minimal one has sections, too.
+/// The shipped full build without the assembled suite, for comparing sizes; it cannot
+/// run.
+pub fn without_suite() -> Result<Vec<u8>> {
+    let shipped = read(&program::build(Build::Full)?)?;
+    let data = read(&with_symbols(Build::Full)?)?;
+    let suite = constant(&object::File::parse(&*data)?, "SUITE")?;
+    let mut places = shipped.windows(suite.len());
+    let place = places.position(|bytes| bytes == suite);
+    let (before, rest) = shipped.split_at(place.context("the program has no suite")?);
+    Ok([before, &rest[suite.len()..]].concat())
+}
+
+/// The bytes of a `static`.
+fn constant<'a>(file: &object::File<'a>, name: &str) -> Result<&'a [u8]> {
+    let symbol = file.symbols().find(|symbol| {
+        let mangled = symbol.name().unwrap_or_default().into();
+        without_hash(&addr2line::demangle_auto(mangled, None)).ends_with(&format!("::{name}"))
+    });
+    let symbol = symbol.with_context(|| format!("no symbol {name}"))?;
+    let mut sections = file.sections();
+    let bytes = sections.find_map(|section| {
+        let range = section.data_range(symbol.address(), symbol.size());
+        range.ok().flatten()
+    });
+    bytes.with_context(|| format!("{name} has no bytes"))
+}
+
+/// The same build with symbols and line numbers.
 fn with_symbols(build: Build) -> Result<PathBuf> {
     program::build_variant(build, "size", |cargo| {
         for profile in ["RELEASE", "MINIMAL"] {
@@ -63,7 +88,16 @@ fn with_symbols(build: Build) -> Result<PathBuf> {
     })
 }
 
-/// An executable with symbols and lines.
+/// A part of the loaded file.
+struct Part<'a> {
+    name: String,
+    offset: u64,
+    address: u64,
+    data: &'a [u8],
+    is_code: bool,
+}
+
+/// An executable with symbols and line numbers.
 struct Program<'a> {
     file: object::File<'a>,
     lines: Loader,
@@ -76,12 +110,59 @@ impl<'a> Program<'a> {
         Ok(Self { file, lines })
     }
 
-    fn loaded(&self) -> impl Iterator<Item = object::Section<'a, '_>> {
-        self.file.sections().filter(|section| is_loaded(section))
+    /// The loaded sections. A section that holds constants, then code, counts as two.
+    fn parts(&self) -> Result<Vec<Part<'a>>> {
+        let mut parts = Vec::new();
+        for section in self.file.sections().filter(is_loaded) {
+            let (offset, _) = section.file_range().context("a loaded section")?;
+            let (address, data) = (section.address(), section.data()?);
+            let name = section.name()?.to_owned();
+            if section.kind() != SectionKind::Text {
+                parts.push(Part {
+                    name,
+                    offset,
+                    address,
+                    data,
+                    is_code: false,
+                });
+                continue;
+            }
+            let start = self.code_start(&section)?;
+            let (constants, code) = data.split_at((start - address) as usize);
+            parts.push(Part {
+                name: format!("{name}, constants"),
+                offset,
+                address,
+                data: constants,
+                is_code: false,
+            });
+            parts.push(Part {
+                name: format!("{name}, code"),
+                offset: offset + constants.len() as u64,
+                address: start,
+                data: code,
+                is_code: true,
+            });
+        }
+        Ok(parts)
     }
 
-    /// As many bytes must be loaded as of the file shipped. They need not be the
-    /// same: with lines, the compiler puts a function or two elsewhere.
+    /// The first mapping symbol `$x`, with which the ABI marks code ("ELF for the Arm
+    /// 64-bit Architecture", section 5.7).
+    fn code_start(&self, section: &object::Section) -> Result<u64> {
+        let symbols = self.file.symbols();
+        let code = symbols.filter(|symbol| {
+            symbol.section_index() == Some(section.index())
+                && symbol
+                    .name()
+                    .is_ok_and(|name| name == "$x" || name.starts_with("$x."))
+        });
+        let start = code.map(|symbol| symbol.address()).min();
+        start.context("no mapping symbols")
+    }
+
+    /// As many bytes have to be loaded as of the shipped file. They may differ: with
+    /// line numbers, the compiler places some functions differently.
     fn check_against(&self, shipped: &[u8]) -> Result<()> {
         let shipped = loaded_size(&object::File::parse(shipped)?);
         let size = loaded_size(&self.file);
@@ -92,32 +173,32 @@ impl<'a> Program<'a> {
         Ok(())
     }
 
-    /// The sections in their order, between the headers and what is not loaded.
-    fn sections(&self, file_size: u64) -> Vec<(String, u64)> {
+    /// The parts in their order, with what lies around them in the file.
+    fn sections(&self, file_size: u64) -> Result<Vec<(String, u64)>> {
         let mut shares = Vec::new();
         let mut end = 0;
-        for section in self.loaded() {
-            let (start, size) = section.file_range().unwrap_or_default();
+        for Part {
+            name, offset, data, ..
+        } in self.parts()?
+        {
             let what = if end == 0 { "headers" } else { "padding" };
-            shares.extend((start > end).then(|| (what.to_owned(), start - end)));
-            let name = section.name().unwrap_or_default().to_owned();
+            shares.extend((offset > end).then(|| (what.to_owned(), offset - end)));
+            let size = data.len() as u64;
             shares.push((name, size));
-            end = start + size;
+            end = offset + size;
         }
+        // lld leaves room for the section headers that it does not write.
         let rest = file_size.saturating_sub(end);
-        shares.extend((rest > 0).then(|| ("behind the segment".to_owned(), rest)));
-        shares
+        shares.extend((rest > 0).then(|| ("zeros at the end".to_owned(), rest)));
+        Ok(shares)
     }
 
     /// Code by module. All instructions have the same size.
     fn code(&self) -> Result<Shares> {
         let mut shares = Shares::new();
-        for section in self
-            .loaded()
-            .filter(|section| section.kind() == SectionKind::Text)
-        {
-            let from = section.address();
-            for address in (from..from + section.size()).step_by(4) {
+        for part in self.parts()?.iter().filter(|part| part.is_code) {
+            let end = part.address + part.data.len() as u64;
+            for address in (part.address..end).step_by(4) {
                 *shares.entry(self.module_of(address)?).or_default() += 4;
             }
         }
@@ -125,12 +206,12 @@ impl<'a> Program<'a> {
     }
 
     fn constants(&self) -> Result<Shares> {
-        let is_text = |section: &object::Section| section.kind() == SectionKind::Text;
-        let (text, data): (Vec<_>, Vec<_>) = self.loaded().partition(is_text);
-        let text = text.first().context("the program has code")?;
-        let mut constants = constants::Constants::new(text.address(), text.data()?);
-        for section in &data {
-            constants.add_section(section.address(), section.data()?);
+        let (code, data): (Vec<_>, Vec<_>) =
+            self.parts()?.into_iter().partition(|part| part.is_code);
+        let code = code.first().context("the program has code")?;
+        let mut constants = constants::Constants::new(code.address, code.data);
+        for part in &data {
+            constants.add_section(part.address, part.data);
         }
         let mut shares = Shares::new();
         for (user, size) in constants.pieces() {
@@ -155,8 +236,8 @@ impl<'a> Program<'a> {
         shares
     }
 
-    /// The module that an instruction was made for: of those whose functions it
-    /// was inlined into, the innermost one of the program, or else of any crate.
+    /// The module of an instruction. Of the functions that were inlined there, it is
+    /// that of the innermost one in the program, or else in another crate.
     fn module_of(&self, address: u64) -> Result<String> {
         let none = |error| anyhow!("{address:#x} has no line: {error}");
         let mut frames = self.lines.find_frames(address).map_err(none)?;
@@ -180,7 +261,7 @@ fn is_loaded(section: &object::Section) -> bool {
     sh_flags.contains(object::elf::SHF_ALLOC) && section.size() > 0
 }
 
-/// A file of the program by its path in the checkout.
+/// The path of a source file in the checkout, if it is the program's own.
 fn own(file: &str) -> Option<&str> {
     let workspace = paths::workspace().to_str()?;
     match file.strip_prefix(workspace) {
@@ -189,7 +270,7 @@ fn own(file: &str) -> Option<&str> {
     }
 }
 
-/// A file of another crate by that crate's name.
+/// The crate of a source file.
 fn krate(file: &str) -> String {
     let after = |mark: &str| Some(file.split_once(mark)?.1.split('/'));
     let of_registry = after("/registry/src/").and_then(|mut parts| parts.nth(1));
@@ -197,7 +278,7 @@ fn krate(file: &str) -> String {
     of_registry.or(of_library).unwrap_or(file).to_owned()
 }
 
-/// The name of a function without what tells its instances apart.
+/// The name of a function without the hash of its instance.
 fn without_hash(name: &str) -> &str {
     let (path, hash) = name.rsplit_once("::").unwrap_or((name, ""));
     match hash.len() == 17 && hash.starts_with('h') {

@@ -1,41 +1,45 @@
-//! The comparison as one table, and its place in the README.
+//! The comparison and the budgets as tables, and their place in the README.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::meter::{self, Figures};
-use super::{Subject, peers};
-use crate::paths;
-use crate::tool;
+use super::meter::Figures;
+use super::{Stages, Subject, budgets, peers};
+use crate::program::Build;
+use crate::{paths, tool};
 
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
-/// Measures everything and returns the table, with what it was measured by.
+/// Measures everything and returns the tables, with the tools and their versions.
 pub fn make() -> Result<String> {
-    let subjects = super::all()?;
-    let figures = meter::measure(&subjects)?;
-    let mut text = rows(&subjects, &figures)?;
+    let stages = Stages::measure()?;
+    let mut text = rows(&stages.programs)?;
     text.push_str("\nMeasured on ");
     text.push_str(&machine()?);
     text.push_str(" with:\n\n");
     for version in peers::versions()? {
         text.push_str(&format!("- {version}\n"));
     }
+    let budgets = budgets::compare(&stages)?;
+    for build in [Build::Full, Build::Minimal] {
+        text.push('\n');
+        text.push_str(&budgets::report(&budgets, build));
+    }
     Ok(text)
 }
 
-/// Puts the text between the marks in the README.
+/// Writes the text between the markers in README.md.
 pub fn write(text: &str) -> Result<()> {
     let path = paths::workspace().join("README.md");
-    let readme = fs::read_to_string(&path)
-        .with_context(|| format!("{} cannot be read: the table goes there", path.display()))?;
+    let readme =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     paths::write(&path, splice(&readme, text)?)
 }
 
-/// The text with what lies between the marks replaced.
+/// Replaces what is between the markers.
 pub fn splice(readme: &str, text: &str) -> Result<String> {
     let missing = || format!("README.md needs the lines {BEGIN} and {END}, in this order");
     let (before, rest) = readme.split_once(BEGIN).with_context(missing)?;
@@ -43,19 +47,20 @@ pub fn splice(readme: &str, text: &str) -> Result<String> {
     Ok(format!("{before}{BEGIN}\n{text}{END}{after}"))
 }
 
-fn rows(subjects: &[Subject], figures: &[Figures]) -> Result<String> {
-    let sizes = subjects.iter().map(size).collect::<Result<Vec<_>>>()?;
-    let each = |value: fn(&Figures) -> u64| figures.iter().map(value).collect::<Vec<_>>();
-    let rows = [
+fn rows(programs: &[(Subject, Figures)]) -> Result<String> {
+    let sizes = programs.iter().map(|(subject, _)| size(subject));
+    let sizes = sizes.collect::<Result<Vec<_>>>()?;
+    let each = |value: fn(&Figures) -> u64| programs.iter().map(|(_, f)| value(f)).collect();
+    let rows: [(_, Vec<u64>); 5] = [
         ("file, bytes", sizes),
         ("memory at the last pause, KiB", each(|f| f.resident)),
         ("mappings of files", each(|f| f.file_mappings as u64)),
         ("system calls, `-q -y`", each(|f| f.calls)),
         ("instructions, `-q -y`", each(|f| f.instructions)),
     ];
-    let titles = subjects.iter().map(|subject| subject.title.clone());
+    let titles = programs.iter().map(|(subject, _)| subject.title.clone());
     let mut text = line("", titles);
-    text.push_str(&line("---", subjects.iter().map(|_| "---:".to_owned())));
+    text.push_str(&line("---", programs.iter().map(|_| "---:".to_owned())));
     for (title, values) in rows {
         text.push_str(&line(title, values.into_iter().map(grouped)));
     }
@@ -71,7 +76,7 @@ fn size(subject: &Subject) -> Result<u64> {
     Ok(fs::metadata(&subject.path)?.len())
 }
 
-/// A number with a comma before each three digits.
+/// A number with commas between groups of three digits.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -84,7 +89,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// The processor and the system, which change no figure.
+/// The host, which has no influence on the figures.
 fn machine() -> Result<String> {
     let field = |path: &str, name: &str, mark: char| -> Option<String> {
         let text = fs::read_to_string(Path::new(path)).ok()?;

@@ -25,11 +25,11 @@ use sha2::{Digest, Sha256};
 use super::generate::Mutant;
 use super::lab::{Exclusion, Lab};
 use super::unobservable::{self, Unobservable};
-use crate::check;
+use crate::conformance;
 use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::qemu::{Ending, Machine};
 
 /// The boot parameter that selects no mutant and lists those whose places ran.
@@ -111,7 +111,7 @@ pub fn run(kernel: &Kernel, plan: &Plan) -> Result<Outcome> {
     let list = unobservable::load(kernel.sources())?;
     unobservable::expect_known(&list, &lab.mutants)?;
     let image = lab.image()?;
-    let guest = Guest::new(image, plan.program.as_deref(), &lab)?;
+    let guest = Guest::new(kernel, image, plan.program.as_deref(), &lab)?;
     let directory = paths::scratch("mutation")?;
     let notes = directory.join(format!("{}-{}.notes", kernel.name, guest.label));
     if plan.again && notes.exists() {
@@ -150,7 +150,8 @@ impl Plan {
 }
 
 /// The kernel and the program, and how both behave without a mutant.
-struct Guest {
+struct Guest<'a> {
+    kernel: &'a Kernel,
     image: PathBuf,
     initramfs: PathBuf,
     /// Changes with the kernel, the mutants and the program.
@@ -172,8 +173,8 @@ struct Guest {
     groups: Vec<(Vec<String>, BTreeSet<usize>)>,
 }
 
-impl Guest {
-    fn new(image: PathBuf, program: Option<&Path>, lab: &Lab) -> Result<Self> {
+impl<'a> Guest<'a> {
+    fn new(kernel: &'a Kernel, image: PathBuf, program: Option<&Path>, lab: &Lab) -> Result<Self> {
         let initramfs = match program {
             Some(path) => {
                 let program =
@@ -182,12 +183,13 @@ impl Guest {
                 let initramfs = initramfs.char_device("/dev/zero", 0o666, 1, 5);
                 initramfs.write("mutation")?
             }
-            None => check::initramfs("mutation")?,
+            None => conformance::initramfs("mutation")?,
         };
         let mut hash = Sha256::new_with_prefix(fs::read(&initramfs)?);
         hash.update(lab.label());
         let hash = hash.finalize();
         let mut guest = Self {
+            kernel,
             image,
             initramfs,
             label: hash[..6].iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -212,11 +214,11 @@ impl Guest {
 
     /// Runs both commands without a mutant.
     fn learn(&mut self) -> Result<()> {
-        let step = Step::start("booting without a mutant");
+        let step = Progress::start("booting without a mutant");
         for mutant in [0, REACHED] {
             let console = self.machine(mutant, &["check"]).run(PATIENCE)?;
-            check::read(&console)?;
-            self.status = check::status(&console)?;
+            conformance::read(&console)?;
+            self.status = conformance::status(&console)?;
             let results = results(&console.text());
             ensure!(
                 mutant == 0 || results == self.results,
@@ -240,7 +242,7 @@ impl Guest {
 
     /// Finds which places each group of cases runs.
     fn learn_groups(&self) -> Result<Vec<(Vec<String>, BTreeSet<usize>)>> {
-        let step = Step::start("noting which mutants the cases reach");
+        let step = Progress::start("noting which mutants the cases reach");
         let names = self.results.iter().map(|result| name(result).to_owned());
         let names: Vec<String> = names.collect();
         let mut groups = Vec::new();
@@ -250,7 +252,7 @@ impl Guest {
                 .chain(group.iter().map(String::as_str))
                 .collect();
             let console = self.machine(REACHED, &args).run(PATIENCE)?;
-            check::read(&console)?;
+            conformance::read(&console)?;
             groups.push((group.to_vec(), reached(&console.text())));
         }
         step.done();
@@ -275,7 +277,7 @@ impl Guest {
     }
 
     fn machine(&self, mutant: isize, args: &[&str]) -> Machine {
-        let mut machine = Machine::new(&self.image, &self.initramfs);
+        let mut machine = self.kernel.machine_with(&self.image, &self.initramfs);
         machine.name = format!("mutation-{}-{mutant}", self.label);
         machine.append = format!("oops=panic vm_mutant={mutant}");
         machine.args = args.iter().map(|&arg| arg.to_owned()).collect();
@@ -314,13 +316,13 @@ impl Guest {
         }
         let console = session.finish()?;
         let noticed = match &console.ending {
-            Ending::PoweredOff => match check::read(&console) {
+            Ending::PoweredOff => match conformance::read(&console) {
                 Err(error) => {
                     let text = format!("{error:#}");
                     Some(text.lines().next().unwrap_or_default().to_owned())
                 }
                 Ok(_) if results(&console.text()) != expected => Some("the report".to_owned()),
-                Ok(_) if cases.is_empty() && check::status(&console)? != self.status => {
+                Ok(_) if cases.is_empty() && conformance::status(&console)? != self.status => {
                     Some("the status".to_owned())
                 }
                 Ok(_) => None,
@@ -347,7 +349,12 @@ impl Guest {
 }
 
 /// Boots all that are wanted and not known from the notes.
-fn try_all(lab: &Lab, guest: &Guest, plan: &Plan, notes: &Path) -> Result<BTreeMap<usize, Fate>> {
+fn try_all(
+    lab: &Lab,
+    guest: &Guest<'_>,
+    plan: &Plan,
+    notes: &Path,
+) -> Result<BTreeMap<usize, Fate>> {
     let mut fates = parse_notes(&fs::read_to_string(notes).unwrap_or_default());
     let wanted = lab.included().filter(|(_, mutant)| plan.wants(mutant));
     let wanted: Vec<usize> = wanted.map(|(number, _)| number).collect();
@@ -360,7 +367,7 @@ fn try_all(lab: &Lab, guest: &Guest, plan: &Plan, notes: &Path) -> Result<BTreeM
     let file = file.with_context(|| format!("cannot write {}", notes.display()))?;
     let (count, step) = (
         left.len(),
-        Step::start(format!("trying {} mutants", left.len())),
+        Progress::start(format!("trying {} mutants", left.len())),
     );
     let shared = Mutex::new((left.into_iter(), file, &mut fates));
     let attempt = || -> Result<()> {

@@ -18,7 +18,7 @@ use super::generate::{self, Mutant};
 use super::{schemata, targets};
 use crate::kernels::{Kernel, Tree};
 use crate::paths;
-use crate::progress::Step;
+use crate::progress::Progress;
 use crate::tool;
 
 /// The directory of the cache.
@@ -399,7 +399,7 @@ impl Lab {
             .filter(|number| !answers.contains_key(number))
             .collect();
         if !unknown.is_empty() {
-            let step = Step::start(format!(
+            let step = Progress::start(format!(
                 "comparing the object code of {} mutants",
                 unknown.len()
             ));

@@ -1,4 +1,4 @@
-//! A boot that goes on: its console is read, typed on and logged.
+//! A running boot: its console is read, typed on and logged.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -13,49 +13,49 @@ use anyhow::{Context, Error, Result, anyhow};
 use regex::bytes::Regex;
 
 use super::Machine;
-use super::console::{Console, Ending, last_words, plain_text};
+use super::boot::{Boot, Ending, ending_in, plain_text};
 use crate::tool;
 
-/// How long a kernel that has said its last word may take to leave.
+/// Time that QEMU gets to exit after the kernel has printed its last message.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The kernel's own lines are shorter; what programs print may be of any length.
+/// Upper bound for the length of a line of the kernel. Lines of programs may be longer.
 const LONGEST_LINE: usize = 4096;
 
-/// A boot that goes on.
+/// A running boot. Dropping it kills QEMU.
 pub struct Session {
     qemu: Child,
     input: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
     bytes: Vec<u8>,
-    /// Where the next expectation begins to look.
+    /// Start of the bytes that `expect` has not returned yet.
     position: usize,
-    /// How much of the console has been searched for the kernel's last words.
+    /// Start of the bytes that have not been searched for the kernel's last message.
     searched: usize,
-    /// How the boot ends, as soon as the kernel has said so.
+    /// How the boot ends, once the kernel has said so.
     ending: Option<Ending>,
     started: Instant,
     end: Instant,
-    files: Files,
+    logs: Logs,
     echo: bool,
 }
 
-/// What a boot leaves behind.
-struct Files {
-    log: PathBuf,
-    log_file: File,
-    complaints: PathBuf,
+/// Log files of a boot.
+struct Logs {
+    console: PathBuf,
+    console_file: File,
+    qemu_messages: PathBuf,
+    other_serial: Vec<PathBuf>,
 }
 
 impl Session {
     pub(super) fn start(machine: &Machine, deadline: Duration) -> Result<Self> {
-        let mut command = machine.command();
-        command.args(["-serial", "stdio"]);
-        let mut files = Files::create(machine)?;
-        writeln!(files.log_file, "$ {}", tool::show(&command))?;
-        let complaints = File::create(&files.complaints)?;
+        let command = machine.command("stdio")?;
+        let mut logs = Logs::create(machine)?;
+        writeln!(logs.console_file, "$ {}", tool::show(&command))?;
+        let messages = File::create(&logs.qemu_messages)?;
         let started = Instant::now();
-        let (mut qemu, output) = spawn(tethered(&command, complaints))?;
+        let (mut qemu, output) = spawn(kill_on_parent_death(&command, messages))?;
         Ok(Self {
             input: qemu.stdin.take(),
             qemu,
@@ -66,7 +66,7 @@ impl Session {
             ending: None,
             started,
             end: started + deadline,
-            files,
+            logs,
             echo: false,
         })
     }
@@ -76,8 +76,9 @@ impl Session {
         self.echo = true;
     }
 
-    /// Waits for the pattern; returns what came before it, and it. What was
-    /// returned once is not looked at again. In patterns, let `\r*\n` end a line.
+    /// Waits until the console matches the pattern. Returns (text before the match,
+    /// match); the next call searches after the match. In patterns, `\r*\n` matches
+    /// the end of a line.
     pub fn expect(&mut self, pattern: &str) -> Result<(String, String)> {
         let regex = Regex::new(pattern).with_context(|| format!("not a pattern: {pattern}"))?;
         loop {
@@ -89,7 +90,7 @@ impl Session {
                 return Ok((before, matched));
             }
             if !self.receive()? {
-                return Err(self.disappointed(pattern));
+                return Err(self.expectation_failed(pattern));
             }
         }
     }
@@ -108,30 +109,39 @@ impl Session {
         input.flush().context("QEMU takes no more input")
     }
 
-    /// Waits for the end and judges it.
-    pub fn finish(mut self) -> Result<Console> {
+    /// Waits for the end of the boot.
+    pub fn finish(mut self) -> Result<Boot> {
         while self.receive()? {}
-        let ending = self.ending();
-        Ok(Console {
+        let logs = self.logs.other_serial.iter();
+        let other_serial: Vec<_> = logs.map(|log| fs::read(log).unwrap_or_default()).collect();
+        let mut ending = self.ending();
+        if let Ending::QemuFailed(_) = ending {
+            // The kernel's last message is not on a virtio console: that is shut down.
+            let mut outputs = other_serial.iter();
+            ending = outputs.find_map(|text| ending_in(text)).unwrap_or(ending);
+        }
+        Ok(Boot {
             bytes: mem::take(&mut self.bytes),
+            other_serial,
             ending,
             took: self.started.elapsed(),
-            log: self.files.log.clone(),
+            log: self.logs.console.clone(),
         })
     }
 
-    /// Takes in more of the console; false when there will be none.
+    /// Waits for output of the console; false at its end and at the deadline.
     fn receive(&mut self) -> Result<bool> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            // A machine that prints without end would be listened to without end.
+            // With output pending, recv_timeout would return it even now: a machine
+            // that prints without end would never be stopped.
             return Ok(false);
         }
         let chunk = match self.output.recv_timeout(left) {
             Ok(chunk) => chunk,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(false),
         };
-        self.files.log_file.write_all(&chunk)?;
+        self.logs.console_file.write_all(&chunk)?;
         if self.echo {
             io::stdout().write_all(&chunk)?;
             io::stdout().flush()?;
@@ -144,11 +154,11 @@ impl Session {
         Ok(true)
     }
 
-    /// Looks for the kernel's last words in what is new, and in the line before
-    /// that, which may go on: in all there is, it would take ever longer.
+    /// Searches the new output for the kernel's last message. The search starts at
+    /// the last incomplete line, so that the total cost stays linear.
     fn search(&mut self) {
         let new = &self.bytes[self.searched..];
-        let found = last_words(new);
+        let found = ending_in(new);
         if self.ending.is_none() || matches!(found, Some(Ending::Panicked(_))) {
             self.ending = found.or(self.ending.take());
         }
@@ -160,7 +170,8 @@ impl Session {
     }
 
     fn ending(&mut self) -> Ending {
-        // QEMU may have closed its output and not yet be gone.
+        // QEMU closes its output before it exits, so try_wait alone does not tell
+        // that it hangs.
         let is_running = Instant::now() >= self.end && matches!(self.qemu.try_wait(), Ok(None));
         if let Some(ending) = self.ending.clone() {
             return ending;
@@ -171,16 +182,16 @@ impl Session {
                 let seconds = self.started.elapsed().as_secs();
                 Ending::Hung(format!("no end after {seconds} s"))
             }
-            (false, _) => Ending::QemuFailed(self.files.complaints()),
+            (false, _) => Ending::QemuFailed(self.logs.qemu_messages()),
         }
     }
 
-    fn disappointed(&mut self, pattern: &str) -> Error {
+    fn expectation_failed(&mut self, pattern: &str) -> Error {
         let text = plain_text(&self.bytes[self.position..]);
         anyhow!(
             "expected {pattern:?}, but the machine {}, see {}\n{}",
             self.ending(),
-            self.files.log.display(),
+            self.logs.console.display(),
             tool::tail(&text)
         )
     }
@@ -188,71 +199,77 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // It may be gone already, which is as good.
+        // Both fail if QEMU has been waited for, which is fine.
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
     }
 }
 
-impl Files {
+impl Logs {
     fn create(machine: &Machine) -> Result<Self> {
-        let log = machine.log()?;
+        let console = machine.log()?;
+        let other_serial = machine.other_logs()?;
+        for log in &other_serial {
+            // A QEMU that fails to start must not leave the output of an earlier boot.
+            File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
+        }
         Ok(Self {
-            log_file: File::create(&log)
-                .with_context(|| format!("cannot create {}", log.display()))?,
-            complaints: log.with_extension("stderr"),
-            log,
+            console_file: File::create(&console)
+                .with_context(|| format!("cannot create {}", console.display()))?,
+            qemu_messages: console.with_extension("stderr"),
+            console,
+            other_serial,
         })
     }
 
-    fn complaints(&self) -> String {
-        let text = fs::read_to_string(&self.complaints).unwrap_or_default();
+    fn qemu_messages(&self) -> String {
+        let text = fs::read_to_string(&self.qemu_messages).unwrap_or_default();
         match text.trim() {
-            "" => "without a word".to_owned(),
-            words => words.to_owned(),
+            "" => "no message".to_owned(),
+            message => message.to_owned(),
         }
     }
 }
 
-/// The command in the care of setpriv, which has the kernel kill it when the
-/// thread that started it dies; the handlers of a dying rig could not promise that.
-fn tethered(command: &Command, complaints: File) -> Command {
-    let mut tether = Command::new("setpriv");
-    tether.args(["--pdeathsig", "KILL"]);
-    tether.arg(command.get_program()).args(command.get_args());
-    tether
+/// Wraps the command in setpriv(1), which asks the kernel to kill it when the thread
+/// that started it exits. No handler in the rig could do so after SIGKILL.
+fn kill_on_parent_death(command: &Command, stderr: File) -> Command {
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--pdeathsig", "KILL"]);
+    setpriv.arg(command.get_program()).args(command.get_args());
+    setpriv
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(complaints);
-    tether
+        .stderr(stderr);
+    setpriv
 }
 
-/// Starts the command from a thread that lives as long as its output flows, and
-/// passes that on.
+/// Starts the command from a thread that forwards its output and lives until the
+/// output ends; see [`kill_on_parent_death`].
 fn spawn(mut command: Command) -> Result<(Child, Receiver<Vec<u8>>)> {
-    let (child_out, child_in) = mpsc::channel();
-    let (output, received) = mpsc::channel();
+    let (send_child, receive_child) = mpsc::channel();
+    let (send_output, receive_output) = mpsc::channel();
     thread::spawn(move || match command.spawn() {
         Ok(mut child) => {
             let stdout = child.stdout.take();
-            let is_wanted = child_out.send(Ok(child)).is_ok();
+            let is_wanted = send_child.send(Ok(child)).is_ok();
             if let Some(stdout) = stdout.filter(|_| is_wanted) {
-                pump(stdout, &output);
+                forward(stdout, &send_output);
             }
         }
-        Err(error) => drop(child_out.send(Err(error))),
+        Err(error) => drop(send_child.send(Err(error))),
     });
-    let child = child_in.recv().context("the thread of QEMU died")?;
-    Ok((child.context("cannot run setpriv")?, received))
+    let child = receive_child.recv().context("the thread of QEMU died")?;
+    Ok((child.context("cannot run setpriv")?, receive_output))
 }
 
-/// Passes on what comes until there is no more.
-fn pump(mut from: impl Read, to: &Sender<Vec<u8>>) {
+/// Forwards bytes until the end of the input.
+fn forward(mut from: impl Read, to: &Sender<Vec<u8>>) {
     let mut buffer = [0; 4096];
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return,
-            // Nobody may listen any more; QEMU must still not block.
+            // The receiver may be gone; reading goes on so that QEMU does not block.
             Ok(count) => drop(to.send(buffer[..count].to_vec())),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,

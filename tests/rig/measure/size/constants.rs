@@ -1,25 +1,25 @@
-//! Which code constants belong to: that which refers to them first.
+//! Attributes constants to the code that refers to them first.
 //!
-//! The compiler gives most constants no symbol. But every address that code takes
-//! (`adr`, or `adrp` and what follows it), and every address that lies among the
-//! constants themselves, is where one begins; it reaches to where the next begins.
-//! A constant that only others refer to belongs to who refers to those.
+//! The compiler gives most constants no symbol. But each address that code takes
+//! (`adr`, or `adrp` and the instruction after it), and each address among the
+//! constants themselves, is the start of one, which reaches to the next start. A
+//! constant that only other constants refer to belongs to the owner of those.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-/// How many bytes of code lie at most between an `adrp` and what follows it.
+/// The largest distance of an `adrp` and the instruction that adds to it, in bytes.
 const NEAR: u64 = 32;
 
 /// The constants of an aarch64 executable.
 pub(super) struct Constants<'a> {
-    /// Where each referred-to address is first taken.
+    /// Addresses that code takes, with that of the first instruction to do so.
     taken: HashMap<u64, u64>,
     sections: Vec<(u64, &'a [u8])>,
 }
 
 impl<'a> Constants<'a> {
-    /// No constants yet, and the code that uses them.
+    /// Without constants yet, for the code that uses them.
     pub(super) fn new(address: u64, code: &[u8]) -> Self {
         Self {
             taken: addresses_taken(address, code),
@@ -32,7 +32,7 @@ impl<'a> Constants<'a> {
         self.sections.push((address, data));
     }
 
-    /// Each piece: the address of the code it belongs to, if that is known, and its size.
+    /// Each constant: the address of the code it belongs to, if known, and its size.
     pub(super) fn pieces(&self) -> Vec<(Option<u64>, u64)> {
         let pointers = self.pointers();
         let mut begins: BTreeMap<u64, Option<u64>> = BTreeMap::new();
@@ -42,7 +42,7 @@ impl<'a> Constants<'a> {
         for (target, user) in self.taken.iter().filter(|(target, _)| self.holds(**target)) {
             begins.insert(*target, Some(*user));
         }
-        // A pointer lies inside a constant that has an owner by now.
+        // The constant that contains the pointer already has an owner.
         for (place, target) in &pointers {
             let owner = begins
                 .range(..=place)
@@ -76,7 +76,7 @@ impl<'a> Constants<'a> {
         self.ranges().any(|range| range.contains(&address))
     }
 
-    /// Words among the constants that are addresses of constants, by place.
+    /// Places among the constants that hold addresses of constants, with these.
     fn pointers(&self) -> Vec<(u64, u64)> {
         let mut pointers = Vec::new();
         for (address, data) in &self.sections {
@@ -94,7 +94,7 @@ impl<'a> Constants<'a> {
     }
 }
 
-/// The addresses that code takes, each with that of the instruction that does so first.
+/// Addresses that code takes, with that of the first instruction to do so.
 fn addresses_taken(address: u64, code: &[u8]) -> HashMap<u64, u64> {
     let mut taken = HashMap::new();
     let mut pages: HashMap<u32, (u64, u64)> = HashMap::new();
@@ -102,7 +102,7 @@ fn addresses_taken(address: u64, code: &[u8]) -> HashMap<u64, u64> {
         let word = bytes.try_into().map(u32::from_le_bytes).unwrap_or_default();
         let (target, source) = (word & 31, word >> 5 & 31);
         let low = u64::from(word >> 10 & 0xfff);
-        // A register that was given a page long ago has another value by now.
+        // After a longer distance, the register has another value.
         let page_of = |register| {
             let (page, given) = pages.get(&register)?;
             (at - given < NEAR).then_some(page)
@@ -129,7 +129,7 @@ fn addresses_taken(address: u64, code: &[u8]) -> HashMap<u64, u64> {
     taken
 }
 
-/// The signed 21 bits in which `adr` and `adrp` say how far away the target is.
+/// The signed 21-bit distance in `adr` and `adrp`.
 fn relative(word: u32) -> u64 {
     let bits = i64::from((word >> 5 & 0x7_ffff) << 2 | word >> 29 & 3);
     let signed = (bits << 43) >> 43;

@@ -1,0 +1,331 @@
+//! `check`: runs the conformance suite and prints the results as KTAP.
+//!
+//! KTAP is the kernel's test protocol (`Documentation/dev-tools/ktap.rst`): a version, a
+//! plan, and one line for each case. Some monitors cannot tell a skipped case from a
+//! passed one there; the line `# vm_anon_name: CASE: skip` before it is for them.
+
+use crate::{
+    cold,
+    commands::{VERSION, status},
+    console::{Console, error},
+    interpreter::{FAILED, Interpreter, PASSED, SKIPPED, Stop},
+    naming,
+    start::Process,
+    sys::{
+        Errno,
+        process::{ChildEnd, reset_inherited, run_in_child},
+        system::Uname,
+    },
+};
+use core::ffi::CStr;
+use linux_raw_sys::{
+    errno::EPERM,
+    general::{SIGKILL, SIGSYS},
+};
+use vm_anon_name::{
+    diagnosis::{Absence, Version},
+    errno,
+    options::{Flag, Options},
+    put,
+    suite::{Case, Cases, Suite, operation},
+};
+
+/// How long the probe call may take, in seconds.
+const PROBE_TIMEOUT: i64 = 10;
+
+/// The signal with which a seccomp filter kills.
+const FILTERED: u8 = SIGSYS as u8;
+
+/// The signal with which the kernel kills a process to get its memory back.
+const OOM_KILLED: u8 = SIGKILL as u8;
+
+/// How a case ended.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// Helper cases that lower the limit on mappings, which makes some cases faster, and give
+/// it its old value.
+const LOWER: &CStr = c"..lower";
+const RESTORE: &CStr = c"..restore";
+
+/// Runs the cases that `options` names, or all, or the helper case that another case runs
+/// by execve(2). Returns the exit status.
+#[inline(never)] // Its frame must not add to the frames of other commands.
+pub(crate) fn run(
+    process: &Process,
+    options: &Options,
+    is_init: bool,
+    console: &mut Console,
+) -> u8 {
+    reset_inherited();
+    let suite = Suite::new(&cold::SUITE);
+    let mut interpreter = match Interpreter::new(suite, process, console) {
+        Ok(interpreter) => interpreter,
+        Err(errno) => {
+            bail_out("mmap", errno, console);
+            return status::NO_PROC;
+        }
+    };
+    let interpreter = &mut interpreter;
+    if let Some(name) = options.helper() {
+        return match run_helper(name, interpreter) {
+            true => status::SUCCESS,
+            false => status::FAILED,
+        };
+    }
+    let mut status = status::SUCCESS;
+    for name in &options.cases {
+        if find(name, false, interpreter).is_none() {
+            let (console, name) = (&mut *interpreter.console, name.to_bytes());
+            error!(console, "'{}': no such case, see check --list", name);
+            status = status::USAGE;
+        }
+    }
+    if status != status::SUCCESS {
+        return status;
+    }
+    if options.has(Flag::List) {
+        let mut cases = interpreter.suite.cases;
+        while let Some(case) = next(&mut cases, &options.cases, false) {
+            put!(interpreter.console, "{}\n", case.name);
+        }
+        return status;
+    }
+    // If the limit cannot be lowered, some cases take longer.
+    let is_lowered = is_init && run_helper(LOWER, interpreter);
+    status = run_cases(options, interpreter);
+    if is_lowered && !run_helper(RESTORE, interpreter) {
+        error!(interpreter.console, "vm.max_map_count stays lowered");
+    }
+    status
+}
+
+/// Takes cases off, up to the next one, or the next helper case, that has one of `names`.
+/// Without names, all cases are taken.
+fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], is_helper: bool) -> Option<Case<'a>> {
+    cases.find(|case| {
+        let is_named = names.iter().any(|name| name.to_bytes() == case.name);
+        case.is_helper() == is_helper && (is_named || names.is_empty())
+    })
+}
+
+/// The case, or the helper case, of this name.
+fn find<'a>(name: &CStr, is_helper: bool, interpreter: &Interpreter<'a>) -> Option<Case<'a>> {
+    next(&mut { interpreter.suite.cases }, &[name], is_helper)
+}
+
+/// Runs a helper case in this process, and returns whether it has passed.
+fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
+    let case = find(name, true, interpreter);
+    case.is_some_and(|case| interpreter.run(case.statements).is_ok())
+}
+
+/// Runs the chosen cases. Returns the exit status.
+fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
+    let console = &mut *interpreter.console;
+    let all = interpreter.suite.cases;
+    let (mut cases, mut count) = (all, 0u64);
+    while next(&mut cases, &options.cases, false).is_some() {
+        count += 1;
+    }
+    put!(console, "KTAP version 1\n1..{}\n# {}\n#", count, VERSION);
+    let uname = Uname::get();
+    for field in uname.all() {
+        put!(console, " {}", field);
+    }
+    put!(console, "\n# page size {}\n", interpreter.context.page);
+    console.flush();
+    let release = uname.release();
+    let probe = match run_in_child(PROBE_TIMEOUT, &mut || naming::probe().is_err().into()) {
+        Ok(ChildEnd::Killed(FILTERED)) => EPERM as i32,
+        // The cases will show what the call does instead of returning.
+        Ok(ChildEnd::Killed(_) | ChildEnd::TimedOut) => 0,
+        _ => naming::probe().err().map_or(0, Errno::number),
+    };
+    let kernel = Kernel {
+        release,
+        version: Version::of(release),
+        absence: Absence::of(probe, release),
+    };
+    // What cannot be observed is no verdict on the kernel.
+    if kernel.absence.is_none() {
+        let trial = run_in_child(PROBE_TIMEOUT, &mut || {
+            interpreter.observe().err().map_or(0, Errno::number) as u8
+        });
+        let failure = match trial {
+            Ok(ChildEnd::Exited(errno @ 1..)) => {
+                Some(("/proc/self/maps", Errno::new(errno.into())))
+            }
+            Err(errno) => Some(("clone", errno)),
+            // If it was killed, so will be the cases.
+            Ok(_) => None,
+        };
+        if let Some((what, errno)) = failure {
+            bail_out(what, errno, interpreter.console);
+            return status::NO_PROC;
+        }
+    }
+    let require = options.has(Flag::Require);
+    let [mut passed, mut failed, mut skipped] = [0u64; 3];
+    let (mut cases, mut number) = (all, 0);
+    while let Some(case) = next(&mut cases, &options.cases, false) {
+        number += 1;
+        match run_case(&kernel, require, number, &case, interpreter) {
+            Outcome::Passed => passed += 1,
+            Outcome::Failed => failed += 1,
+            Outcome::Skipped => skipped += 1,
+        }
+    }
+    put!(
+        interpreter.console,
+        "# Totals: pass:{} fail:{} xfail:0 xpass:0 skip:{} error:0\n",
+        passed,
+        failed,
+        skipped
+    );
+    match (passed, failed) {
+        (_, 1..) => status::FAILED,
+        (0, _) => status::LACKING,
+        _ => status::SUCCESS,
+    }
+}
+
+/// Ends the report: nothing can be observed, because `what` failed with `errno`.
+fn bail_out(what: &str, errno: Errno, console: &mut Console) {
+    put!(console, "Bail out! {}: {errno}\n", what, errno);
+}
+
+/// The kernel under test.
+struct Kernel<'a> {
+    release: &'a [u8],
+    version: Version,
+    /// Why it names no memory.
+    absence: Option<Absence>,
+}
+
+impl Kernel<'_> {
+    /// Whether the conditions of `case` hold.
+    fn fits(&self, case: &Case) -> bool {
+        case.since <= self.version
+            && self.version < case.before
+            && (usize::BITS == u64::BITS || !case.needs_64_bits)
+    }
+
+    /// Prints why `case` does not apply, and ends the line.
+    fn explain(&self, case: &Case, console: &mut Console) {
+        let limit = if self.version < case.since {
+            Some(("since", case.since))
+        } else if self.version >= case.before {
+            Some(("before", case.before))
+        } else {
+            None
+        };
+        match (self.absence, limit) {
+            (Some(absence), _) => absence.explain(self.release, console),
+            (None, Some((word, version))) => {
+                let [major, minor] = version.numbers();
+                put!(console, "{} Linux {}.{}", word, major, minor);
+            }
+            (None, None) => put!(console, "needs 64-bit addresses"),
+        }
+        put!(console, "\n");
+    }
+}
+
+/// Runs a case, unless it does not apply to this kernel, and prints the result.
+fn run_case<'a>(
+    kernel: &Kernel,
+    require: bool,
+    number: u64,
+    case: &Case<'a>,
+    interpreter: &mut Interpreter<'a>,
+) -> Outcome {
+    let outcome = match kernel.absence {
+        Some(_) if require => {
+            put!(interpreter.console, "# ");
+            kernel.explain(case, interpreter.console);
+            Outcome::Failed
+        }
+        None if kernel.fits(case) => {
+            let end = interpreter.in_child(&mut |interpreter| {
+                let Err(stop) = interpreter.run(case.statements) else {
+                    return PASSED;
+                };
+                interpreter.clean_up();
+                // The parent does not learn the reason. So the child prints the result.
+                match stop {
+                    Stop::Failed => FAILED,
+                    Stop::Skipped(code, errno) => {
+                        skip(number, case, operation(code), errno, interpreter.console);
+                        SKIPPED
+                    }
+                }
+            });
+            match end {
+                Ok(ChildEnd::Exited(PASSED)) => Outcome::Passed,
+                Ok(ChildEnd::Exited(SKIPPED)) => return Outcome::Skipped,
+                Err(errno) => {
+                    skip(number, case, b"clone", errno, interpreter.console);
+                    return Outcome::Skipped;
+                }
+                Ok(ChildEnd::Killed(OOM_KILLED)) if interpreter.exhausts(case.statements) => {
+                    begin_skip(number, case, interpreter.console);
+                    put!(
+                        interpreter.console,
+                        "killed by signal 9: not enough memory\n"
+                    );
+                    return Outcome::Skipped;
+                }
+                Ok(end) => {
+                    interpreter.explain(end);
+                    Outcome::Failed
+                }
+            }
+        }
+        _ => {
+            begin_skip(number, case, interpreter.console);
+            kernel.explain(case, interpreter.console);
+            return Outcome::Skipped;
+        }
+    };
+    let name = case.name;
+    let (word, result) = match outcome {
+        Outcome::Passed => ("pass", "ok"),
+        Outcome::Failed => ("fail", "not ok"),
+        Outcome::Skipped => return outcome,
+    };
+    put!(
+        interpreter.console,
+        "# vm_anon_name: {}: {}\n{} {} {}\n",
+        name,
+        word,
+        result,
+        number,
+        name
+    );
+    outcome
+}
+
+/// Prints that a case is skipped, because `what` failed with `errno`.
+fn skip(number: u64, case: &Case, what: &[u8], errno: Errno, console: &mut Console) {
+    begin_skip(number, case, console);
+    let meaning = errno::meaning(errno.number());
+    let colon = if meaning.is_empty() { "" } else { ":" };
+    put!(console, "{}: {errno}{}{}\n", what, errno, colon, meaning);
+}
+
+/// Prints the result of a case that is skipped, up to the reason.
+fn begin_skip(number: u64, case: &Case, console: &mut Console) {
+    let name = case.name;
+    put!(
+        console,
+        "# vm_anon_name: {}: skip\nok {} {} # SKIP ",
+        name,
+        number,
+        name
+    );
+}

@@ -1,0 +1,20 @@
+//! Data that the stages do not need: the suite and the help.
+//!
+//! The linker script puts the section `.cold` into a segment of its own, with the
+//! code of `check`, so that it takes no memory in other commands;
+//! `linker/program.ld` says why.
+//!
+//! # Safety
+//!
+//! Unsafe, because `link_section` could put data where it does not belong. The
+//! section holds constants only and is mapped read-only.
+#![allow(unsafe_code)]
+
+/// The text of `--help`.
+#[unsafe(link_section = ".cold")]
+pub(crate) static HELP: [u8; include_bytes!("../help.txt").len()] = *include_bytes!("../help.txt");
+
+/// The assembled conformance suite.
+#[unsafe(link_section = ".cold")]
+pub(crate) static SUITE: [u8; include_bytes!(concat!(env!("OUT_DIR"), "/suite")).len()] =
+    *include_bytes!(concat!(env!("OUT_DIR"), "/suite"));

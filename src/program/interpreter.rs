@@ -1,0 +1,618 @@
+//! Interpreter of the conformance suite: takes the steps of a case one by one.
+//!
+//! # Safety
+//!
+//! Unsafe, because a step may be any system call with any arguments, or a write to any
+//! address. The steps of the suite change only the addresses reserved around the window,
+//! the heap, and memory that they have mapped themselves. No Rust reference points there.
+//! Other memory gets names, which change nothing in it. `tests/host/suite/confinement.rs`
+//! checks this for every case.
+#![allow(unsafe_code)]
+#![allow(clippy::unwrap_used)] // For the reason that `suite.rs` gives.
+
+use crate::{
+    arch::call,
+    console::Console,
+    snapshot,
+    start::Process,
+    sys::{
+        Errno, Fd, Result,
+        file::{self, CWD},
+        io,
+        process::{ChildEnd, run_in_child},
+        raw,
+    },
+};
+use core::ffi::CStr;
+use heapless::Vec;
+use linux_raw_sys::{
+    errno as number,
+    general::{MADV_DONTFORK, O_RDONLY, O_WRONLY},
+    prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
+};
+use vm_anon_name::{
+    diagram::Diagram,
+    errno,
+    format::Sink,
+    maps::Vma,
+    name, put,
+    scan::{number, split},
+    suite::{
+        Context, Operand, Step, Steps, Suite, calls,
+        encoding::register::{LENGTH, MAPS, WINDOW},
+        operation,
+    },
+};
+
+/// How long a case may take, in seconds: far longer than any case takes on a busy host.
+const TIMEOUT: i64 = 100;
+
+/// Pages that are reserved. The window begins in their middle, because a mapping that
+/// grows down needs 256 free pages below it.
+const RESERVED: u64 = 2048;
+
+/// Pages that a diagram can have, and whose VMAs a failure report shows.
+const DRAWN: u64 = 32;
+
+/// The numbers of the system calls, in the order of their names.
+const CALLS: &[u16] = {
+    macro_rules! numbers {
+        ($($name:ident)*) => { &[$(call::$name as u16),*] };
+    }
+    vm_anon_name::system_calls!(numbers)
+};
+
+const EINVAL: Errno = Errno::new(number::EINVAL);
+const EMFILE: Errno = Errno::new(number::EMFILE);
+const ENFILE: Errno = Errno::new(number::ENFILE);
+const ENOENT: Errno = Errno::ENOENT;
+const ENOMEM: Errno = Errno::new(number::ENOMEM);
+
+/// The error of a comparison whose sides differ, which have been printed then. No system
+/// call of the suite fails with EBADMSG.
+const DIFFERENT: Errno = Errno::new(number::EBADMSG);
+
+/// The exit statuses of the process of a case. The child of a case also has higher ones:
+/// [`SKIPPED`] plus the number of the error for which the case is skipped.
+pub(crate) const PASSED: u8 = 0;
+pub(crate) const FAILED: u8 = 1;
+pub(crate) const SKIPPED: u8 = 2;
+
+/// After so many mappings, memory is looked at.
+const MAPPINGS: u32 = 2048;
+
+/// Memory that is left for others, in KiB.
+const LEFT: u64 = 8 << 10;
+
+/// Why a case ended before its last statement.
+pub(crate) enum Stop {
+    /// It failed, which has been reported.
+    Failed,
+    /// This operation failed with an error for which the case is skipped.
+    Skipped(u8, Errno),
+}
+
+/// The state of a case.
+pub(crate) struct Interpreter<'a> {
+    pub(crate) console: &'a mut Console,
+    pub(crate) suite: Suite<'a>,
+    pub(crate) context: Context<'a>,
+    /// Whether this case has tried the call under test.
+    has_named: bool,
+    /// A number that no other process has.
+    random: u64,
+    maps: Maps,
+}
+
+impl<'a> Interpreter<'a> {
+    /// Reserves the addresses of the window.
+    pub(crate) fn new(
+        suite: Suite<'a>,
+        process: &Process,
+        console: &'a mut Console,
+    ) -> Result<Self> {
+        let page = process.page_size() as u64;
+        let mut context = Context::ZERO;
+        context.page = page;
+        // One page of page table entries, 8 bytes each, maps a huge page.
+        context.huge = page * page / 8;
+        context.registers[WINDOW] = raw::reserve(RESERVED * page)? + RESERVED / 2 * page;
+        context.registers[MAPS] = u64::MAX; // No file.
+        Ok(Interpreter {
+            console,
+            suite,
+            context,
+            has_named: false,
+            random: process.random(),
+            maps: Maps {
+                file: raw::file(u64::MAX),
+                chunk: Vec::new(),
+                used: 0,
+                line: Vec::new(),
+            },
+        })
+    }
+
+    /// Does `work` in a child, which may crash or hang, and gives the exit status.
+    pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> u8) -> Result<ChildEnd> {
+        self.console.flush();
+        run_in_child(TIMEOUT, &mut || {
+            offer_to_oom_killer();
+            let status = work(self);
+            // A case whose result cannot be printed has failed.
+            if self.console.close() { status } else { FAILED }
+        })
+    }
+
+    /// Removes what a case that did not come to its end may have left.
+    pub(crate) fn clean_up(&self) {
+        if let Ok(name) = CStr::from_bytes_with_nul(&self.unique_name()) {
+            let _ = file::unlink(&CWD, name);
+        }
+    }
+
+    /// A file name that no other process uses, with its NUL: 16 letters.
+    fn unique_name(&self) -> [u8; 17] {
+        let mut name = *b"................\0";
+        let mut rest = self.random;
+        for letter in name.iter_mut().take(16) {
+            *letter = b'a' + (rest & 0xf) as u8;
+            rest >>= 4;
+        }
+        name
+    }
+
+    /// Says how a child ended.
+    pub(crate) fn explain(&mut self, end: ChildEnd) {
+        let console = &mut *self.console;
+        match end {
+            ChildEnd::Exited(_) => {}
+            ChildEnd::TimedOut => put!(console, "#   it hung and was killed\n"),
+            ChildEnd::Killed(signal) => put!(console, "#   killed by signal {}\n", signal),
+        }
+    }
+
+    /// Reads the maps as cases do: they must be those of this process.
+    pub(crate) fn observe(&mut self) -> Result {
+        let file = file::open(&CWD, snapshot::FILE, O_RDONLY)?;
+        self.context.registers[MAPS] = raw::number(&file);
+        let here = (&raw const file).addr() as u64;
+        self.label(here, &mut Vec::<u8, 1>::new())
+            .map_err(|errno| if errno == ENOENT { Errno::EIO } else { errno })
+    }
+
+    /// Whether one of the statements maps as much as is allowed.
+    pub(crate) fn exhausts(&self, mut statements: Steps<'a>) -> bool {
+        while let Some(statement) = statements.next(&self.context) {
+            let mut steps = self.suite.verb(statement.code);
+            while let Some(step) = steps.next(&self.context) {
+                if step.code == calls::EXHAUST {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Runs `statements`, up to the first that does not end as stated.
+    pub(crate) fn run(&mut self, mut statements: Steps<'a>) -> core::result::Result<(), Stop> {
+        while let Some(statement) = statements.next(&self.context) {
+            self.context.parameters = statement.operands;
+            let mut steps = self.suite.verb(statement.code);
+            let (mut count, mut stride) = (1, 0);
+            while let Some(mut step) = steps.next(&self.context) {
+                if step.code == calls::REPEAT {
+                    [count, stride, ..] = words(&step);
+                    continue;
+                }
+                let mut result = Ok(0);
+                for _ in 0..count {
+                    result = self.take(&step, &mut statements);
+                    if result.is_err() {
+                        break;
+                    }
+                    if let Operand::Number(first) = &mut step.operands[0] {
+                        *first = first.wrapping_add(stride);
+                    }
+                }
+                (count, stride) = (1, 0);
+                self.has_named |= names(&step);
+                if let Ok(value) = result
+                    && let Some(register) = usize::from(step.kept).checked_sub(1)
+                {
+                    *self.context.registers.get_mut(register).unwrap() = value;
+                }
+                let errno = result.err().filter(|_| !step.may_fail);
+                if errno.is_none() && !steps.is_empty() {
+                    continue;
+                }
+                // The verb ends here.
+                let number = errno.map_or(0, Errno::number);
+                let is_number = |other: u8| i32::from(other) == number;
+                if is_number(statement.expected) {
+                    break;
+                }
+                if let Some(errno) = errno
+                    && statement.skips.iter().any(|skip| is_number(*skip))
+                {
+                    return Err(Stop::Skipped(step.code, errno));
+                }
+                // What the surroundings refuse to the preparation of a case is no verdict on
+                // names, nor is a limit that another process has set.
+                if let Some(errno) = errno
+                    && step.code >= calls::EXHAUST
+                    && !names(&step)
+                    && errno != DIFFERENT
+                    && (!self.has_named || is_limit(&step, errno))
+                {
+                    return Err(Stop::Skipped(step.code, errno));
+                }
+                self.report(&step, statement.expected, number);
+                return Err(Stop::Failed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a step, and returns its result. `fork` takes the statements of its child off
+    /// `rest`.
+    fn take(&mut self, step: &Step<'a>, rest: &mut Steps<'a>) -> Result<u64> {
+        let words = words(step);
+        let [first, second, ..] = words;
+        let text = match step.operands {
+            [Operand::Text(text), ..] | [_, Operand::Text(text), ..] => text,
+            _ => b"",
+        };
+        let mut found = Vec::<u8, 256>::new();
+        match step.code {
+            calls::SEE => self.draw(text, &mut found)?,
+            calls::LABEL => self.label(first, &mut found)?,
+            // SAFETY: As at the head of this file.
+            calls::COMPARE => unsafe { raw::read_text(first, &mut found) },
+            calls::EXPECT32 => {
+                // SAFETY: As at the head of this file.
+                let found = u64::from(unsafe { raw::read_number(first) });
+                if found == second {
+                    return Ok(0);
+                }
+                put!(
+                    self.console,
+                    "#   expected {}\n#   seen {}\n",
+                    second,
+                    found
+                );
+                return Err(DIFFERENT);
+            }
+            calls::FIND => return self.find(text),
+            calls::ACCEPT | calls::REJECT => return self.try_bytes(step.code, &words),
+            calls::FORK => {
+                let child = rest.take(first as usize);
+                let end = self.in_child(&mut |interpreter| match interpreter.run(child) {
+                    Ok(()) => PASSED,
+                    Err(Stop::Failed) => FAILED,
+                    Err(Stop::Skipped(_, errno)) => SKIPPED + errno.number() as u8,
+                })?;
+                return match end {
+                    ChildEnd::Exited(PASSED) => Ok(0),
+                    ChildEnd::Exited(status) if status > SKIPPED => {
+                        Err(Errno::new(u32::from(status - SKIPPED)))
+                    }
+                    end => {
+                        self.explain(end);
+                        Err(DIFFERENT)
+                    }
+                };
+            }
+            calls::EXHAUST => return self.exhaust(first),
+            calls::UNIQUE => {
+                // SAFETY: As at the head of this file.
+                unsafe { raw::write(first, &self.unique_name()) };
+                return Ok(0);
+            }
+            // SAFETY: As at the head of this file.
+            calls::VFORK_PRCTL => return unsafe { raw::prctl_in_sharing_child(&words) },
+            calls::STORE | calls::STORE64 | calls::POKE => {
+                let (number, word) = (second.to_ne_bytes(), (second as usize).to_ne_bytes());
+                let bytes = match step.code {
+                    calls::POKE => text,
+                    calls::STORE => &word,
+                    _ => &number,
+                };
+                // SAFETY: As at the head of this file.
+                unsafe { raw::write(first, bytes) };
+                return Ok(0);
+            }
+            code => {
+                let number = CALLS.get(usize::from(code - calls::FIRST_CALL)).unwrap();
+                // SAFETY: As at the head of this file.
+                return unsafe { raw::call(*number, words) };
+            }
+        }
+        self.compare(&found, text)
+    }
+
+    /// Splits a mapping at `address` until this process has as many mappings as it may have,
+    /// or memory for others would run short: that of mappings is in no process's account.
+    fn exhaust(&self, mut address: u64) -> Result<u64> {
+        let page = self.context.page;
+        for count in 1.. {
+            let words = [address, page, MADV_DONTFORK.into(), 0, 0, 0];
+            // SAFETY: As at the head of this file.
+            unsafe { raw::call(call::madvise as u16, words) }?;
+            address += 2 * page;
+            if count % MAPPINGS == 0 && available_memory() < LEFT {
+                return Err(ENOMEM);
+            }
+        }
+        Ok(0)
+    }
+
+    /// Prints what was expected and what was found, if they differ.
+    fn compare(&mut self, found: &[u8], expected: &[u8]) -> Result<u64> {
+        if found == expected {
+            return Ok(0);
+        }
+        put!(
+            self.console,
+            "#   expected {}\n#   seen {}\n",
+            expected,
+            found
+        );
+        Err(DIFFERENT)
+    }
+
+    /// Draws as many pages of the window as the diagram `expected` has.
+    fn draw(&mut self, expected: &[u8], drawn: &mut impl Sink) -> Result {
+        let (window, page) = (self.context.registers[WINDOW], self.context.page);
+        let pages = expected.iter().filter(|byte| **byte != b'|').count() as u64;
+        let end = window + pages * page;
+        let mut diagram = Diagram::new(drawn, page, window, end);
+        self.open_maps()?;
+        while let Some(vma) = self.maps.next()? {
+            diagram.add(&vma);
+            if vma.end >= end {
+                diagram.finish();
+                return Ok(());
+            }
+        }
+        // The stack lies above the window. So the file is not whole.
+        Err(Errno::EIO)
+    }
+
+    /// The label of the VMA that contains `address`, as far as there is space.
+    fn label(&mut self, address: u64, label: &mut impl Sink) -> Result {
+        self.open_maps()?;
+        while let Some(vma) = self.maps.next()? {
+            if contains(&vma, address) {
+                label.put(vma.label);
+                return Ok(());
+            }
+        }
+        Err(ENOENT)
+    }
+
+    /// The first address of the first VMA whose label begins with `label`. Keeps its length.
+    fn find(&mut self, label: &[u8]) -> Result<u64> {
+        self.open_maps()?;
+        let here = (&raw const *self).addr() as u64;
+        let mut has_stack = false;
+        while let Some(vma) = self.maps.next()? {
+            if vma.label.starts_with(label) {
+                self.context.registers[LENGTH] = vma.end - vma.start;
+                return Ok(vma.start);
+            }
+            has_stack |= contains(&vma, here);
+        }
+        // A file without the stack is not whole.
+        Err(if has_stack { ENOENT } else { Errno::EIO })
+    }
+
+    /// Names the window's first page with each byte from `first` to `last`: at the first
+    /// place of a name if it is accepted, at each place if it is rejected. Compares the
+    /// label after each byte.
+    fn try_bytes(&mut self, code: u8, words: &[u64; 6]) -> Result<u64> {
+        let [first, last, size, ..] = *words;
+        let (window, page) = (self.context.registers[WINDOW], self.context.page);
+        let (expected, places) = match code {
+            calls::ACCEPT => (None, 1),
+            _ => (Some(EINVAL), size),
+        };
+        for byte in first..=last {
+            for place in 0..places {
+                let name = name_with(byte, place, size);
+                let start = name.as_ptr().expose_provenance() as u64;
+                let (option, attribute) = (PR_SET_VMA.into(), PR_SET_VMA_ANON_NAME.into());
+                let words = [option, attribute, window, page, start, 0];
+                // SAFETY: The kernel reads the name, which changes no memory.
+                let found = unsafe { raw::call(call::prctl as u16, words) }.err();
+                if found != expected {
+                    let ending = ending(found.map_or(0, Errno::number));
+                    put!(
+                        self.console,
+                        "#   byte {} at place {}: {}\n",
+                        byte,
+                        place,
+                        ending
+                    );
+                    return Err(found.unwrap_or(DIFFERENT));
+                }
+            }
+            let byte = match code {
+                calls::ACCEPT => byte,
+                _ => b'a'.into(),
+            };
+            let (mut label, mut found) = (Vec::<u8, 128>::new(), Vec::<u8, 128>::new());
+            label.put(b"[anon:");
+            label.put(split(&name_with(byte, 0, size), 0).0);
+            label.put(b"]");
+            self.label(window, &mut found)?;
+            self.compare(&found, &label)?;
+        }
+        Ok(0)
+    }
+
+    /// Reports the step that failed: what it was, how it should have ended and how it did,
+    /// and the VMAs in the window.
+    fn report(&mut self, step: &Step, expected: u8, found: i32) {
+        let console = &mut *self.console;
+        put!(console, "# {}", operation(step.code));
+        let mut before = "(";
+        for operand in step.operands.iter().take(step.count) {
+            match operand {
+                Operand::Number(number) => put!(console, "{}{hex}", before, *number),
+                Operand::Text(text) => put!(console, "{}\"{}\"", before, *text),
+            }
+            before = ", ";
+        }
+        put!(console, ")");
+        if found != DIFFERENT.number() {
+            put!(
+                console,
+                ": expected {}, seen {} ({})",
+                ending(expected.into()),
+                ending(found),
+                found as u64
+            );
+        }
+        let (window, page) = (self.context.registers[WINDOW], self.context.page);
+        put!(
+            console,
+            "\n#   the window is at {hex}, a page has {} bytes\n",
+            window,
+            page
+        );
+        // If the maps cannot be read, they are not shown.
+        let _ = self.print_window();
+    }
+
+    fn print_window(&mut self) -> Result {
+        let window = self.context.registers[WINDOW];
+        let end = window + DRAWN * self.context.page;
+        self.open_maps()?;
+        while let Some(vma) = self.maps.next()? {
+            if vma.start >= end {
+                break;
+            }
+            if vma.end > window {
+                put!(self.console, "#   {}\n", self.maps.line.as_slice());
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to read the maps file.
+    fn open_maps(&mut self) -> Result {
+        self.maps.file = raw::file(self.context.registers[MAPS]);
+        self.maps.chunk.clear();
+        self.maps.used = 0;
+        raw::rewind(&self.maps.file)
+    }
+}
+
+/// The VMAs in a maps file, one by one.
+struct Maps {
+    file: Fd,
+    chunk: Vec<u8, 4096>,
+    /// How much of `chunk` has been used.
+    used: usize,
+    /// The line of the VMA. With a path of PATH_MAX bytes it is this long.
+    line: Vec<u8, 4352>,
+}
+
+impl Maps {
+    /// Reads the next VMA; `None` at the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// That of a call; EIO if a line is not that of a VMA.
+    #[inline(never)]
+    fn next(&mut self) -> Result<Option<Vma<'_>>> {
+        self.line.clear();
+        loop {
+            while let Some(byte) = self.chunk.get(self.used).copied() {
+                self.used += 1;
+                if byte != b'\n' {
+                    self.line.push(byte).or(Err(Errno::EIO))?;
+                    continue;
+                }
+                // In smaps, lines that begin with a capital follow the line of a VMA.
+                if !matches!(self.line.first(), Some(b'A'..=b'Z')) {
+                    return Vma::parse(&self.line).map(Some).ok_or(Errno::EIO);
+                }
+                self.line.clear();
+            }
+            self.chunk.clear();
+            self.used = 0;
+            if io::read(&self.file, &mut self.chunk)? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Whether a step is the call under test.
+fn names(step: &Step) -> bool {
+    match step.code {
+        // prctl(2), the first of the system calls. The kernel takes its option for an int.
+        calls::FIRST_CALL => words(step)[0] as u32 == PR_SET_VMA,
+        code => matches!(code, calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL),
+    }
+}
+
+/// Whether a limit on files or processes refused the step.
+fn is_limit(step: &Step, errno: Errno) -> bool {
+    errno == EMFILE || errno == ENFILE || step.code == calls::FORK && errno == Errno::EAGAIN
+}
+
+/// Makes this process the first that the kernel kills where memory runs short. Any user may.
+fn offer_to_oom_killer() {
+    if let Ok(file) = file::open(&CWD, c"/proc/self/oom_score_adj", O_WRONLY) {
+        let _ = io::write_all(&file, b"1000");
+        let _ = file::close(file);
+    }
+}
+
+/// Memory that can be had, in KiB: the third line of `/proc/meminfo`. `u64::MAX` if that
+/// does not tell.
+fn available_memory() -> u64 {
+    let mut text = Vec::<u8, 256>::new();
+    if let Ok(file) = file::open(&CWD, c"/proc/meminfo", O_RDONLY) {
+        let _ = io::read(&file, &mut text);
+        let _ = file::close(file);
+    }
+    let (_, rest) = split(&text, b'\n');
+    let (_, rest) = split(rest, b'\n');
+    let (_, mut rest) = split(rest, b':');
+    while let [b' ', after @ ..] = rest {
+        rest = after;
+    }
+    number(&mut rest).unwrap_or(u64::MAX)
+}
+
+fn contains(vma: &Vma, address: u64) -> bool {
+    vma.start <= address && address < vma.end
+}
+
+/// The operands of a step as a system call gets them: six numbers.
+fn words(step: &Step) -> [u64; 6] {
+    step.operands.map(|operand| match operand {
+        Operand::Number(number) => number,
+        Operand::Text(text) => text.as_ptr().expose_provenance() as u64,
+    })
+}
+
+/// A name of `size` letters, one of which is replaced by `byte`, and a NUL.
+fn name_with(byte: u64, place: u64, size: u64) -> [u8; name::MAX_LENGTH + 1] {
+    let mut name = [b'a'; _];
+    *name.get_mut(place as usize).unwrap() = byte as u8;
+    *name.get_mut(size as usize).unwrap() = 0;
+    name
+}
+
+/// How a call ended: the name of its error, or success for 0.
+fn ending(number: i32) -> &'static [u8] {
+    match number {
+        0 => b"success",
+        _ => errno::name(number),
+    }
+}

@@ -1,0 +1,29 @@
+//! Finding out whether memory can be named.
+
+use crate::sys::{
+    Result,
+    memory::{self, Mapping},
+};
+
+/// Whether the kernel can name memory at all.
+///
+/// The probe call succeeds where the feature exists. Its failure alone is not
+/// believed: a kernel with a fault in the probe call would count as one without
+/// the feature. So a page is named then, and its error is returned only if that
+/// fails, too.
+pub(crate) fn probe() -> Result {
+    let Err(errno) = memory::name_nothing() else {
+        return Ok(());
+    };
+    memory::munmap(map_named_page(false).or(Err(errno))?)
+}
+
+/// Maps a page and names it `probe`. A page that cannot be named is unmapped.
+pub(crate) fn map_named_page(shared: bool) -> Result<Mapping> {
+    let page = memory::mmap(0, 1, shared)?; // The kernel rounds up to a page.
+    if let Err(errno) = memory::set_name(&page, c"probe") {
+        let _ = memory::munmap(page); // The first failure says more.
+        return Err(errno);
+    }
+    Ok(page)
+}

@@ -1,0 +1,193 @@
+//! Being PID 1: the console, `/proc`, and the end of the machine.
+
+use crate::{
+    console::{Console, LOG},
+    start::Process,
+    sys::{
+        Errno, Fd, Result, STDERR, STDIN, STDOUT, file, io,
+        process::{end_on_signals, exec, getpid},
+        system::{self, Reboot, mount, reboot, unmount},
+        terminal,
+    },
+};
+use core::ffi::CStr;
+use vm_anon_name::{put, scan::look_up};
+
+/// The process id of the first process.
+pub(crate) const PID: u32 = 1;
+
+/// Devices that may be a console, in order: the kernel's own choice, then the first
+/// serial lines of common boards.
+const CONSOLES: [&CStr; 9] = [
+    c"/dev/console",
+    c"/dev/hvc0",
+    c"/dev/ttyAMA0",
+    c"/dev/ttyS0",
+    c"/dev/ttyMSM0",
+    c"/dev/ttyLP0",
+    c"/dev/ttySC0",
+    c"/dev/ttyPS0",
+    c"/dev/ttyTHS0",
+];
+
+/// The values of `--then` that are not the path of the next init.
+const WAYS: &[(&str, Reboot)] = &[
+    ("poweroff", Reboot::PowerOff),
+    ("reboot", Reboot::Restart),
+    ("halt", Reboot::Halt),
+];
+
+/// How often in a row, 10 ms apart, a terminal may be found not to have sent anything
+/// before what it has not sent is given up: 10 seconds.
+const STALLED: u32 = 1000;
+
+/// If this is the first process of the machine, sets up what an empty initramfs lacks:
+/// standard descriptors and `/proc`. Returns whether it is.
+///
+/// The first process of a container, which is PID 1 of another PID namespace, is a
+/// process like any other, but that no signal ends it without a handler.
+pub(crate) fn take_over(console: &mut Console) -> bool {
+    if getpid() != PID {
+        return false;
+    }
+    let mut mounted = Ok(());
+    let mut is_first = in_first_namespace();
+    if is_first.is_none() {
+        mounted = mount_at(c"proc", c"/proc");
+        is_first = in_first_namespace();
+        if is_first == Some(false) {
+            // The mount may be seen outside of the container.
+            let _ = unmount(c"/proc");
+        }
+    }
+    // The first process of the machine may mount anything.
+    if is_first == Some(false) || mounted == Err(Errno::EPERM) {
+        end_on_signals();
+        return false;
+    }
+    open_standard(console);
+    if let Err(errno) = mounted {
+        console.report(b"mount of /proc", errno);
+    }
+    true
+}
+
+/// Whether this process is in the PID namespace that the kernel started with; `None`
+/// without a readable `/proc`.
+fn in_first_namespace() -> Option<bool> {
+    let mut target = [0; 32];
+    // The inode number is `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
+    match file::read_link(c"/proc/self/ns/pid", &mut target) {
+        Ok(length) => Some(target.get(..length) == Some(b"pid:[4026531836]")),
+        // A kernel without PID namespaces does not have the link.
+        Err(Errno::ENOENT) => file::read_link(c"/proc/self", &mut target)
+            .is_ok()
+            .then_some(true),
+        Err(_) => None,
+    }
+}
+
+/// Opens the standard descriptors that are closed, or lead to a device that fails.
+fn open_standard(console: &mut Console) {
+    if io::probe_write(&STDOUT) == Err(Errno::EIO) {
+        for standard in [STDIN, STDOUT, STDERR] {
+            let _ = file::close(standard);
+        }
+    }
+    let mut terminal = None;
+    for standard in [STDIN, STDOUT, STDERR] {
+        if file::is_closed(&standard) {
+            // Both calls return the lowest free descriptor, which is this one.
+            terminal = match &terminal {
+                None => open_console(console),
+                Some(terminal) => file::duplicate(terminal).ok(),
+            };
+        }
+    }
+}
+
+/// Opens the first console that can be written, or else the kernel's log. Without
+/// either there is nowhere to say so.
+fn open_console(console: &mut Console) -> Option<Fd> {
+    find_console().or_else(|| {
+        // An image without device nodes gets them from a devtmpfs.
+        let _ = mount_at(c"devtmpfs", c"/dev");
+        find_console().or_else(|| {
+            console.is_log = true;
+            file::open_terminal(LOG).ok()
+        })
+    })
+}
+
+fn find_console() -> Option<Fd> {
+    CONSOLES.iter().find_map(|path| {
+        let file = file::open_terminal(path).ok()?;
+        // A serial line without hardware opens, and each write fails.
+        if io::probe_write(&file).is_ok() {
+            return Some(file);
+        }
+        let _ = file::close(file);
+        None
+    })
+}
+
+fn mount_at(kind: &CStr, place: &CStr) -> Result {
+    let made = file::make_directory(place);
+    mount(kind, place).map_err(|errno| made.err().unwrap_or(errno))
+}
+
+/// Ends PID 1, which must not exit, because the kernel would panic: announces
+/// `status`, then does what `then` says, and powers off without it.
+pub(crate) fn finish(
+    process: &Process,
+    then: Option<&CStr>,
+    status: u8,
+    console: &mut Console,
+) -> ! {
+    let then = then.unwrap_or(c"poweroff");
+    put!(
+        console,
+        "\nvm_anon_name: status {}, then {}\n",
+        status,
+        then.to_bytes()
+    );
+    console.close();
+    let how = look_up(WAYS, then.to_bytes()).unwrap_or_else(|| {
+        // The next init may end the machine at once.
+        drain(&STDOUT);
+        drain(&STDERR);
+        let errno = exec(then, process.environment);
+        console.report(then.to_bytes(), errno);
+        Reboot::PowerOff
+    });
+    leave(how, console)
+}
+
+/// Leaves the machine. Sleeps for ever if that is refused.
+pub(crate) fn leave(how: Reboot, console: &mut Console) -> ! {
+    drain(&STDOUT);
+    drain(&STDERR);
+    if let Err(errno) = reboot(how) {
+        console.report(b"reboot", errno);
+    }
+    loop {
+        system::pause();
+    }
+}
+
+/// Waits until the terminal `file` has sent all output: what it has not sent when the
+/// machine ends is lost. A terminal that sends nothing, such as a line whose other end
+/// holds it by flow control, is waited for no longer than [`STALLED`] says.
+fn drain(file: &Fd) {
+    let (mut before, mut rest) = (0, STALLED);
+    while rest > 0 {
+        let unsent = terminal::unsent(file);
+        if unsent == 0 {
+            // What is in the hardware takes a moment, which the driver knows.
+            return terminal::drain(file);
+        }
+        rest = if unsent == before { rest - 1 } else { STALLED };
+        before = unsent;
+        system::sleep_10_ms();
+    }
+}

@@ -1,0 +1,47 @@
+//! Stack memory for large buffers, used without touching it in advance.
+//!
+//! # Safety
+//!
+//! Unsafe, because the memory is lent as a typed buffer through a C function. It
+//! is valid for the length of one call, to which the closure's argument is bound.
+#![allow(unsafe_code)]
+
+use crate::sys::process::stack_limit;
+use heapless::{Vec, VecView};
+
+/// The smallest limit on the stack that the program accepts, in bytes. The kernel
+/// puts up to 128 KiB of command line and environment there (a quarter of a higher
+/// limit).
+const LIMIT: u64 = 256 << 10;
+
+/// The size of the buffer in bytes.
+pub(crate) const SPACE: usize = 64 << 10;
+
+/// Proof that the stack can grow as large as the program needs.
+pub(crate) struct Stack(());
+
+impl Stack {
+    /// `None` if the limit on the stack (`ulimit -s`) is below 256 KiB.
+    pub(crate) fn check() -> Option<Self> {
+        (stack_limit() >= LIMIT).then_some(Stack(()))
+    }
+
+    /// Calls `work` with an empty buffer for [`SPACE`] bytes on the stack. Only the
+    /// pages that get content are touched.
+    pub(crate) fn with_buffer(&self, mut work: &mut dyn FnMut(&mut VecView<u8>)) {
+        type Buffer = Vec<u8, SPACE>;
+        extern "C" fn start(work: *mut u8, memory: *mut u8) {
+            let buffer = memory.cast::<Buffer>();
+            // SAFETY: The memory has this size and is aligned to 16.
+            unsafe { buffer.write(Vec::new()) };
+            // SAFETY: It has been written, and nothing else refers to it.
+            let buffer = unsafe { &mut *buffer };
+            // SAFETY: This is the pointer to `work` below, the only reference to it.
+            let work = unsafe { &mut *work.cast::<&mut dyn FnMut(&mut VecView<u8>)>() };
+            work(buffer);
+        }
+        let (length, work) = (size_of::<Buffer>(), (&raw mut work).cast());
+        // SAFETY: `check` found a limit that leaves room for four times as much.
+        unsafe { crate::arch::call_with_stack_memory(length, start, work) };
+    }
+}

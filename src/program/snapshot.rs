@@ -1,0 +1,43 @@
+//! Copies of `/proc/self/maps`.
+
+use crate::sys::{
+    Errno, Result,
+    file::{self, CWD},
+    io,
+};
+use core::ffi::CStr;
+use heapless::VecView;
+use linux_raw_sys::general::O_RDONLY;
+use vm_anon_name::{maps, scan::after};
+
+/// The file that is copied.
+pub(crate) const FILE: &CStr = c"/proc/self/maps";
+
+/// Appends the current maps to `copies`, which must be on the stack: the stack's
+/// mapping exists from the start, so taking a copy changes nothing in the maps. A
+/// process with one thread maps nothing between two reads of the file.
+///
+/// # Errors
+///
+/// That of open or read; EOVERFLOW if the maps do not fit; EIO if the file ends
+/// before the stack, or is not a maps file of this process. `copies` is unchanged
+/// then.
+pub(crate) fn take(copies: &mut VecView<u8>) -> Result {
+    let before = copies.len();
+    let result = read(copies);
+    if result.is_err() {
+        copies.truncate(before);
+    }
+    result
+}
+
+fn read(copies: &mut VecView<u8>) -> Result {
+    let before = copies.len();
+    let file = file::open(&CWD, FILE, O_RDONLY)?;
+    let result = io::read_to_end(&file, copies);
+    file::close(file).and(result)?;
+    // The stack, which holds the copy itself, comes last in the maps.
+    let here = copies.as_ptr().addr() as u64;
+    let copy = after(copies, before);
+    maps::find(copy, here).map(drop).ok_or(Errno::EIO)
+}

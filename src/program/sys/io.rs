@@ -1,0 +1,125 @@
+//! Reads and writes that wait and continue.
+//!
+//! A read or write may be interrupted, may find a descriptor that does not block
+//! not ready, or may transfer fewer bytes than asked. The calls here go on in all
+//! these cases, but never for ever.
+//!
+//! # Safety
+//!
+//! As in [`sys`](super).
+#![allow(unsafe_code)]
+
+use super::{Errno, Fd, Result};
+use core::ptr;
+use heapless::VecView;
+use linux_raw_sys::general::{POLLIN, POLLOUT, pollfd};
+use syscalls::Sysno;
+
+/// How many times in a row a call may be interrupted or not ready before that
+/// counts as a failure.
+pub(crate) const MAX_RETRIES: u32 = 100;
+
+/// `write(2)` until all of `bytes` are written.
+///
+/// # Errors
+///
+/// That of the call; EIO if it writes nothing or more than asked.
+pub(crate) fn write_all(to: &Fd, mut bytes: &[u8]) -> Result {
+    while !bytes.is_empty() {
+        // SAFETY: The kernel reads `bytes`.
+        let written = unsafe { transfer(Sysno::write, to, bytes.as_ptr(), bytes.len()) }?;
+        let (done, rest) = bytes.split_at_checked(written).ok_or(Errno::EIO)?;
+        if done.is_empty() {
+            return Err(Errno::EIO);
+        }
+        bytes = rest;
+    }
+    Ok(())
+}
+
+/// `write(2)` of no byte: whether `to` can be written. The kernel fails it with EIO for
+/// a terminal whose hardware is not there.
+pub(crate) fn probe_write(to: &Fd) -> Result {
+    // SAFETY: The kernel reads nothing.
+    unsafe { call!(Sysno::write, to.0, ptr::null::<u8>(), 0) }.map(drop)
+}
+
+/// `read(2)` of one byte; `None` at the end of the input.
+pub(crate) fn read_byte(from: &Fd) -> Result<Option<u8>> {
+    let mut byte = 0;
+    // SAFETY: The kernel writes to `byte`.
+    let count = unsafe { transfer(Sysno::read, from, &raw mut byte, 1) }?;
+    Ok((count > 0).then_some(byte))
+}
+
+/// `read(2)`: appends to `buffer` as far as there is space. Returns the number of
+/// bytes; 0 at the end of the file.
+pub(crate) fn read(from: &Fd, buffer: &mut VecView<u8>) -> Result<usize> {
+    let space = buffer.capacity() - buffer.len();
+    let start = buffer.as_mut_ptr().wrapping_add(buffer.len());
+    // SAFETY: The kernel writes at most `space` bytes after the buffer's content.
+    let read = unsafe { transfer(Sysno::read, from, start, space) }?;
+    let length = buffer.len() + read.min(space);
+    // SAFETY: The kernel has written the bytes up to `length`.
+    unsafe { buffer.set_len(length) };
+    Ok(read)
+}
+
+/// Appends `bytes` to `buffer` and returns whether they fit. heapless copies byte by
+/// byte, which takes three times as many instructions.
+pub(crate) fn append(buffer: &mut VecView<u8>, bytes: &[u8]) -> bool {
+    let length = buffer.len() + bytes.len();
+    if length > buffer.capacity() {
+        return false;
+    }
+    let end = buffer.as_mut_ptr().wrapping_add(buffer.len());
+    // SAFETY: The buffer has space for `bytes` after its content.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len()) };
+    // SAFETY: The bytes up to `length` have just been written.
+    unsafe { buffer.set_len(length) };
+    true
+}
+
+/// `read(2)` until the end of the file.
+///
+/// # Errors
+///
+/// That of the call; EOVERFLOW if `buffer` fills up before the end.
+pub(crate) fn read_to_end(from: &Fd, buffer: &mut VecView<u8>) -> Result {
+    while !buffer.is_full() {
+        if read(from, buffer)? == 0 {
+            return Ok(());
+        }
+    }
+    Err(Errno::EOVERFLOW)
+}
+
+/// `read(2)` or `write(2)`. If it is interrupted or not ready, waits until the
+/// descriptor is ready and tries again, [`MAX_RETRIES`] times.
+///
+/// # Safety
+///
+/// The kernel may read `length` bytes at `start` or, if `call` is `read`, write them.
+unsafe fn transfer(call: Sysno, file: &Fd, start: *const u8, length: usize) -> Result<usize> {
+    let events = match call {
+        Sysno::read => POLLIN,
+        _ => POLLOUT,
+    };
+    let mut retries = MAX_RETRIES;
+    loop {
+        // SAFETY: The caller's promise.
+        let result = unsafe { call!(call, file.0, start, length) };
+        if !matches!(result, Err(Errno::EINTR | Errno::EAGAIN)) || retries == 0 {
+            return result;
+        }
+        retries -= 1;
+        let mut entry = pollfd {
+            fd: file.0 as i32,
+            events: events as i16,
+            revents: 0,
+        };
+        let nothing = ptr::null::<u8>();
+        // SAFETY: The kernel reads and writes `entry`; there is no timeout or mask.
+        let _ = unsafe { call!(Sysno::ppoll, &raw mut entry, 1, nothing, nothing) };
+    }
+}

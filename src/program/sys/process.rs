@@ -1,0 +1,188 @@
+//! Processes: their ids, children, signals, limits, and the programs they execute.
+//!
+//! # Safety
+//!
+//! As in [`sys`](super).
+#![allow(unsafe_code)]
+#![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
+
+use super::{Errno, Fd, Result};
+use core::{
+    ffi::{CStr, c_char},
+    ptr,
+};
+use linux_raw_sys::{
+    general::*,
+    prctl::{PR_SET_MEMORY_MERGE, PR_SET_PDEATHSIG},
+};
+use syscalls::{Sysno, raw_syscall};
+
+/// `getpid(2)`.
+pub(crate) fn getpid() -> u32 {
+    // SAFETY: No memory is involved. The call cannot fail.
+    unsafe { raw_syscall!(Sysno::getpid) as u32 }
+}
+
+/// `exit_group(2)`.
+pub(crate) fn exit(status: u8) -> ! {
+    loop {
+        // SAFETY: No memory is involved.
+        unsafe { raw_syscall!(Sysno::exit_group, status) };
+    }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChildEnd {
+    /// It exited with this status.
+    Exited(u8),
+    /// This signal killed it.
+    Killed(u8),
+    /// It did not end in time and was killed.
+    TimedOut,
+}
+
+/// `clone(2)`: runs `work` in a child with a copy of this process's memory, and
+/// waits at most `seconds` for its end. The child exits with the result of `work`,
+/// and dies when this process dies.
+///
+/// # Errors
+///
+/// There is no child, or the kernel does not tell how it ended.
+#[cfg(feature = "full")]
+pub(crate) fn run_in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<ChildEnd> {
+    // A kernel without pidfds (before 5.2) leaves this value. It is never open.
+    let mut pidfd = i32::MAX;
+    let flags = CLONE_PIDFD | SIGCHLD;
+    // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
+    // writes `pidfd`.
+    let pid = unsafe { call!(Sysno::clone, flags, 0, &raw mut pidfd, 0, 0) }?;
+    if pid == 0 {
+        // SAFETY: No memory is involved.
+        let _ = unsafe { call!(Sysno::prctl, PR_SET_PDEATHSIG, SIGKILL) };
+        exit(work());
+    }
+    if !ends_within(pidfd, seconds) {
+        // SAFETY: No memory of this process is involved.
+        let _ = unsafe { call!(Sysno::kill, pid, SIGKILL) };
+        // A child that hangs in the kernel does not end even then. It is left behind.
+        ends_within(pidfd, 1);
+        return Ok(ChildEnd::TimedOut);
+    }
+    let _ = super::file::close(Fd(pidfd as isize)); // Nothing was written to it.
+    wait(pid)
+}
+
+/// `ppoll(2)`: whether the process of `pidfd` ends within `seconds`. True at once if
+/// the kernel has no pidfds.
+#[cfg(feature = "full")]
+fn ends_within(pidfd: i32, seconds: i64) -> bool {
+    let mut entry = pollfd {
+        fd: pidfd,
+        events: POLLIN as i16,
+        revents: 0,
+    };
+    let (mut timeout, no_mask) = ([seconds, 0], ptr::null::<u8>());
+    // SAFETY: The kernel reads and writes `entry` and `timeout`.
+    let result = unsafe {
+        call!(
+            Sysno::ppoll,
+            &raw mut entry,
+            1,
+            &raw mut timeout,
+            no_mask,
+            size_of::<u64>()
+        )
+    };
+    result != Ok(0)
+}
+
+/// `wait4(2)`: waits for child `pid` and returns how it ended.
+#[cfg(feature = "full")]
+pub(crate) fn wait(pid: usize) -> Result<ChildEnd> {
+    let mut status = 0u32;
+    let mut retries = super::io::MAX_RETRIES;
+    loop {
+        let no_usage = ptr::null::<u8>();
+        // SAFETY: The kernel writes `status`.
+        match unsafe { call!(Sysno::wait4, pid, &raw mut status, 0, no_usage) } {
+            Err(Errno::EINTR) if retries > 0 => retries -= 1,
+            Err(errno) => return Err(errno),
+            Ok(_) => break,
+        }
+    }
+    // Decodes the status as WIFEXITED and WTERMSIG do, see wait(2).
+    Ok(match status & 0x7f {
+        0 => ChildEnd::Exited((status >> 8) as u8),
+        signal => ChildEnd::Killed(signal as u8),
+    })
+}
+
+/// `execve(2)`: runs `path`, with itself as its only word. Returns only on failure.
+pub(crate) fn exec(path: &CStr, environment: *const *const c_char) -> Errno {
+    let words = [path.as_ptr(), ptr::null()];
+    // SAFETY: The kernel reads `path` and `words`, which end with NUL and NULL, and
+    // `environment`, which the kernel itself passed to this program.
+    let result = unsafe { call!(Sysno::execve, path.as_ptr(), words.as_ptr(), environment) };
+    result.err().unwrap_or(Errno::EIO)
+}
+
+/// `prlimit64(2)`: the soft limit on the size of the stack in bytes; `u64::MAX` if
+/// there is none or the kernel does not tell.
+pub(crate) fn stack_limit() -> u64 {
+    let mut limit = [u64::MAX; 2]; // A `struct rlimit64`: soft, hard.
+    let (resource, no_new) = (RLIMIT_STACK, ptr::null::<u8>());
+    // SAFETY: The kernel writes `limit`.
+    let _ = unsafe { call!(Sysno::prlimit64, 0, resource, no_new, limit.as_mut_ptr()) };
+    limit[0]
+}
+
+/// `rt_sigprocmask(2)`: blocks SIGPIPE and SIGXFSZ, so that a write to a closed pipe
+/// or beyond the file size limit fails instead of killing the program.
+pub(crate) fn block_write_signals() {
+    let set = 1_u64 << (SIGPIPE - 1) | 1 << (SIGXFSZ - 1);
+    let (start, no_old) = (&raw const set, ptr::null::<u8>());
+    let size = size_of_val(&set);
+    // It cannot fail; if a filter refuses it, such a write ends the program.
+    // SAFETY: The kernel reads `set`.
+    let _ = unsafe { call!(Sysno::rt_sigprocmask, SIG_BLOCK, start, no_old, size) };
+}
+
+/// `rt_sigaction(2)`: SIGINT and SIGTERM end this process with the status 128 + N, as
+/// a shell tells of a process that signal N killed. Without a handler, the first process
+/// of a PID namespace is not ended by a signal from within, and only by SIGKILL from outside.
+#[cfg(feature = "full")]
+pub(crate) fn end_on_signals() {
+    extern "C" fn end(signal: u32) {
+        exit(128 + signal as u8);
+    }
+    set_handler(SIGINT, end as *const () as usize);
+    set_handler(SIGTERM, end as *const () as usize);
+}
+
+/// Gives up what a parent may have set and what would change results: `rt_sigaction(2)`,
+/// because an ignored SIGCHLD leaves no status of a child; `personality(2)`, because UNAME26
+/// makes up a release and READ_IMPLIES_EXEC changes protections; `prctl(2)`, because
+/// PR_SET_MEMORY_MERGE marks all new memory as mergeable, and so keeps it from merging with
+/// older memory.
+#[cfg(feature = "full")]
+pub(crate) fn reset_inherited() {
+    set_handler(SIGCHLD, 0);
+    // SAFETY: No memory is involved. A kernel or a filter without the calls has nothing to undo.
+    let _ = unsafe { call!(Sysno::personality, 0) };
+    // SAFETY: As above.
+    let _ = unsafe { call!(Sysno::prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0) };
+}
+
+/// `rt_sigaction(2)`: what `signal` does from now on, an address or one of `SIG_DFL` and
+/// `SIG_IGN`.
+#[cfg(feature = "full")]
+fn set_handler(signal: u32, handler: usize) {
+    // A `struct sigaction` of the kernel: handler, flags, restorer, mask. No handler returns, so
+    // none needs a restorer.
+    let action = [handler, 0, 0, 0];
+    let (start, no_old) = (action.as_ptr(), ptr::null::<u8>());
+    // It cannot fail, for the signals can be caught.
+    // SAFETY: The kernel reads `action`, and the handler is a function that takes a number.
+    let _ = unsafe { call!(Sysno::rt_sigaction, signal, start, no_old, size_of::<u64>()) };
+}

@@ -1,0 +1,117 @@
+//! What only the interpreter needs: any system call, and memory by its address.
+//!
+//! # Safety
+//!
+//! As in [`sys`](super). Beyond that, the suite gives calls, arguments and addresses as
+//! numbers: see [`call`].
+#![allow(unsafe_code)]
+
+use super::{
+    Errno, Fd, Result,
+    process::{ChildEnd, wait},
+};
+use core::ptr;
+use heapless::VecView;
+use linux_raw_sys::general::*;
+use syscalls::Sysno;
+
+/// Any system call, by its number.
+///
+/// # Safety
+///
+/// The call must not change memory to which a Rust reference points.
+pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: The caller's promise.
+    unsafe { call!(number, a, b, c, d, e, f) }.map(|value| value as u64)
+}
+
+/// prctl(2) in a child that shares this process's memory, as after vfork(2).
+///
+/// # Errors
+///
+/// That of the call; EIO if the child was killed.
+///
+/// # Safety
+///
+/// As for [`call`].
+pub(crate) unsafe fn prctl_in_sharing_child(arguments: &[u64; 6]) -> Result<u64> {
+    // SAFETY: The caller's promise.
+    let pid = Errno::check(unsafe { crate::arch::prctl_in_sharing_child(arguments) })?;
+    let ChildEnd::Exited(status) = wait(pid)? else {
+        return Err(Errno::EIO);
+    };
+    // The exit status has only the low byte of the result, or of the negated error number.
+    let result = status as i8;
+    Errno::check(result as usize).map(|value| value as u64)
+}
+
+/// Writes `bytes` at `address`. A page that cannot be written kills the process.
+///
+/// # Safety
+///
+/// No Rust reference points there.
+pub(crate) unsafe fn write(address: u64, bytes: &[u8]) {
+    for (byte, address) in bytes.iter().zip(address..) {
+        let place = ptr::with_exposed_provenance_mut::<u8>(address as usize);
+        // SAFETY: The caller's promise.
+        unsafe { place.write_volatile(*byte) };
+    }
+}
+
+/// Appends the bytes at `address`, up to a NUL or as far as there is space.
+///
+/// # Safety
+///
+/// The memory can be read that far.
+pub(crate) unsafe fn read_text(address: u64, out: &mut VecView<u8>) {
+    for address in address.. {
+        let place = ptr::with_exposed_provenance::<u8>(address as usize);
+        // SAFETY: The caller's promise.
+        let byte = unsafe { place.read_volatile() };
+        if byte == 0 || out.push(byte).is_err() {
+            break;
+        }
+    }
+}
+
+/// The 32-bit number at `address`, which is a multiple of 4.
+///
+/// # Safety
+///
+/// The memory can be read.
+pub(crate) unsafe fn read_number(address: u64) -> u32 {
+    let place = ptr::with_exposed_provenance::<u32>(address as usize);
+    // SAFETY: The caller's promise.
+    unsafe { place.read_volatile() }
+}
+
+/// The number of the file descriptor `file`, for the suite.
+pub(crate) fn number(file: &Fd) -> u64 {
+    file.0 as u64
+}
+
+/// The file descriptor of this number, which the suite has opened or not.
+pub(crate) fn file(number: u64) -> Fd {
+    Fd(number as isize)
+}
+
+/// `lseek(2)` to the beginning of `file`.
+pub(crate) fn rewind(file: &Fd) -> Result {
+    // SAFETY: No memory is involved.
+    unsafe { call!(Sysno::lseek, file.0, 0, SEEK_SET) }.map(drop)
+}
+
+/// Reserves `length` bytes of addresses, which stay unmapped, and returns the first.
+///
+/// They lie below the addresses that the kernel chooses by itself. So nothing else gets
+/// mapped there, and the maps show them first.
+pub(crate) fn reserve(length: u64) -> Result<u64> {
+    const LOW: u64 = 1 << 36;
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    // SAFETY: Without MAP_FIXED the kernel uses no memory that is mapped already.
+    let start = unsafe { call!(Sysno::mmap, LOW, length, PROT_NONE, flags, -1isize, 0) }?;
+    // SAFETY: No reference points there.
+    unsafe { call!(Sysno::munmap, start, length) }?;
+    Ok(start as u64)
+}

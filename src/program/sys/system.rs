@@ -1,0 +1,111 @@
+//! The system: its names, mounts, and how to leave it.
+//!
+//! # Safety
+//!
+//! As in [`sys`](super).
+#![allow(unsafe_code)]
+#![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
+
+use super::{Errno, Result};
+use core::{ffi::CStr, ptr};
+use linux_raw_sys::general::*;
+use syscalls::{Sysno, raw_syscall};
+
+/// How [`reboot`] leaves the machine.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Reboot {
+    PowerOff = LINUX_REBOOT_CMD_POWER_OFF,
+    Restart = LINUX_REBOOT_CMD_RESTART,
+    Halt = LINUX_REBOOT_CMD_HALT,
+}
+
+/// `sync(2)`, then `reboot(2)`. Returns only on failure.
+pub(crate) fn reboot(how: Reboot) -> Result {
+    let (magic1, magic2) = (LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2);
+    // SAFETY: No memory is involved. The call cannot fail.
+    unsafe { raw_syscall!(Sysno::sync) };
+    // SAFETY: No memory is involved.
+    unsafe { call!(Sysno::reboot, magic1, magic2, how as u32) }.map(drop)
+}
+
+/// `pause(2)`: sleeps until a signal comes.
+pub(crate) fn pause() {
+    let nothing = ptr::null::<u8>();
+    // SAFETY: There are no entries, no timeout and no mask.
+    let _ = unsafe { call!(Sysno::ppoll, nothing, 0, nothing, nothing) };
+}
+
+/// `ppoll(2)` of nothing: sleeps for 10 ms.
+pub(crate) fn sleep_10_ms() {
+    let (mut timeout, nothing) = ([0, 10_000_000_i64], ptr::null::<u8>());
+    // SAFETY: The kernel reads and writes `timeout`; there are no entries and no mask.
+    let _ = unsafe { call!(Sysno::ppoll, nothing, 0, &raw mut timeout, nothing) };
+}
+
+/// `mount(2)`: mounts a `kind` of file system at `place`. EBUSY, because it is
+/// mounted there already, is a success.
+pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
+    let (kind, place) = (kind.as_ptr(), place.as_ptr());
+    // SAFETY: The kernel reads the C strings; there is no data.
+    let mounted = unsafe { call!(Sysno::mount, kind, place, kind, 0, ptr::null::<u8>()) };
+    match mounted {
+        Err(errno) if errno != Errno::EBUSY => Err(errno),
+        _ => Ok(()),
+    }
+}
+
+/// `umount2(2)`: takes the last mount off `place`.
+pub(crate) fn unmount(place: &CStr) -> Result {
+    // SAFETY: The kernel reads the C string.
+    unsafe { call!(Sysno::umount2, place.as_ptr(), MNT_DETACH) }.map(drop)
+}
+
+/// The length of a field of uname(2), including its NUL: `__NEW_UTS_LEN` + 1.
+const FIELD: usize = 65;
+
+/// The names of the kernel, from uname(2).
+///
+/// `linux_raw_sys` types the fields as C's `char`, whose sign depends on the
+/// architecture.
+#[repr(C)]
+pub(crate) struct Uname {
+    system: [u8; FIELD],
+    node: [u8; FIELD],
+    release: [u8; FIELD],
+    version: [u8; FIELD],
+    machine: [u8; FIELD],
+    domain: [u8; FIELD],
+}
+
+impl Uname {
+    /// `uname(2)`. All names are empty if the call fails.
+    pub(crate) fn get() -> Self {
+        const EMPTY: [u8; FIELD] = [0; FIELD];
+        let mut names = Uname {
+            system: EMPTY,
+            node: EMPTY,
+            release: EMPTY,
+            version: EMPTY,
+            machine: EMPTY,
+            domain: EMPTY,
+        };
+        // SAFETY: The kernel writes a `struct new_utsname`, which `Uname` repeats.
+        let _ = unsafe { call!(Sysno::uname, &raw mut names) };
+        names
+    }
+
+    /// The kernel's release, such as `6.12.57`.
+    pub(crate) fn release(&self) -> &[u8] {
+        field(&self.release)
+    }
+
+    /// System, release, version and machine, as `uname -srvm` prints them.
+    pub(crate) fn all(&self) -> [&[u8]; 4] {
+        [&self.system, &self.release, &self.version, &self.machine].map(field)
+    }
+}
+
+fn field(bytes: &[u8; FIELD]) -> &[u8] {
+    vm_anon_name::scan::split(bytes, 0).0
+}

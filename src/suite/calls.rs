@@ -1,0 +1,100 @@
+//! The operations and constants that `verbs.txt` may use, by name.
+//!
+//! The assembler, in the build script, writes a name as its place in one of these lists.
+//! The program reads the place back as a number of the architecture that it was built
+//! for. So the assembled suite is the same for every architecture.
+//!
+//! To use another system call or constant, add its name at the end of its list.
+
+/// Hands the names of the system calls to the macro `$use`. Where an architecture has
+/// another call instead, as 32-bit ones have mmap2 for mmap, its file in `src/program/arch`
+/// says so.
+#[macro_export]
+macro_rules! system_calls {
+    ($use:ident) => {
+        $use! {
+            prctl brk chdir close dup execve fcntl ftruncate ioctl madvise memfd_create memfd_secret
+            mlock mmap mprotect mremap mseal munlock munmap openat pwrite64 read setresuid
+            shmat shmctl shmget unlinkat lseek readlinkat
+        }
+    };
+}
+
+/// Hands the names of the constants to the macro `$use`. The first 15 take a byte less.
+#[macro_export]
+macro_rules! constants {
+    ($use:ident) => {
+        $use! {
+            PROT_READ PROT_WRITE MAP_PRIVATE MAP_ANONYMOUS MAP_FIXED MAP_SHARED PR_SET_VMA
+            PR_SET_VMA_ANON_NAME AT_FDCWD O_RDONLY MREMAP_MAYMOVE MREMAP_FIXED MAP_NORESERVE
+            O_RDWR PROT_NONE PROT_EXEC
+            F_GET_SEALS IPC_PRIVATE IPC_RMID MADV_DODUMP MADV_DOFORK MADV_DONTDUMP
+            MADV_DONTFORK MADV_DONTNEED MADV_FREE MADV_GUARD_INSTALL MADV_KEEPONFORK
+            MADV_MERGEABLE MADV_UNMERGEABLE MADV_WIPEONFORK MAP_DROPPABLE
+            MAP_FIXED_NOREPLACE MAP_GROWSDOWN MAP_HUGETLB MAP_STACK MFD_HUGETLB
+            MREMAP_DONTUNMAP O_CLOEXEC O_CREAT O_EXCL PROCMAP_QUERY PR_SET_TAGGED_ADDR_CTRL
+            PR_TAGGED_ADDR_ENABLE S_IRUSR S_IWUSR MADV_REMOVE
+        }
+    };
+}
+
+/// Joins names, a blank after each.
+macro_rules! joined {
+    ($($name:ident)*) => { concat!($(stringify!($name), " "),*) };
+}
+
+/// Names of the constants, which count from 1.
+pub const CONSTANTS: &str = constants!(joined);
+
+/// Defines the operations of the interpreter, and lists the names of all operations.
+macro_rules! own_operations {
+    ($($(#[$doc:meta])* $CODE:ident = $name:literal;)*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Place { $($CODE,)* CALL }
+
+        $($(#[$doc])* pub const $CODE: u8 = 1 + Place::$CODE as u8;)*
+
+        /// The first system call; the others follow in the order of their list.
+        pub const FIRST_CALL: u8 = 1 + Place::CALL as u8;
+
+        /// Names of the operations, those of the interpreter first. They count from 1.
+        pub const OPERATIONS: &str = concat!($($name, " ",)* system_calls!(joined));
+    };
+}
+
+own_operations! {
+    // Those that fail with the error of a system call come last, beside these.
+    /// `see(TEXT)`: TEXT is the diagram of the window's first pages.
+    SEE = "see";
+    /// `label(ADDRESS, TEXT)`: TEXT is the label of the VMA at ADDRESS.
+    LABEL = "label";
+    /// `find(TEXT)`: returns the start of the first VMA whose label begins with TEXT, and
+    /// sets `length`.
+    FIND = "find";
+    /// `compare(ADDRESS, TEXT)`: TEXT is what memory holds at ADDRESS, up to a NUL.
+    COMPARE = "compare";
+    /// `expect32(ADDRESS, NUMBER)`: memory holds this 32-bit number.
+    EXPECT32 = "expect32";
+    /// `store(ADDRESS, NUMBER)`: writes a number as wide as an address.
+    STORE = "store";
+    /// `store64(ADDRESS, NUMBER)`: writes a 64-bit number.
+    STORE64 = "store64";
+    /// `poke(ADDRESS, TEXT)`: writes TEXT without a NUL.
+    POKE = "poke";
+    /// `repeat(COUNT, STRIDE)`: takes the next step COUNT times, or until it fails. Its
+    /// first argument grows by STRIDE each time.
+    REPEAT = "repeat";
+    /// `unique(ADDRESS)`: writes a file name that no other process uses.
+    UNIQUE = "unique";
+    /// `accept(FIRST, LAST, SIZE)`: see the verb.
+    ACCEPT = "accept";
+    /// `reject(FIRST, LAST, SIZE)`: see the verb.
+    REJECT = "reject";
+    /// `vfork_prctl(...)`: prctl(2) in a child that shares the memory.
+    VFORK_PRCTL = "vfork_prctl";
+    /// `exhaust(ADDRESS)`: splits the mapping there, two pages each time, until that fails or
+    /// memory runs short.
+    EXHAUST = "exhaust";
+    /// `fork(SIZE)`: runs the next SIZE bytes of statements in a child.
+    FORK = "fork";
+}

@@ -1,0 +1,15 @@
+//! The shipped file: its shape, what it costs, and the same job in other languages.
+
+mod budgets;
+mod comparison;
+mod shape;
+
+use std::sync::OnceLock;
+
+use rig::measure::Stages;
+
+/// The cost of the stages, measured once.
+fn stages() -> &'static Stages {
+    static STAGES: OnceLock<Stages> = OnceLock::new();
+    STAGES.get_or_init(|| Stages::measure().unwrap())
+}

@@ -1,0 +1,123 @@
+//! Recordings of `/proc/PID/maps` from real kernels, the fixtures of the host tests.
+//!
+//! There is one file for each kernel, in the format of `head --verbose`, with the
+//! maps of several programs:
+//!
+//! ```text
+//! ==> shell <==
+//! 00400000-00592000 r-xp 00000000 00:02 14                                 /bin/busybox
+//! ```
+//!
+//! They need to be renewed only when a kernel changes the format of the file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::debian;
+use crate::guest;
+use crate::initramfs::Initramfs;
+use crate::kernels::{self, Kernel};
+
+/// The kernels that are recorded.
+pub const KERNELS: [&str; 7] = [
+    "6.1",
+    "6.12",
+    "6.12-16k",
+    "6.12-64k",
+    "newest",
+    "debian-5.10",
+    "debian-6.1",
+];
+
+/// Time for one boot.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Prints the maps of all programs in the guest.
+const SCRIPT: &str = r#"
+mkdir /maps /shared
+cd /maps
+vm_anon_name -yq -n ' Go: heap ' -o /maps >/dev/null
+vm_anon_name -yqS -n ' Go: heap ' -o /shared >/dev/null
+mv /shared/maps_3_set_vm_name.txt shared
+cat /proc/$$/maps >shell
+busybox-dynamic cat /proc/self/maps >dynamic
+# BusyBox accepts any name that starts with "busybox". The kernel adds " (deleted)"
+# to the path of a running program whose file is deleted.
+odd=$(printf '/busybox [anon:x] \1\33[1m\303\251\377\\n\nrw-p 00:00 0  ')
+cp /bin/busybox-dynamic "$odd"
+"$odd" sh -c 'rm "$1"; cat /proc/$$/maps; true' sh "$odd" >odd
+echo "<<<"
+head -v -n 1000 *
+echo ">>>"
+"#;
+
+/// Packages and files of Debian's dynamic BusyBox and its libraries.
+const DYNAMIC: [(&str, &str, &str); 4] = [
+    ("busybox", "busybox", "/bin/busybox-dynamic"),
+    (
+        "libc6",
+        "ld-linux-aarch64.so.1",
+        "/lib/ld-linux-aarch64.so.1",
+    ),
+    ("libc6", "libc.so.6", "/lib/libc.so.6"),
+    ("libc6", "libresolv.so.2", "/lib/libresolv.so.2"),
+];
+
+/// Path of a kernel's recording.
+pub fn path(kernel: &Kernel) -> PathBuf {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/host/fixtures");
+    PathBuf::from(directory).join(format!("{}.maps", kernel.name))
+}
+
+/// Boots every recorded kernel and renews its recording.
+pub fn renew() -> Result<()> {
+    let initramfs = initramfs()?.write("record")?;
+    for name in KERNELS {
+        let kernel = kernels::find(name)?;
+        let mut machine = kernel.machine(&initramfs)?;
+        machine.name = format!("record-{name}");
+        let console = machine.run(DEADLINE)?;
+        console.expect_power_off()?;
+        // The terminal adds a carriage return to each line. No path contains one.
+        let mut bytes = console.bytes;
+        bytes.retain(|byte| *byte != b'\r');
+        let recording = between(&bytes, b"<<<\n", b">>>\n").context("no recording")?;
+        fs::write(path(kernel), recording)?;
+    }
+    Ok(())
+}
+
+fn initramfs() -> Result<Initramfs> {
+    let mut initramfs = guest::initramfs(SCRIPT)?.directory("/lib", 0o755);
+    for (package, name, path) in DYNAMIC {
+        let content = find_file(&debian::unpack(package)?, name)?;
+        let content = content.with_context(|| format!("no {name} in the package {package}"))?;
+        initramfs = initramfs.file(path, 0o755, content);
+    }
+    Ok(initramfs)
+}
+
+/// Content of the first regular file with this name in or below a directory.
+fn find_file(directory: &Path, name: &str) -> Result<Option<Vec<u8>>> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_file() && entry.file_name() == name {
+            return Ok(Some(fs::read(entry.path())?));
+        }
+        if kind.is_dir()
+            && let Some(content) = find_file(&entry.path(), name)?
+        {
+            return Ok(Some(content));
+        }
+    }
+    Ok(None)
+}
+
+fn between<'a>(bytes: &'a [u8], start: &[u8], end: &[u8]) -> Option<&'a [u8]> {
+    let find = |mark: &[u8]| bytes.windows(mark.len()).position(|window| window == mark);
+    bytes.get(find(start)? + start.len()..find(end)?)
+}

@@ -1,0 +1,99 @@
+//! Little memory: `check` from a shell harms no other process, and its report is true.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rig::guest::{self, Kept};
+use rig::initramfs::Initramfs;
+use rig::kernels;
+use rig::program::Build;
+use rig::report::{KtapReport, Outcome};
+
+use crate::trial::Trial;
+
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// A process of 2.4 MB that does nothing, and more than the program has of its own.
+const SCRIPT: &str = r#"
+sh -c 'x=$(head -c 2000000 /dev/zero | tr "\0" x); echo > /tmp/ready; while sleep 1; do :; done' &
+bystander=$!
+until [ -e /tmp/ready ]; do sleep 0.1; done
+vm_anon_name check > /tmp/report
+echo $? > /tmp/status
+kill -0 $bystander && echo alive > /tmp/bystander || echo killed > /tmp/bystander
+for file in report status bystander; do keep $file /tmp/$file; done
+"#;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for mib in [20, 24, 28, 32, 40] {
+        trials.push(Trial::new(
+            format!("check beside a bystander in {mib} MiB"),
+            move || beside_a_bystander(mib),
+        ));
+    }
+    // It has no sysctl for the limit on mappings.
+    for mib in [16, 20, 24] {
+        trials.push(Trial::new(
+            format!("check as PID 1 of bare in {mib} MiB"),
+            move || bare(mib),
+        ));
+    }
+    trials
+}
+
+fn beside_a_bystander(mib: u32) -> Result<()> {
+    let name = format!("field-low-memory-{mib}");
+    let initramfs = guest::initramfs(SCRIPT)?.write("field-low-memory")?;
+    let mut machine = kernels::find(kernels::DEFAULT)?.machine(&initramfs)?;
+    machine.name = name;
+    machine.memory_mib = mib;
+    let boot = machine.run(DEADLINE)?;
+    boot.expect_power_off()?;
+    let kept = Kept::of(boot.text())?;
+    ensure!(
+        kept.text("bystander")? == "alive\n",
+        "the bystander was killed\n{}",
+        boot.text()
+    );
+    ensure!(
+        kept.text("status")? == "0\n",
+        "status {}",
+        kept.text("status")?
+    );
+    is_true(&KtapReport::read(kept.text("report")?)?)
+}
+
+fn bare(mib: u32) -> Result<()> {
+    let initramfs = Initramfs::with_program(Build::Full)?.write("field-low-memory-bare")?;
+    let mut machine = kernels::find("bare")?.machine(&initramfs)?;
+    machine.name = format!("field-low-memory-bare-{mib}");
+    machine.memory_mib = mib;
+    machine.args = vec!["check".to_owned()];
+    let boot = machine.run(DEADLINE)?;
+    boot.expect_power_off()?;
+    ensure!(
+        boot.status() == Some(0),
+        "status {:?}\n{}",
+        boot.status(),
+        boot.text()
+    );
+    is_true(&KtapReport::read(&boot.text())?)
+}
+
+/// No case has failed, and the cases that take much memory passed or were skipped for it.
+fn is_true(report: &KtapReport) -> Result<()> {
+    let failed: Vec<&str> = report.failed().map(|case| case.name.as_str()).collect();
+    ensure!(failed.is_empty(), "{failed:?}");
+    for name in [
+        "limit-on-mappings-is-eagain",
+        "limit-is-the-one-on-new-mappings",
+        "half-a-split-stays-at-the-limit",
+    ] {
+        match &report.case(name).context("no such case")?.outcome {
+            Outcome::Skipped(reason) => ensure!(reason.contains("memory"), "{name}: {reason}"),
+            outcome => ensure!(*outcome == Outcome::Passed, "{name}: {outcome:?}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! `probe`: the line that it prints, and its exit status.
+
+use anyhow::{Result, ensure};
+use regex::Regex;
+use rig::conformance::{self, is_older};
+use rig::kernels::Kernel;
+use rig::program::Build;
+use rig::qemu::Boot;
+
+use crate::machine::{TIMEOUT, with_program};
+use crate::messages::{BUILT_WITHOUT, TOO_OLD, powers_off_with};
+use crate::trial::Trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials: Vec<Trial> = Trial::on_matrix("verdict", verdict).collect();
+    trials.push(Trial::on_default("quiet", quiet));
+    trials
+}
+
+fn probe(kernel: &Kernel, name: &str, args: &[&str]) -> Result<Boot> {
+    let boot = with_program(kernel, Build::Full, name, args)?.run(TIMEOUT)?;
+    boot.expect_power_off()?;
+    Ok(boot)
+}
+
+fn verdict(kernel: &'static Kernel) -> Result<()> {
+    let version = kernel.version()?;
+    let release = r"(\d+\.\d+\.\d+\S*)";
+    let answer = |is_supported| if is_supported { "yes" } else { "no" };
+    let (status, line) = if kernel.names {
+        let shared = answer(!is_older(&version, (6, 2)) && !kernel.leaves_out("SHMEM"));
+        let query = answer(!is_older(&version, (6, 11)));
+        let features = format!("shared memory: {shared}, PROCMAP_QUERY: {query}");
+        let line = format!("supported: Linux {release} names private memory, {features}");
+        (0, line)
+    } else if is_older(&version, conformance::NAMES) {
+        (5, format!("too-old: Linux {release} {TOO_OLD}"))
+    } else {
+        (4, format!("built-without: Linux {release} {BUILT_WITHOUT}"))
+    };
+    let boot = probe(kernel, "probe", &["probe"])?;
+    let text = boot.text();
+    let line = Regex::new(&format!("(?m)^{line}$"))?;
+    ensure!(line.is_match(&text), "no line {line} in\n{text}");
+    let found = conformance::status(&boot)?;
+    ensure!(found == status, "exit status {found}, not {status}");
+    Ok(())
+}
+
+fn quiet(kernel: &'static Kernel) -> Result<()> {
+    let boot = probe(kernel, "probe-quiet", &["probe", "-q"])?;
+    ensure!(conformance::status(&boot)? == 0, "not exit status 0");
+    let text = boot.text();
+    let expected = format!("\n{}\nreboot: Power down\n", powers_off_with(0));
+    ensure!(text == expected, "{text:?}, not {expected:?}");
+    Ok(())
+}

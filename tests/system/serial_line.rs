@@ -1,0 +1,182 @@
+//! A slow serial line: all that PID 1 printed has left the machine before it ends.
+//!
+//! The line is a 16550A on the PCI bus without an interrupt: its driver sends 16 bytes from
+//! a timer, about 2,000 bytes a second, where QEMU's PL011 sends all at once. What the driver has
+//! not sent when the machine ends is lost.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rig::initramfs::Initramfs;
+use rig::kernels;
+use rig::paths;
+use rig::program::{self, Build};
+use rig::qemu::{Boot, Ending, Serial, plain_text};
+use rig::report::KtapReport;
+
+use crate::shell;
+use crate::trial::Trial;
+
+const DEADLINE: Duration = Duration::from_secs(240);
+
+/// Only this kernel has the driver.
+const KERNEL: &str = "rich";
+
+/// Which of its outputs are the line; the others are `/dev/null`.
+const BOTH: &str = "> /dev/ttyS0 2>&1";
+const STDOUT: &str = "> /dev/ttyS0 2> /dev/null";
+const STDERR: &str = "> /dev/null 2> /dev/ttyS0";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let line = |name: &str, command: &'static str, outputs: &'static str, judge: Judge| {
+        Trial::new(name, move || on_slow_line(command, outputs, judge))
+    };
+    vec![
+        line("stages", "-y", BOTH, |text| {
+            ends(text, "\nThe first and the last maps are the same.\n", 0)
+        }),
+        line("probe", "probe", BOTH, |text| {
+            ends(text, "PROCMAP_QUERY: yes\n", 0)
+        }),
+        line("probe on standard output alone", "probe", STDOUT, |text| {
+            ends(text, "PROCMAP_QUERY: yes\n", 0)
+        }),
+        line("check", "check", BOTH, |text| {
+            let report = KtapReport::read(text)?;
+            ensure!(report.passed() > 100, "{} cases passed", report.passed());
+            ends(text, " error:0\n", 0)
+        }),
+        line("help", "--help", BOTH, |text| {
+            ends(text, include_str!("../../src/help.txt"), 0)
+        }),
+        line("a usage error", "--nonsense", BOTH, |text| {
+            ends(
+                text,
+                "vm_anon_name: '--nonsense': unknown word, try --help\n",
+                2,
+            )
+        }),
+        line(
+            "a usage error on standard error alone",
+            "--nonsense",
+            STDERR,
+            |text| {
+                let expected = "vm_anon_name: '--nonsense': unknown word, try --help\n";
+                ensure!(text == expected, "{text:?}");
+                Ok(())
+            },
+        ),
+        Trial::new("reboot", || then("reboot", Ending::Restarted)),
+        Trial::new("halt", || then("halt", Ending::Halted)),
+        Trial::new("the next init", || then("/next", Ending::PoweredOff)),
+        Trial::new("a next init that cannot be executed", || {
+            then("/nowhere", Ending::PoweredOff)
+        }),
+        Trial::new("a panic", panic),
+    ]
+}
+
+/// Judges what arrived at the other end of the line.
+type Judge = fn(&str) -> Result<()>;
+
+fn on_slow_line(command: &str, outputs: &str, judge: Judge) -> Result<()> {
+    let boot = boot(command, outputs, "/bin/vm_anon_name", |initramfs| initramfs)?;
+    boot.expect_power_off()?;
+    judge(&arrived(&boot)?)
+}
+
+/// The program as PID 1 with a slow line; it is started by a shell that prepares the line.
+fn boot(
+    command: &str,
+    outputs: &str,
+    program: &str,
+    add: impl FnOnce(Initramfs) -> Initramfs,
+) -> Result<Boot> {
+    let script = format!(
+        "with polled=/dev/ttyS0 true || exit 1
+        exec {program} {command} < /dev/ttyS0 {outputs}"
+    );
+    let name = format!("system-serial-{command} {outputs}").replace(['/', '>', '&'], "_");
+    let initramfs = add(shell::initramfs(&script)?).write(&name)?;
+    let mut machine = kernels::find(KERNEL)?.machine(&initramfs)?;
+    machine.name = name;
+    machine.serial.push(Serial::Pci);
+    machine.run(DEADLINE)
+}
+
+fn arrived(boot: &Boot) -> Result<String> {
+    let line = boot.other_serial.first().context("no second line")?;
+    Ok(plain_text(line))
+}
+
+/// Whether these last words and the status arrived.
+fn ends(text: &str, words: &str, status: u8) -> Result<()> {
+    let end = format!("{words}\nvm_anon_name: status {status}, then poweroff\n");
+    ensure!(
+        text.ends_with(&end),
+        "{} bytes arrived, the last are\n{}",
+        text.len(),
+        tail(text)
+    );
+    Ok(())
+}
+
+fn tail(text: &str) -> String {
+    let start = text.len().saturating_sub(300);
+    text.chars().skip(start).collect()
+}
+
+/// The help is longer than what the line sends in a tick.
+fn then(word: &str, ending: Ending) -> Result<()> {
+    // What comes next ends the machine at once, and closes the line before.
+    let next = "#!/bin/busybox sh\nexec < /dev/console > /dev/console 2>&1\nexec /bin/busybox poweroff -f\n";
+    let command = format!("--help --then {word}");
+    let boot = boot(&command, BOTH, "/bin/vm_anon_name", |initramfs| {
+        initramfs.file("/next", 0o755, next)
+    })?;
+    ensure!(boot.ending == ending, "the machine {}", boot.ending);
+    let text = arrived(&boot)?;
+    let mut end = format!("\nvm_anon_name: status 0, then {word}\n");
+    if word == "/nowhere" {
+        end.push_str("vm_anon_name: /nowhere: ENOENT (2): no such file\n");
+    }
+    ensure!(
+        text.ends_with(&end),
+        "{} bytes arrived, the last are\n{}",
+        text.len(),
+        tail(&text)
+    );
+    Ok(())
+}
+
+/// A damaged executable: its suite is no longer what the reader was built for.
+fn panic() -> Result<()> {
+    let program = program::build(Build::Full)?;
+    let mut bytes = fs::read(&program)?;
+    let first = b"naming-nothing-succeeds";
+    let place = bytes
+        .windows(first.len())
+        .position(|window| window == first);
+    let place = place.context("the suite is not in the executable as it is")?;
+    let rest = bytes.get_mut(place + first.len()..).context("no rest")?;
+    for byte in rest.iter_mut().take(4000) {
+        *byte = 0xff;
+    }
+    let damaged = paths::scratch("damaged")?.join("vm_anon_name");
+    paths::write(&damaged, &bytes)?;
+    let boot = boot("check", BOTH, "/damaged", |initramfs| {
+        initramfs.file("/damaged", 0o755, bytes)
+    })?;
+    boot.expect_power_off()?;
+    let text = arrived(&boot)?;
+    let last = text.lines().last().unwrap_or_default();
+    let is_whole = last.starts_with("vm_anon_name: panic at src/") && text.ends_with('\n');
+    ensure!(
+        is_whole,
+        "{} bytes arrived, the last are\n{}",
+        text.len(),
+        tail(&text)
+    );
+    Ok(())
+}

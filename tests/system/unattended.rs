@@ -1,0 +1,165 @@
+//! Command lines with mistakes: the program says so and ends, as PID 1 too.
+//!
+//! PID 1 cannot ask. After a mistake on the kernel's command line the machine is powered off
+//! with a status that is not 0, and a monitor need not wait for a time-out.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use rig::initramfs::Initramfs;
+use rig::kernels;
+use rig::program::Build;
+
+use crate::shell::{self, Output};
+use crate::trial::Trial;
+
+/// How long a boot may take that does not wait for Enter.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Words before `--`, words after it, the status, and what the console must show.
+type Boot = (&'static str, &'static [&'static str], u8, &'static str);
+
+const BOOTS: &[Boot] = &[
+    // Mistakes of those who want something of this program.
+    ("", &["chekc"], 2, "'chekc'"),
+    ("", &["--shred"], 2, "'--shred'"),
+    ("", &["probe", "check"], 2, "'check'"),
+    ("", &["check", "no-such-case"], 2, "'no-such-case'"),
+    ("", &["-s", "probe"], 2, "'probe'"),
+    ("", &["-n"], 2, "'-n'"),
+    ("", &["probe", "-n", "x"], 2, "-n"),
+    ("", &["check", "-o", "/"], 2, "-o"),
+    ("", &["-y", "--then"], 2, "'--then'"),
+    ("", &["-o", "check"], 2, "'check'"),
+    ("rhgb", &["-y", "rhgb"], 2, "'rhgb'"),
+    // Words that the kernel hands on from before `--` are not for this program. They do no
+    // harm as long as they take none of its own for their values.
+    ("-s", &["probe"], 2, "'probe'"),
+    ("-o", &["check", "name-is-shown"], 2, "'check'"),
+    ("splash single -x", &["probe"], 0, "supported: Linux "),
+    (
+        "splash rhgb",
+        &["check", "name-is-shown"],
+        0,
+        "\nok 1 name-is-shown\n",
+    ),
+    (
+        "splash rhgb",
+        &["-y"],
+        0,
+        "\nThe first and the last maps are the same.\n",
+    ),
+    ("chekc", &[], 2, "'chekc'"),
+    ("splash -s", &[], 2, "'-s'"),
+    ("probe", &[], 0, "supported: Linux "),
+];
+
+/// Command lines in a shell that are usage errors, and the word that the message names.
+const USAGE_ERRORS: &[(&str, &str)] = &[
+    ("check -o /tmp", "--output"),
+    ("check --output=/tmp", "--output"),
+    ("check -n x", "--name"),
+    ("check -s 4", "--size"),
+    ("check -S", "--shared"),
+    ("check -y", "--yes"),
+    ("check -q", "--quiet"),
+    ("-q check", "--quiet"),
+    ("probe -n x -s 4", "--size"),
+    ("probe -o /tmp", "--output"),
+    ("probe -S", "--shared"),
+    ("probe -y", "--yes"),
+    ("probe -l", "--list"),
+    ("probe -r", "--require"),
+    ("stages -l", "--list"),
+    ("-y -r", "--require"),
+    ("probe check", "'check'"),
+    ("probe probe", "'probe'"),
+    ("stages probe", "'probe'"),
+    ("probe stages", "'stages'"),
+    ("check probe", "'probe'"),
+    ("chekc", "'chekc'"),
+    ("probe -t reboot", "--then"),
+];
+
+/// Command lines in a shell that are right.
+const RIGHT: &[&str] = &[
+    "-q -y",
+    "-y stages",
+    "-yS -s 8K -n x -o /tmp",
+    "probe -q",
+    "check -r name-is-shown",
+    "check --list name-is-shown",
+    "probe --help",
+    "check -o /tmp --version",
+    "help",
+    "version",
+];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let boots = BOOTS.iter().map(|boot| {
+        let (before, after, ..) = *boot;
+        let line = [
+            before,
+            if after.is_empty() { "" } else { "--" },
+            &after.join(" "),
+        ]
+        .join(" ");
+        Trial::new(format!("PID 1: {}", line.trim()), || boot_ends(boot))
+    });
+    let errors = USAGE_ERRORS
+        .iter()
+        .enumerate()
+        .map(|(number, (line, word))| {
+            Trial::new(format!("a usage error: {line}"), move || {
+                let output = output(number)?;
+                let is_usage_error = output.status == 2 && output.stdout.is_empty();
+                ensure!(is_usage_error && output.stderr.contains(word), "{output}");
+                Ok(())
+            })
+        });
+    let right = RIGHT.iter().enumerate().map(|(number, line)| {
+        Trial::new(format!("no usage error: {line}"), move || {
+            let output = output(USAGE_ERRORS.len() + number)?;
+            ensure!(output.status == 0 && output.stderr.is_empty(), "{output}");
+            Ok(())
+        })
+    });
+    boots.chain(errors).chain(right).collect()
+}
+
+fn boot_ends(&(before, after, status, shown): &Boot) -> Result<()> {
+    let initramfs = Initramfs::with_program(Build::Full)?.char_device("/dev/zero", 0o666, 1, 5);
+    let name = format!("field-unattended {before} {}", after.join(" ")).replace('/', "_");
+    let mut machine = kernels::find(kernels::DEFAULT)?.machine(&initramfs.write("field")?)?;
+    machine.name = name;
+    machine.append = before.to_owned();
+    machine.args = after.iter().map(|word| (*word).to_owned()).collect();
+    let boot = machine.run(DEADLINE)?;
+    boot.expect_power_off()?;
+    let text = boot.text();
+    ensure!(
+        boot.status() == Some(status),
+        "status {:?}\n{text}",
+        boot.status()
+    );
+    ensure!(text.contains(shown), "no {shown:?}\n{text}");
+    Ok(())
+}
+
+/// The output of a command line in a shell, all of them from one boot.
+fn output(number: usize) -> Result<&'static Output> {
+    static OUTPUTS: OnceLock<Result<Vec<Output>, String>> = OnceLock::new();
+    let outputs = OUTPUTS.get_or_init(|| {
+        let lines = USAGE_ERRORS
+            .iter()
+            .map(|(line, _)| *line)
+            .chain(RIGHT.iter().copied());
+        let scripts: Vec<String> = lines.map(|line| format!("vm_anon_name {line}")).collect();
+        let scripts = scripts.iter().map(String::as_str);
+        let outputs = shell::run_all(kernels::DEFAULT, "field-usage", "", scripts, 5 * DEADLINE);
+        outputs.map_err(|error| format!("{error:#}"))
+    });
+    let outputs = outputs.as_ref().map_err(|error| anyhow!("{error}"))?;
+    outputs.get(number).context("no output")
+}

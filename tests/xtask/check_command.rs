@@ -1,0 +1,68 @@
+//! `cargo xtask check`: the conformance suite in the kernels.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use rig::conformance::{self, TestedKernel};
+use rig::kernels;
+use rig::report::junit;
+
+/// What is checked, and where the results go.
+#[derive(Args)]
+pub struct Check {
+    /// A kernel by its name in the list, or an image file. Default: all kernels that
+    /// the tests use.
+    #[arg(long = "kernel", value_name = "NAME|IMAGE")]
+    kernels: Vec<String>,
+    /// Also write the results as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Make the results the expected ones, in tests/expected. New failures are refused.
+    #[arg(long, conflicts_with = "args")]
+    bless: bool,
+    /// Arguments of the program's check, such as names of cases.
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+impl Check {
+    /// Prints the results per kernel, and fails if one is not as expected.
+    pub fn run(&self) -> Result<()> {
+        conformance::assemble()?;
+        let initramfs = conformance::initramfs("check")?;
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        let mut runs = Vec::new();
+        for kernel in self.kernels()? {
+            let name = format!("check-{}", kernel.name().replace('/', "_"));
+            let mut run = kernel.check(&initramfs, &name, &args);
+            if self.bless {
+                let recorded = run.bless();
+                recorded.unwrap_or_else(|error| eprintln!("{name} not recorded: {error:#}"));
+            }
+            println!("{run}");
+            runs.push(run);
+        }
+        if let Some(path) = &self.junit {
+            junit::write(&runs, path)?;
+        }
+        match runs.iter().filter(|run| !run.is_ok()).count() {
+            0 => Ok(()),
+            bad => bail!("{bad} of {} kernels failed", runs.len()),
+        }
+    }
+
+    fn kernels(&self) -> Result<Vec<TestedKernel>> {
+        if self.kernels.is_empty() {
+            return Ok(kernels::matrix().map(TestedKernel::Listed).collect());
+        }
+        let kernels = self.kernels.iter().map(|word| TestedKernel::of(word));
+        let kernels: Vec<TestedKernel> = kernels.collect::<Result<_>>()?;
+        let is_image = |kernel: &TestedKernel| matches!(kernel, TestedKernel::Image(_));
+        ensure!(
+            !self.bless || !kernels.iter().any(is_image),
+            "the results of an image file cannot be recorded"
+        );
+        Ok(kernels)
+    }
+}
