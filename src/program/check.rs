@@ -104,8 +104,8 @@ pub(crate) fn run(
     status
 }
 
-/// Takes cases off, up to the next one, or the next helper case, that has one of `names`.
-/// Without names, all cases are taken.
+/// Advances to the next case, or the next helper case, with one of `names`; without names,
+/// to the next one at all.
 fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], is_helper: bool) -> Option<Case<'a>> {
     cases.find(|case| {
         let is_named = names.iter().any(|name| name.to_bytes() == case.name);
@@ -142,7 +142,7 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
     let release = uname.release();
     let probe = match run_in_child(PROBE_TIMEOUT, &mut || naming::probe().is_err().into()) {
         Ok(ChildEnd::Killed(FILTERED)) => EPERM as i32,
-        // The cases will show what the call does instead of returning.
+        // The cases report that the call kills or hangs.
         Ok(ChildEnd::Killed(_) | ChildEnd::TimedOut) => 0,
         _ => naming::probe().err().map_or(0, Errno::number),
     };
@@ -151,7 +151,7 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
         version: Version::of(release),
         absence: Absence::of(probe, release),
     };
-    // What cannot be observed is no verdict on the kernel.
+    // Without maps or children, every case would fail on a correct kernel.
     if kernel.absence.is_none() {
         let trial = run_in_child(PROBE_TIMEOUT, &mut || {
             interpreter.observe().err().map_or(0, Errno::number) as u8
@@ -161,7 +161,7 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
                 Some(("/proc/self/maps", Errno::new(errno.into())))
             }
             Err(errno) => Some(("clone", errno)),
-            // If it was killed, so will be the cases.
+            // If the child was killed, the cases report that, too.
             Ok(_) => None,
         };
         if let Some((what, errno)) = failure {

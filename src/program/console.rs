@@ -111,7 +111,7 @@ impl Sink for Console {
                 write(self.is_log, &self.target, bytes, &mut self.failure);
             }
         }
-        // The log gets whole lines.
+        // A record of the log is a whole line.
         if self.is_log && bytes.ends_with(b"\n") {
             self.flush();
         }

@@ -68,9 +68,12 @@ const ENFILE: Errno = Errno::new(number::ENFILE);
 const ENOENT: Errno = Errno::ENOENT;
 const ENOMEM: Errno = Errno::new(number::ENOMEM);
 
-/// The error of a comparison whose sides differ, which have been printed then. No system
-/// call of the suite fails with EBADMSG.
+/// The error of a comparison that found a difference and has printed it. No system call of
+/// the suite fails with EBADMSG.
 const DIFFERENT: Errno = Errno::new(number::EBADMSG);
+
+/// A diagram, a label or another text to compare; a longer one is cut.
+type Text = Vec<u8, 256>;
 
 /// The exit statuses of the process of a case. The child of a case also has higher ones:
 /// [`SKIPPED`] plus the number of the error for which the case is skipped.
@@ -78,10 +81,10 @@ pub(crate) const PASSED: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 pub(crate) const SKIPPED: u8 = 2;
 
-/// After so many mappings, memory is looked at.
+/// How many mappings are created between two checks of the available memory.
 const MAPPINGS: u32 = 2048;
 
-/// Memory that is left for others, in KiB.
+/// Memory to leave for other processes, in KiB.
 const LEFT: u64 = 8 << 10;
 
 /// Why a case ended before its last statement.
@@ -133,7 +136,7 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    /// Does `work` in a child, which may crash or hang, and gives the exit status.
+    /// Does `work` in a child, which may crash or hang. Its result is the exit status.
     pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> u8) -> Result<ChildEnd> {
         self.console.flush();
         run_in_child(TIMEOUT, &mut || {
@@ -144,7 +147,7 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    /// Removes what a case that did not come to its end may have left.
+    /// Removes the file that an interrupted case may have left.
     pub(crate) fn clean_up(&self) {
         if let Ok(name) = CStr::from_bytes_with_nul(&self.unique_name()) {
             let _ = file::unlink(&CWD, name);
@@ -177,11 +180,11 @@ impl<'a> Interpreter<'a> {
         let file = file::open(&CWD, snapshot::FILE, O_RDONLY)?;
         self.context.registers[MAPS] = raw::number(&file);
         let here = (&raw const file).addr() as u64;
-        self.label(here, &mut Vec::<u8, 1>::new())
+        self.label(here, &mut Text::new())
             .map_err(|errno| if errno == ENOENT { Errno::EIO } else { errno })
     }
 
-    /// Whether one of the statements maps as much as is allowed.
+    /// Whether one of the statements creates mappings up to the limit.
     pub(crate) fn exhausts(&self, mut statements: Steps<'a>) -> bool {
         while let Some(statement) = statements.next(&self.context) {
             let mut steps = self.suite.verb(statement.code);
@@ -237,8 +240,8 @@ impl<'a> Interpreter<'a> {
                 {
                     return Err(Stop::Skipped(step.code, errno));
                 }
-                // What the surroundings refuse to the preparation of a case is no verdict on
-                // names, nor is a limit that another process has set.
+                // The preparation of a case can fail because of what this process inherits,
+                // or of a limit that another process has set. Neither is a fault of naming.
                 if let Some(errno) = errno
                     && step.code >= calls::EXHAUST
                     && !names(&step)
@@ -263,7 +266,7 @@ impl<'a> Interpreter<'a> {
             [Operand::Text(text), ..] | [_, Operand::Text(text), ..] => text,
             _ => b"",
         };
-        let mut found = Vec::<u8, 256>::new();
+        let mut found = Text::new();
         match step.code {
             calls::SEE => self.draw(text, &mut found)?,
             calls::LABEL => self.label(first, &mut found)?,
@@ -331,8 +334,9 @@ impl<'a> Interpreter<'a> {
         self.compare(&found, text)
     }
 
-    /// Splits a mapping at `address` until this process has as many mappings as it may have,
-    /// or memory for others would run short: that of mappings is in no process's account.
+    /// Splits a mapping at `address` until this process has as many mappings as it may have.
+    /// Stops before the memory for other processes runs short, because the kernel does not
+    /// charge the memory of mappings to any process.
     fn exhaust(&self, mut address: u64) -> Result<u64> {
         let page = self.context.page;
         for count in 1.. {
@@ -362,7 +366,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Draws as many pages of the window as the diagram `expected` has.
-    fn draw(&mut self, expected: &[u8], drawn: &mut impl Sink) -> Result {
+    fn draw(&mut self, expected: &[u8], drawn: &mut Text) -> Result {
         let (window, page) = (self.context.registers[WINDOW], self.context.page);
         let pages = expected.iter().filter(|byte| **byte != b'|').count() as u64;
         let end = window + pages * page;
@@ -379,8 +383,8 @@ impl<'a> Interpreter<'a> {
         Err(Errno::EIO)
     }
 
-    /// The label of the VMA that contains `address`, as far as there is space.
-    fn label(&mut self, address: u64, label: &mut impl Sink) -> Result {
+    /// The label of the VMA that contains `address`.
+    fn label(&mut self, address: u64, label: &mut Text) -> Result {
         self.open_maps()?;
         while let Some(vma) = self.maps.next()? {
             if contains(&vma, address) {
@@ -417,7 +421,7 @@ impl<'a> Interpreter<'a> {
             calls::ACCEPT => (None, 1),
             _ => (Some(EINVAL), size),
         };
-        for byte in first..=last {
+        for byte in first..last + 1 {
             for place in 0..places {
                 let name = name_with(byte, place, size);
                 let start = name.as_ptr().expose_provenance() as u64;
@@ -441,7 +445,7 @@ impl<'a> Interpreter<'a> {
                 calls::ACCEPT => byte,
                 _ => b'a'.into(),
             };
-            let (mut label, mut found) = (Vec::<u8, 128>::new(), Vec::<u8, 128>::new());
+            let (mut label, mut found) = (Text::new(), Text::new());
             label.put(b"[anon:");
             label.put(split(&name_with(byte, 0, size), 0).0);
             label.put(b"]");
@@ -515,7 +519,7 @@ struct Maps {
     chunk: Vec<u8, 4096>,
     /// How much of `chunk` has been used.
     used: usize,
-    /// The line of the VMA. With a path of PATH_MAX bytes it is this long.
+    /// The line of the VMA, which may contain a path of PATH_MAX (4096) bytes.
     line: Vec<u8, 4352>,
 }
 
@@ -572,8 +576,8 @@ fn offer_to_oom_killer() {
     }
 }
 
-/// Memory that can be had, in KiB: the third line of `/proc/meminfo`. `u64::MAX` if that
-/// does not tell.
+/// Available memory in KiB, from the third line of `/proc/meminfo`; `u64::MAX` if it cannot
+/// be read.
 fn available_memory() -> u64 {
     let mut text = Vec::<u8, 256>::new();
     if let Ok(file) = file::open(&CWD, c"/proc/meminfo", O_RDONLY) {

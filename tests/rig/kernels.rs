@@ -429,6 +429,7 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
 
     use super::*;
 
@@ -441,6 +442,18 @@ mod tests {
                 kernel.name
             );
         }
+    }
+
+    #[test]
+    fn every_kernel_has_expected_results() {
+        let directory = paths::workspace().join("tests/expected");
+        let files = fs::read_dir(directory).unwrap();
+        let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let kernels = ALL.iter().map(|kernel| format!("{}.txt", kernel.name));
+        assert_eq!(
+            files.collect::<BTreeSet<_>>(),
+            kernels.collect::<BTreeSet<_>>()
+        );
     }
 
     #[test]

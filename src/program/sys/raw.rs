@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! As in [`sys`](super). Beyond that, the suite gives calls, arguments and addresses as
-//! numbers: see [`call`].
+//! As in [`sys`](super). In addition, the suite chooses the calls, arguments and addresses,
+//! see [`call`].
 #![allow(unsafe_code)]
 
 use super::{
