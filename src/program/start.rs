@@ -85,7 +85,7 @@ impl Process {
 
     /// A number that no other process has: a part of the 16 random bytes that the kernel
     /// gives to each.
-    #[cfg(feature = "full")]
+    #[cfg_attr(not(feature = "full"), expect(dead_code))]
     pub(crate) fn random(&self) -> u64 {
         let bytes = core::ptr::with_exposed_provenance::<u64>(self.auxiliary(AT_RANDOM));
         // SAFETY: The kernel's bytes are on the stack, and never written.

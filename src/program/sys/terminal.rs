@@ -4,6 +4,7 @@
 //!
 //! As in [`sys`](super).
 #![allow(unsafe_code)]
+#![cfg_attr(not(feature = "full"), allow(dead_code))]
 
 use super::Fd;
 use core::mem::MaybeUninit;
@@ -24,7 +25,6 @@ pub(crate) fn echoes(file: &Fd) -> bool {
 
 /// `ioctl(TIOCOUTQ)`: the number of bytes that the terminal's driver has not yet handed
 /// to the hardware; 0 if `file` is not a terminal.
-#[cfg(feature = "full")]
 pub(crate) fn unsent(file: &Fd) -> i32 {
     let mut count = 0;
     // SAFETY: The kernel writes an `int`.
@@ -33,7 +33,6 @@ pub(crate) fn unsent(file: &Fd) -> i32 {
 }
 
 /// `tcdrain(3)`: waits until the terminal `file` has sent all output.
-#[cfg(feature = "full")]
 pub(crate) fn drain(file: &Fd) {
     // SAFETY: No memory is involved.
     let _ = unsafe { call!(Sysno::ioctl, file.0, TCSBRK, 1) };
