@@ -24,7 +24,6 @@ use linux_raw_sys::{
 };
 use vm_anon_name::{
     diagnosis::{Absence, Version},
-    errno,
     options::{Flag, Options},
     put,
     suite::{Case, Cases, Suite, operation},
@@ -88,24 +87,28 @@ pub(crate) fn run(
     if status != status::SUCCESS {
         return status;
     }
-    if options.has(Flag::List) {
-        let mut cases = interpreter.suite.cases;
-        while let Some(case) = next(&mut cases, &options.cases, false) {
+    let is_list = options.has(Flag::List);
+    let (mut cases, mut count) = (interpreter.suite.cases, 0);
+    while let Some(case) = next(&mut cases, &options.cases, false) {
+        count += 1;
+        if is_list {
             put!(interpreter.console, "{}\n", case.name);
         }
+    }
+    if is_list {
         return status;
     }
     // If the limit cannot be lowered, some cases take longer.
     let is_lowered = is_init && run_helper(LOWER, interpreter);
-    status = run_cases(options, interpreter);
+    status = run_cases(options, count, interpreter);
     if is_lowered && !run_helper(RESTORE, interpreter) {
         error!(interpreter.console, "vm.max_map_count stays lowered");
     }
     status
 }
 
-/// Takes cases off, up to the next one, or the next helper case, that has one of `names`.
-/// Without names, all cases are taken.
+/// Advances to the next case, or the next helper case, with one of `names`; without names,
+/// to the next one at all.
 fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], is_helper: bool) -> Option<Case<'a>> {
     cases.find(|case| {
         let is_named = names.iter().any(|name| name.to_bytes() == case.name);
@@ -124,14 +127,9 @@ fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
     case.is_some_and(|case| interpreter.run(case.statements).is_ok())
 }
 
-/// Runs the chosen cases. Returns the exit status.
-fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
+/// Runs the chosen cases, of which there are `count`. Returns the exit status.
+fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8 {
     let console = &mut *interpreter.console;
-    let all = interpreter.suite.cases;
-    let (mut cases, mut count) = (all, 0u64);
-    while next(&mut cases, &options.cases, false).is_some() {
-        count += 1;
-    }
     put!(console, "KTAP version 1\n1..{}\n# {}\n#", count, VERSION);
     let uname = Uname::get();
     for field in uname.all() {
@@ -142,7 +140,7 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
     let release = uname.release();
     let probe = match run_in_child(PROBE_TIMEOUT, &mut || naming::probe().is_err().into()) {
         Ok(ChildEnd::Killed(FILTERED)) => EPERM as i32,
-        // The cases will show what the call does instead of returning.
+        // The cases report that the call kills or hangs.
         Ok(ChildEnd::Killed(_) | ChildEnd::TimedOut) => 0,
         _ => naming::probe().err().map_or(0, Errno::number),
     };
@@ -151,7 +149,7 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
         version: Version::of(release),
         absence: Absence::of(probe, release),
     };
-    // What cannot be observed is no verdict on the kernel.
+    // Without maps or children, every case would fail on a correct kernel.
     if kernel.absence.is_none() {
         let trial = run_in_child(PROBE_TIMEOUT, &mut || {
             interpreter.observe().err().map_or(0, Errno::number) as u8
@@ -161,7 +159,7 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
                 Some(("/proc/self/maps", Errno::new(errno.into())))
             }
             Err(errno) => Some(("clone", errno)),
-            // If it was killed, so will be the cases.
+            // If the child was killed, the cases report that, too.
             Ok(_) => None,
         };
         if let Some((what, errno)) = failure {
@@ -171,7 +169,7 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
     }
     let require = options.has(Flag::Require);
     let [mut passed, mut failed, mut skipped] = [0u64; 3];
-    let (mut cases, mut number) = (all, 0);
+    let (mut cases, mut number) = (interpreter.suite.cases, 0);
     while let Some(case) = next(&mut cases, &options.cases, false) {
         number += 1;
         match run_case(&kernel, require, number, &case, interpreter) {
@@ -313,9 +311,8 @@ fn run_case<'a>(
 /// Prints that a case is skipped, because `what` failed with `errno`.
 fn skip(number: u64, case: &Case, what: &[u8], errno: Errno, console: &mut Console) {
     begin_skip(number, case, console);
-    let meaning = errno::meaning(errno.number());
-    let colon = if meaning.is_empty() { "" } else { ":" };
-    put!(console, "{}: {errno}{}{}\n", what, errno, colon, meaning);
+    console.put_failure(what, errno);
+    put!(console, "\n");
 }
 
 /// Prints the result of a case that is skipped, up to the reason.

@@ -68,9 +68,12 @@ const ENFILE: Errno = Errno::new(number::ENFILE);
 const ENOENT: Errno = Errno::ENOENT;
 const ENOMEM: Errno = Errno::new(number::ENOMEM);
 
-/// The error of a comparison whose sides differ, which have been printed then. No system
-/// call of the suite fails with EBADMSG.
+/// The error of a comparison that found a difference and has printed it. No system call of
+/// the suite fails with EBADMSG.
 const DIFFERENT: Errno = Errno::new(number::EBADMSG);
+
+/// A diagram, a label or another text to compare; a longer one is cut.
+type Text = Vec<u8, 256>;
 
 /// The exit statuses of the process of a case. The child of a case also has higher ones:
 /// [`SKIPPED`] plus the number of the error for which the case is skipped.
@@ -78,10 +81,10 @@ pub(crate) const PASSED: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 pub(crate) const SKIPPED: u8 = 2;
 
-/// After so many mappings, memory is looked at.
+/// How many mappings are created between two checks of the available memory.
 const MAPPINGS: u32 = 2048;
 
-/// Memory that is left for others, in KiB.
+/// Memory to leave for other processes, in KiB.
 const LEFT: u64 = 8 << 10;
 
 /// Why a case ended before its last statement.
@@ -101,6 +104,8 @@ pub(crate) struct Interpreter<'a> {
     has_named: bool,
     /// A number that no other process has.
     random: u64,
+    /// The flags of a VMA that the case remembers.
+    flags: Text,
     maps: Maps,
 }
 
@@ -124,6 +129,7 @@ impl<'a> Interpreter<'a> {
             context,
             has_named: false,
             random: process.random(),
+            flags: Text::new(),
             maps: Maps {
                 file: raw::file(u64::MAX),
                 chunk: Vec::new(),
@@ -133,7 +139,7 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    /// Does `work` in a child, which may crash or hang, and gives the exit status.
+    /// Does `work` in a child, which may crash or hang. Its result is the exit status.
     pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> u8) -> Result<ChildEnd> {
         self.console.flush();
         run_in_child(TIMEOUT, &mut || {
@@ -145,7 +151,7 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    /// Removes what a case that did not come to its end may have left.
+    /// Removes the file that an interrupted case may have left.
     pub(crate) fn clean_up(&self) {
         if let Ok(name) = CStr::from_bytes_with_nul(&self.unique_name()) {
             let _ = file::unlink(&CWD, name);
@@ -178,11 +184,11 @@ impl<'a> Interpreter<'a> {
         let file = file::open(&CWD, snapshot::FILE, O_RDONLY)?;
         self.context.registers[MAPS] = raw::number(&file);
         let here = (&raw const file).addr() as u64;
-        self.label(here, &mut Vec::<u8, 1>::new())
+        self.label(here, &mut Text::new())
             .map_err(|errno| if errno == ENOENT { Errno::EIO } else { errno })
     }
 
-    /// Whether one of the statements maps as much as is allowed.
+    /// Whether one of the statements creates mappings up to the limit.
     pub(crate) fn exhausts(&self, mut statements: Steps<'a>) -> bool {
         while let Some(statement) = statements.next(&self.context) {
             let mut steps = self.suite.verb(statement.code);
@@ -200,10 +206,10 @@ impl<'a> Interpreter<'a> {
         while let Some(statement) = statements.next(&self.context) {
             self.context.parameters = statement.operands;
             let mut steps = self.suite.verb(statement.code);
-            let (mut count, mut stride) = (1, 0);
+            let (mut count, mut stride, mut place) = (1, 0, 0);
             while let Some(mut step) = steps.next(&self.context) {
                 if step.code == calls::REPEAT {
-                    [count, stride, ..] = words(&step);
+                    [count, stride, place, ..] = words(&step);
                     continue;
                 }
                 let mut result = Ok(0);
@@ -212,11 +218,11 @@ impl<'a> Interpreter<'a> {
                     if result.is_err() {
                         break;
                     }
-                    if let Operand::Number(first) = &mut step.operands[0] {
-                        *first = first.wrapping_add(stride);
+                    if let Some(Operand::Number(number)) = step.operands.get_mut(place as usize) {
+                        *number = number.wrapping_add(stride);
                     }
                 }
-                (count, stride) = (1, 0);
+                (count, stride, place) = (1, 0, 0);
                 self.has_named |= names(&step);
                 if let Ok(value) = result
                     && let Some(register) = usize::from(step.kept).checked_sub(1)
@@ -238,8 +244,8 @@ impl<'a> Interpreter<'a> {
                 {
                     return Err(Stop::Skipped(step.code, errno));
                 }
-                // What the surroundings refuse to the preparation of a case is no verdict on
-                // names, nor is a limit that another process has set.
+                // The preparation of a case can fail because of what this process inherits,
+                // or of a limit that another process has set. Neither is a fault of naming.
                 if let Some(errno) = errno
                     && step.code >= calls::EXHAUST
                     && !names(&step)
@@ -264,25 +270,31 @@ impl<'a> Interpreter<'a> {
             [Operand::Text(text), ..] | [_, Operand::Text(text), ..] => text,
             _ => b"",
         };
-        let mut found = Vec::<u8, 256>::new();
+        let mut found = Text::new();
         match step.code {
             calls::SEE => self.draw(text, &mut found)?,
             calls::LABEL => self.label(first, &mut found)?,
             // SAFETY: As at the head of this file.
             calls::COMPARE => unsafe { raw::read_text(first, &mut found) },
-            calls::EXPECT32 => {
+            calls::EXPECT => {
                 // SAFETY: As at the head of this file.
-                let found = u64::from(unsafe { raw::read_number(first) });
-                if found == second {
-                    return Ok(0);
-                }
-                put!(
-                    self.console,
-                    "#   expected {}\n#   seen {}\n",
-                    second,
-                    found
-                );
-                return Err(DIFFERENT);
+                let found = unsafe { raw::read_number(first, words[2] as usize) };
+                return self.compare_numbers(found, second);
+            }
+            calls::COUNT => {
+                let [_, start, length, expected, ..] = words;
+                let found = self.count(text, start, start + length)?;
+                return self.compare_numbers(found, expected);
+            }
+            calls::NOTE_FLAGS => {
+                self.read_flags(first, &mut found)?;
+                self.flags = found;
+                return Ok(0);
+            }
+            calls::SAME_FLAGS => {
+                self.read_flags(first, &mut found)?;
+                let expected = self.flags.clone();
+                return self.compare(&found, &expected);
             }
             calls::FIND => return self.find(text),
             calls::ACCEPT | calls::REJECT => return self.try_bytes(step.code, &words),
@@ -311,7 +323,9 @@ impl<'a> Interpreter<'a> {
                 return Ok(0);
             }
             // SAFETY: As at the head of this file.
-            calls::VFORK_PRCTL => return unsafe { raw::prctl_in_sharing_child(&words) },
+            calls::VFORK_PRCTL => return unsafe { raw::prctl_in_child_process(words) },
+            // SAFETY: As at the head of this file.
+            calls::THREAD_PRCTL => return unsafe { raw::prctl_in_thread(words) },
             calls::STORE | calls::STORE64 | calls::POKE => {
                 let (number, word) = (second.to_ne_bytes(), (second as usize).to_ne_bytes());
                 let bytes = match step.code {
@@ -332,8 +346,9 @@ impl<'a> Interpreter<'a> {
         self.compare(&found, text)
     }
 
-    /// Splits a mapping at `address` until this process has as many mappings as it may have,
-    /// or memory for others would run short: that of mappings is in no process's account.
+    /// Splits a mapping at `address` until this process has as many mappings as it may have.
+    /// Stops before the memory for other processes runs short, because the kernel does not
+    /// charge the memory of mappings to any process.
     fn exhaust(&self, mut address: u64) -> Result<u64> {
         let page = self.context.page;
         for count in 1.. {
@@ -346,6 +361,49 @@ impl<'a> Interpreter<'a> {
             }
         }
         Ok(0)
+    }
+
+    fn compare_numbers(&mut self, found: u64, expected: u64) -> Result<u64> {
+        if found == expected {
+            return Ok(0);
+        }
+        put!(
+            self.console,
+            "#   expected {}\n#   seen {}\n",
+            expected,
+            found
+        );
+        Err(DIFFERENT)
+    }
+
+    /// The number of VMAs with this label that lie between two addresses.
+    fn count(&mut self, label: &[u8], start: u64, end: u64) -> Result<u64> {
+        self.open_maps()?;
+        let mut count = 0;
+        while let Some(vma) = self.maps.next()? {
+            if vma.start >= end {
+                return Ok(count);
+            }
+            count += u64::from(vma.start >= start && vma.end <= end && vma.label == label);
+        }
+        // The stack lies above every range. So the file is not whole.
+        Err(Errno::EIO)
+    }
+
+    /// Appends the line `VmFlags` of the VMA at `address` to `flags`.
+    fn read_flags(&mut self, address: u64, flags: &mut Text) -> Result {
+        self.open_maps()?;
+        while let Some(vma) = self.maps.next()? {
+            if contains(&vma, address) {
+                while self.maps.next_line()? {
+                    if self.maps.line.starts_with(b"VmFlags:") {
+                        flags.put(&self.maps.line);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Err(ENOENT)
     }
 
     /// Prints what was expected and what was found, if they differ.
@@ -363,7 +421,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Draws as many pages of the window as the diagram `expected` has.
-    fn draw(&mut self, expected: &[u8], drawn: &mut impl Sink) -> Result {
+    fn draw(&mut self, expected: &[u8], drawn: &mut Text) -> Result {
         let (window, page) = (self.context.registers[WINDOW], self.context.page);
         let pages = expected.iter().filter(|byte| **byte != b'|').count() as u64;
         let end = window + pages * page;
@@ -380,8 +438,8 @@ impl<'a> Interpreter<'a> {
         Err(Errno::EIO)
     }
 
-    /// The label of the VMA that contains `address`, as far as there is space.
-    fn label(&mut self, address: u64, label: &mut impl Sink) -> Result {
+    /// The label of the VMA that contains `address`.
+    fn label(&mut self, address: u64, label: &mut Text) -> Result {
         self.open_maps()?;
         while let Some(vma) = self.maps.next()? {
             if contains(&vma, address) {
@@ -418,7 +476,7 @@ impl<'a> Interpreter<'a> {
             calls::ACCEPT => (None, 1),
             _ => (Some(EINVAL), size),
         };
-        for byte in first..=last {
+        for byte in first..last + 1 {
             for place in 0..places {
                 let name = name_with(byte, place, size);
                 let start = name.as_ptr().expose_provenance() as u64;
@@ -442,7 +500,7 @@ impl<'a> Interpreter<'a> {
                 calls::ACCEPT => byte,
                 _ => b'a'.into(),
             };
-            let (mut label, mut found) = (Vec::<u8, 128>::new(), Vec::<u8, 128>::new());
+            let (mut label, mut found) = (Text::new(), Text::new());
             label.put(b"[anon:");
             label.put(split(&name_with(byte, 0, size), 0).0);
             label.put(b"]");
@@ -516,7 +574,7 @@ struct Maps {
     chunk: Vec<u8, 4096>,
     /// How much of `chunk` has been used.
     used: usize,
-    /// The line of the VMA. With a path of PATH_MAX bytes it is this long.
+    /// The line of the VMA, which may contain a path of PATH_MAX (4096) bytes.
     line: Vec<u8, 4352>,
 }
 
@@ -528,24 +586,31 @@ impl Maps {
     /// That of a call; EIO if a line is not that of a VMA.
     #[inline(never)]
     fn next(&mut self) -> Result<Option<Vma<'_>>> {
+        while self.next_line()? {
+            // In smaps, lines that begin with a capital follow the line of a VMA.
+            if !matches!(self.line.first(), Some(b'A'..=b'Z')) {
+                return Vma::parse(&self.line).map(Some).ok_or(Errno::EIO);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the next line of the file into `line`, without its newline. Returns false at
+    /// the end of the file.
+    fn next_line(&mut self) -> Result<bool> {
         self.line.clear();
         loop {
             while let Some(byte) = self.chunk.get(self.used).copied() {
                 self.used += 1;
-                if byte != b'\n' {
-                    self.line.push(byte).or(Err(Errno::EIO))?;
-                    continue;
+                if byte == b'\n' {
+                    return Ok(true);
                 }
-                // In smaps, lines that begin with a capital follow the line of a VMA.
-                if !matches!(self.line.first(), Some(b'A'..=b'Z')) {
-                    return Vma::parse(&self.line).map(Some).ok_or(Errno::EIO);
-                }
-                self.line.clear();
+                self.line.push(byte).or(Err(Errno::EIO))?;
             }
             self.chunk.clear();
             self.used = 0;
             if io::read(&self.file, &mut self.chunk)? == 0 {
-                return Ok(None);
+                return Ok(false);
             }
         }
     }
@@ -556,7 +621,10 @@ fn names(step: &Step) -> bool {
     match step.code {
         // prctl(2), the first of the system calls. The kernel takes its option for an int.
         calls::FIRST_CALL => words(step)[0] as u32 == PR_SET_VMA,
-        code => matches!(code, calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL),
+        code => matches!(
+            code,
+            calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL | calls::THREAD_PRCTL
+        ),
     }
 }
 
@@ -573,8 +641,8 @@ fn offer_to_oom_killer() {
     }
 }
 
-/// Memory that can be had, in KiB: the third line of `/proc/meminfo`. `u64::MAX` if that
-/// does not tell.
+/// Available memory in KiB, from the third line of `/proc/meminfo`; `u64::MAX` if it cannot
+/// be read.
 fn available_memory() -> u64 {
     let mut text = Vec::<u8, 256>::new();
     if let Ok(file) = file::open(&CWD, c"/proc/meminfo", O_RDONLY) {

@@ -37,15 +37,14 @@ const WAYS: &[(&str, Reboot)] = &[
     ("halt", Reboot::Halt),
 ];
 
-/// How often in a row, 10 ms apart, a terminal may be found not to have sent anything
-/// before what it has not sent is given up: 10 seconds.
+/// How long PID 1 waits for a terminal that sends nothing, in steps of 10 ms: 10 seconds.
 const STALLED: u32 = 1000;
 
 /// If this is the first process of the machine, sets up what an empty initramfs lacks:
 /// standard descriptors and `/proc`. Returns whether it is.
 ///
-/// The first process of a container, which is PID 1 of another PID namespace, is a
-/// process like any other, but that no signal ends it without a handler.
+/// The first process of a container is PID 1 of another PID namespace. It runs as any
+/// other process, but needs handlers for the signals that should end it.
 pub(crate) fn take_over(console: &mut Console) -> bool {
     if getpid() != PID {
         return false;
@@ -56,11 +55,11 @@ pub(crate) fn take_over(console: &mut Console) -> bool {
         mounted = mount_at(c"proc", c"/proc");
         is_first = in_first_namespace();
         if is_first == Some(false) {
-            // The mount may be seen outside of the container.
+            // The mount may be visible outside the container.
             let _ = unmount(c"/proc");
         }
     }
-    // The first process of the machine may mount anything.
+    // The first process of the machine has the privilege to mount.
     if is_first == Some(false) || mounted == Err(Errno::EPERM) {
         end_on_signals();
         return false;
@@ -175,15 +174,15 @@ pub(crate) fn leave(how: Reboot, console: &mut Console) -> ! {
     }
 }
 
-/// Waits until the terminal `file` has sent all output: what it has not sent when the
-/// machine ends is lost. A terminal that sends nothing, such as a line whose other end
-/// holds it by flow control, is waited for no longer than [`STALLED`] says.
+/// Waits until the terminal `file` has sent all output, because the end of the machine
+/// discards the rest. Gives up after [`STALLED`] if nothing is sent, for example
+/// because flow control stops the line.
 fn drain(file: &Fd) {
     let (mut before, mut rest) = (0, STALLED);
     while rest > 0 {
         let unsent = terminal::unsent(file);
         if unsent == 0 {
-            // What is in the hardware takes a moment, which the driver knows.
+            // The driver waits for the bytes in the hardware.
             return terminal::drain(file);
         }
         rest = if unsent == before { rest - 1 } else { STALLED };

@@ -2,7 +2,7 @@
 //!
 //! - [`printer`] turns the assembled bytes back into text, which must be the text that was
 //!   assembled.
-//! - [`language`] tests what the words of cases and verbs mean, and what is a mistake.
+//! - [`language`] tests the meaning of each word of cases and verbs, and mistakes.
 //! - [`confinement`] checks that no case touches memory or files that are not its own.
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ mod confinement;
 mod language;
 mod printer;
 
-/// The sources that say how much room the program has, and which helper cases it runs.
+/// The sources with the sizes of buffers, and with the helper cases that the program runs.
 const INTERPRETER: &str = "src/program/interpreter.rs";
 const CHECK: &str = "src/program/check.rs";
 
@@ -84,7 +84,7 @@ fn steps<'a>(mut steps: Steps<'a>, context: Context<'a>) -> impl Iterator<Item =
     std::iter::from_fn(move || steps.next(&context))
 }
 
-/// A step as the program reports one that fails.
+/// A step in the form in which the program reports a failure.
 fn show(step: &Step) -> String {
     let operands = step
         .operands
@@ -259,8 +259,8 @@ fn every_diagram_could_be_drawn() {
     }
 }
 
-/// Whether a diagram could be drawn: pages that the program draws, no bar beside a bar, and
-/// bars around VMAs, but for one that reaches beyond the diagram.
+/// Whether the program could draw this diagram: characters of pages, no two bars in a row,
+/// and bars around VMAs, except one that continues outside.
 fn is_diagram(word: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphabetic() || b"_.'\":/$?|".contains(&byte);
     let pages = word.bytes().filter(|byte| *byte != b'|').count();
@@ -274,8 +274,8 @@ fn is_diagram(word: &str) -> bool {
         && !word.split('|').any(is_mixed)
 }
 
-/// The cases about the bytes of a name try each byte once, those that the library refuses
-/// at every place.
+/// The cases about the bytes of a name try each byte once, and each forbidden byte at every
+/// place.
 #[test]
 fn every_byte_of_a_name_is_accepted_or_rejected() {
     for (case, size) in [

@@ -1,7 +1,7 @@
-//! Consoles that are dead, missing or several: what the program prints arrives at a living one,
-//! and in the kernel's log where there is none.
+//! Dead, missing and several consoles: the output goes to one that works, or else to the kernel's
+//! log.
 //!
-//! A machine without its UART is that of QEMU with a device tree in which the UART has another
+//! A machine without UART is QEMU's `virt` with a device tree in which the UART has another
 //! name. With `earlycon` the kernel still prints its log there.
 
 use std::fs;
@@ -107,7 +107,7 @@ fn arrives(serial: &[Serial], consoles: &[&str]) -> Result<()> {
     if !serial.contains(&Serial::Pl011) {
         machine.extra_qemu = without_uart(&machine)?;
     }
-    // The end of the machine is not on this console where console= names another.
+    // The kernel prints its last message on the console that console= names.
     let text = machine.run(DEADLINE)?.text();
     ensure!(text.contains(SUPPORTED) && text.contains(STATUS), "{text}");
     Ok(())
@@ -150,8 +150,8 @@ fn without_uart(machine: &Machine) -> Result<Vec<String>> {
     Ok(vec!["-dtb".to_owned(), path_text(path)])
 }
 
-/// Cuts a flattened device tree down to what its header says is in use: QEMU leaves a megabyte
-/// free, with which the kernel refuses the tree.
+/// Cuts the free space off a flattened device tree: QEMU leaves a megabyte, and the kernel
+/// refuses a tree of that size.
 fn pack(tree: &mut Vec<u8>) -> Result<()> {
     let field = |offset: usize| {
         let bytes = tree.get(offset..offset + 4).context("no header")?;
@@ -168,7 +168,7 @@ fn path_text(path: PathBuf) -> String {
     path.display().to_string()
 }
 
-/// Boots where no console is but the kernel's log, which is on the first serial device.
+/// Boots without a console; the kernel's log is on the first serial device.
 fn boot_logged(
     kernel: &str,
     args: &[&str],
@@ -210,7 +210,7 @@ fn is_whole_report(boot: &Boot) -> Result<()> {
     Ok(())
 }
 
-/// The pauses are no error where there is no input, and each line of the transcript is whole.
+/// Without input the pauses are not an error, and each line of the transcript is whole.
 fn logged_stages() -> Result<()> {
     let boot = logged(kernels::DEFAULT, &[])?;
     prints(&boot, "The first and the last maps are the same.\n")?;

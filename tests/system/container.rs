@@ -1,8 +1,8 @@
 //! PID 1 of a container: it exits with its status, ends on signals, and changes nothing of the
 //! host.
 //!
-//! A container is a PID namespace here. The host is the shell of the guest, which has mounts of
-//! its own for each script.
+//! Here, a container is a PID namespace, and the host is the shell of the guest, which has its
+//! own mounts in each script.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const COMMANDS: &[(&str, [i32; 2])] = &[
     ("--help", [0, 0]),
 ];
 
-/// How a container is started, and what that is.
+/// Commands that start a container, and a description of each.
 const CONTAINERS: &[(&str, &str)] = &[
     ("all capabilities", "unshare -mpf --mount-proc"),
     ("the host's mounts", "unshare -pf"),
@@ -70,7 +70,7 @@ finish() {
 limit() { cat /proc/sys/vm/max_map_count; }
 "#;
 
-/// Scripts of their own, and what they must end in.
+/// Scripts, and the check of their output.
 type Row = (&'static str, &'static str, fn(&Output) -> Result<()>);
 
 const ROWS: &[Row] = &[

@@ -1,7 +1,7 @@
-//! What a process inherits or finds: nothing of it makes `check` report a failure of the kernel.
+//! Inherited settings and missing files: none makes `check` report a failure of the kernel.
 //!
-//! One boot runs `check` once as it is, then under each condition. A case may then have another
-//! result than before only if it is skipped, and the reason must say what was in the way.
+//! One boot runs `check` once without conditions, then under each condition. A case may then
+//! differ only by being skipped, with a reason that names the error.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::trial::Trial;
 
 const DEADLINE: Duration = Duration::from_secs(900);
 
-/// The exit status where nothing can be observed: `check` then says `Bail out!`.
+/// The exit status after `Bail out!`: `check` could not read maps or create children.
 const NO_VERDICT: i32 = 8;
 
 /// Condition, script, and what `check` must say.
 type Row = (&'static str, &'static str, Expected);
 
-/// What `check` must say, compared with an undisturbed run.
+/// The expected output of `check`, compared with the run without conditions.
 #[derive(Clone, Copy)]
 enum Expected {
     /// The same results.
@@ -323,7 +323,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     on_default.chain(on_rich).chain([bare]).collect()
 }
 
-/// The outputs of a boot: first that of the undisturbed run.
+/// The outputs of a boot; the first is that of the run without conditions.
 type Outputs = OnceLock<Result<Vec<Output>, String>>;
 
 static DEFAULT_OUTPUTS: Outputs = OnceLock::new();

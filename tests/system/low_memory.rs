@@ -13,7 +13,7 @@ use crate::trial::Trial;
 
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// A process of 2.4 MB that does nothing, and more than the program has of its own.
+/// An idle process of 2.4 MB, which is more than the program has.
 const SCRIPT: &str = r#"
 sh -c 'x=$(head -c 2000000 /dev/zero | tr "\0" x); echo > /tmp/ready; while sleep 1; do :; done' &
 bystander=$!
@@ -81,7 +81,7 @@ fn bare(mib: u32) -> Result<()> {
     is_true(&KtapReport::read(&boot.text())?)
 }
 
-/// No case has failed, and the cases that take much memory passed or were skipped for it.
+/// No case failed, and the cases that need much memory passed or were skipped for lack of it.
 fn is_true(report: &KtapReport) -> Result<()> {
     let failed: Vec<&str> = report.failed().map(|case| case.name.as_str()).collect();
     ensure!(failed.is_empty(), "{failed:?}");

@@ -1,8 +1,8 @@
-//! A slow serial line: all that PID 1 printed has left the machine before it ends.
+//! A slow serial line: PID 1 sends all its output before it ends the machine.
 //!
-//! The line is a 16550A on the PCI bus without an interrupt: its driver sends 16 bytes from
-//! a timer, about 2,000 bytes a second, where QEMU's PL011 sends all at once. What the driver has
-//! not sent when the machine ends is lost.
+//! The line is a 16550A on the PCI bus without an interrupt. Its driver sends 16 bytes per timer
+//! tick, about 2,000 bytes a second, while QEMU's PL011 sends all at once. Bytes that the driver
+//! has not sent at the end of the machine are lost.
 
 use std::fs;
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Judges what arrived at the other end of the line.
+/// Checks the text that arrived at the other end of the line.
 type Judge = fn(&str) -> Result<()>;
 
 fn on_slow_line(command: &str, outputs: &str, judge: Judge) -> Result<()> {
@@ -129,7 +129,7 @@ fn tail(text: &str) -> String {
 
 /// The help is longer than what the line sends in a tick.
 fn then(word: &str, ending: Ending) -> Result<()> {
-    // What comes next ends the machine at once, and closes the line before.
+    // The next init closes the line and ends the machine at once.
     let next = "#!/bin/busybox sh\nexec < /dev/console > /dev/console 2>&1\nexec /bin/busybox poweroff -f\n";
     let command = format!("--help --then {word}");
     let boot = boot(&command, BOTH, "/bin/vm_anon_name", |initramfs| {

@@ -18,8 +18,8 @@ pub(crate) struct Output {
     pub(crate) status: i32,
 }
 
-/// Runs its standard input in a shell of its own, with mounts of its own, and keeps what comes
-/// of it under a name.
+/// A shell function that runs its standard input in a new shell and mount namespace, and keeps
+/// the output under a name.
 const RUN: &str = r#"
 run() {
     cat > /tmp/script
@@ -72,7 +72,7 @@ impl Output {
     }
 }
 
-/// The end of each output, for messages.
+/// The last lines of each output, for messages.
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tail = |text: &str| {

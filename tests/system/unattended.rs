@@ -1,7 +1,7 @@
-//! Command lines with mistakes: the program says so and ends, as PID 1 too.
+//! Command lines with mistakes: the program reports them and ends, also as PID 1.
 //!
-//! PID 1 cannot ask. After a mistake on the kernel's command line the machine is powered off
-//! with a status that is not 0, and a monitor need not wait for a time-out.
+//! After a mistake on the kernel's command line PID 1 prints a status that is not 0 and powers
+//! the machine off, so that a monitor does not have to wait for its timeout.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 type Boot = (&'static str, &'static [&'static str], u8, &'static str);
 
 const BOOTS: &[Boot] = &[
-    // Mistakes of those who want something of this program.
+    // Mistakes in words for this program.
     ("", &["chekc"], 2, "'chekc'"),
     ("", &["--shred"], 2, "'--shred'"),
     ("", &["probe", "check"], 2, "'check'"),
@@ -33,8 +33,8 @@ const BOOTS: &[Boot] = &[
     ("", &["-y", "--then"], 2, "'--then'"),
     ("", &["-o", "check"], 2, "'check'"),
     ("rhgb", &["-y", "rhgb"], 2, "'rhgb'"),
-    // Words that the kernel hands on from before `--` are not for this program. They do no
-    // harm as long as they take none of its own for their values.
+    // Words before `--` that the kernel passes on are not for this program. They are harmless
+    // unless they take one of its words as their value.
     ("-s", &["probe"], 2, "'probe'"),
     ("-o", &["check", "name-is-shown"], 2, "'check'"),
     ("splash single -x", &["probe"], 0, "supported: Linux "),
@@ -82,7 +82,7 @@ const USAGE_ERRORS: &[(&str, &str)] = &[
     ("probe -t reboot", "--then"),
 ];
 
-/// Command lines in a shell that are right.
+/// Correct command lines in a shell.
 const RIGHT: &[&str] = &[
     "-q -y",
     "-y stages",

@@ -1,8 +1,8 @@
 //! Reads and writes that wait and continue.
 //!
-//! A read or write may be interrupted, may find a descriptor that does not block
-//! not ready, or may transfer fewer bytes than asked. The calls here go on in all
-//! these cases, but never for ever.
+//! A read or write may be interrupted, may fail because a nonblocking descriptor is
+//! not ready, and may transfer fewer bytes than requested. The functions here continue
+//! in all these cases, but not for ever.
 //!
 //! # Safety
 //!
@@ -37,8 +37,8 @@ pub(crate) fn write_all(to: &Fd, mut bytes: &[u8]) -> Result {
     Ok(())
 }
 
-/// `write(2)` of no byte: whether `to` can be written. The kernel fails it with EIO for
-/// a terminal whose hardware is not there.
+/// `write(2)` of no byte: whether `to` can be written. It fails with EIO for a terminal
+/// without hardware.
 pub(crate) fn probe_write(to: &Fd) -> Result {
     // SAFETY: The kernel reads nothing.
     unsafe { call!(Sysno::write, to.0, ptr::null::<u8>(), 0) }.map(drop)

@@ -148,9 +148,9 @@ pub(crate) fn block_write_signals() {
     let _ = unsafe { call!(Sysno::rt_sigprocmask, SIG_BLOCK, start, no_old, size) };
 }
 
-/// `rt_sigaction(2)`: SIGINT and SIGTERM end this process with the status 128 + N, as
-/// a shell tells of a process that signal N killed. Without a handler, the first process
-/// of a PID namespace is not ended by a signal from within, and only by SIGKILL from outside.
+/// `rt_sigaction(2)`: SIGINT and SIGTERM end this process with the status 128 + N, the
+/// one that a shell reports for signal N. PID 1 of a namespace ignores signals without a
+/// handler, except SIGKILL from outside.
 #[cfg(feature = "full")]
 pub(crate) fn end_on_signals() {
     extern "C" fn end(signal: u32) {
@@ -160,8 +160,9 @@ pub(crate) fn end_on_signals() {
     set_handler(SIGTERM, end as *const () as usize);
 }
 
-/// Gives up what a parent may have set and what would change results: `rt_sigaction(2)`,
-/// because an ignored SIGCHLD leaves no status of a child; `personality(2)`, because UNAME26
+/// Resets inherited settings that would change results: `rt_sigaction(2)`,
+/// because the status of a
+/// child is lost if SIGCHLD is ignored; `personality(2)`, because UNAME26
 /// makes up a release and READ_IMPLIES_EXEC changes protections.
 #[cfg(feature = "full")]
 pub(crate) fn reset_inherited() {
@@ -178,15 +179,14 @@ pub(crate) fn reset_memory_merge() {
     let _ = unsafe { call!(Sysno::prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0) };
 }
 
-/// `rt_sigaction(2)`: what `signal` does from now on, an address or one of `SIG_DFL` and
-/// `SIG_IGN`.
+/// `rt_sigaction(2)`: sets the handler of `signal`, an address, `SIG_DFL` or `SIG_IGN`.
 #[cfg(feature = "full")]
 fn set_handler(signal: u32, handler: usize) {
     // A `struct sigaction` of the kernel: handler, flags, restorer, mask. No handler returns, so
     // none needs a restorer.
     let action = [handler, 0, 0, 0];
     let (start, no_old) = (action.as_ptr(), ptr::null::<u8>());
-    // It cannot fail, for the signals can be caught.
+    // It cannot fail, because these signals can be caught.
     // SAFETY: The kernel reads `action`, and the handler is a function that takes a number.
     let _ = unsafe { call!(Sysno::rt_sigaction, signal, start, no_old, size_of::<u64>()) };
 }

@@ -1,18 +1,17 @@
 //! Confinement check of the conformance suite.
 //!
-//! The program makes the system calls that the suite states, with the arguments that it
-//! states, and writes to the addresses that it states: `src/program/interpreter.rs` cannot
-//! tell whether one of them hits the program's own stack, its code, or the descriptor of
-//! its console. So every case is run here on a [`MemoryModel`], which keeps track of what
-//! belongs to the case, and fails at the first step that changes anything else. To a case
-//! belong
+//! The program makes any system call and any write that the suite contains.
+//! `src/program/interpreter.rs` does not check whether one of them changes the program's
+//! own stack or code, or the descriptor of its console. So every case runs here on a
+//! [`MemoryModel`], which fails at the first step that changes anything that does not
+//! belong to the case. To a case belong
 //!
 //! - the pages that the program reserves around the window,
-//! - memory that the case has mapped where the kernel chose, which it never unmaps,
-//! - the heap, up to the end that the case has given it,
+//! - memory that the case has mapped at an address that the kernel chose, and never unmaps,
+//! - the heap, up to the end that the case has set with brk(2),
 //! - files and System V memory that the case has opened and not closed.
 //!
-//! The model takes every step to succeed: a step that fails changes less.
+//! The model assumes that every step succeeds, because a step that fails changes less.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -27,7 +26,7 @@ use super::{INTERPRETER, PRINTED, SUITE, VERBS, number_in, operation_name, show}
 use crate::shown;
 use rig::assembler::assemble;
 
-/// The sizes that a page may have on arm64.
+/// The page sizes of arm64.
 const PAGES: [u64; 3] = [0x1000, 0x4000, 0x1_0000];
 
 /// How many pages the program reserves.
@@ -64,7 +63,7 @@ const BITS_32: Layout = Layout {
     labelled: 0xa000_0000,
 };
 
-/// Files that a case may open; all others are the system's.
+/// Files that a case may open.
 const PATHS: [&[u8]; 4] = [
     b"/proc/self/maps",
     b"/proc/self/smaps",
@@ -85,7 +84,7 @@ struct MemoryModel<'a> {
     heap: Range<u64>,
     /// Numbers of 64 bits that the case has written, by address.
     stored: BTreeMap<u64, u64>,
-    /// Addresses at which a path lies: that of the executable, or of the case's own file.
+    /// Addresses at which the case has stored a path: that of the executable, or of its own file.
     paths: BTreeSet<u64>,
     /// Files that belong to the case, by descriptor.
     files: BTreeSet<u64>,
@@ -120,12 +119,12 @@ impl<'a> MemoryModel<'a> {
         while let Some(statement) = statements.next(&self.context) {
             self.context.parameters = statement.operands;
             let mut steps = self.suite.verb(statement.code);
-            let (mut count, mut stride) = (1, 0);
+            let (mut count, mut stride, mut place) = (1, 0, 0);
             while let Some(mut step) = steps.next(&self.context) {
                 if operation_name(step.code) == "repeat" {
-                    // A step that is taken until it fails is taken once. What it may hit
-                    // after that lies beyond a mapping that has nothing above it.
-                    [count, stride, ..] = self.numbers(&step);
+                    // A step that repeats until it fails is taken once. Further repetitions
+                    // only reach addresses after a mapping that has nothing above it.
+                    [count, stride, place, ..] = self.numbers(&step);
                     count = if count == self.layout.mask { 1 } else { count };
                     continue;
                 }
@@ -135,17 +134,17 @@ impl<'a> MemoryModel<'a> {
                     if step.kept != 0 {
                         self.context.registers[usize::from(step.kept) - 1] = value;
                     }
-                    if let Operand::Number(first) = &mut step.operands[0] {
-                        *first += stride;
+                    if let Operand::Number(number) = &mut step.operands[place as usize] {
+                        *number += stride;
                     }
                 }
-                (count, stride) = (1, 0);
+                (count, stride, place) = (1, 0, 0);
             }
         }
         Ok(())
     }
 
-    /// The operands as numbers; texts and those that are not there are 0.
+    /// The operands as numbers; texts and missing operands are 0.
     fn numbers(&self, step: &Step) -> [u64; 6] {
         let mut numbers = [0; 6];
         for (number, operand) in numbers.iter_mut().zip(&step.operands) {
@@ -178,7 +177,10 @@ impl<'a> MemoryModel<'a> {
                 text(1).ok_or(NO_TEXT)?;
                 self.expect_own(first, 128)?;
             }
-            "expect32" => self.expect_own(first, 4)?,
+            "expect" => self.expect_own(first, third)?,
+            // These read the maps.
+            "count" => drop(text(0).ok_or(NO_TEXT)?),
+            "note_flags" | "same_flags" => {}
             "store" | "store64" => {
                 self.expect_own(first, 8)?;
                 self.stored.insert(first, second);
@@ -187,7 +189,7 @@ impl<'a> MemoryModel<'a> {
                 let text = text(1).ok_or(NO_TEXT)?;
                 self.expect_own(first, text.len() as u64)?;
             }
-            // The name of a file that no other process has.
+            // The unique name of a file.
             "unique" => {
                 self.expect_own(first, 17)?;
                 self.paths.insert(first);
@@ -204,13 +206,15 @@ impl<'a> MemoryModel<'a> {
             "fork" => self.clone().run(rest.take(first as usize))?,
             "prctl" if first == u64::from(PR_SET_TAGGED_ADDR_CTRL) => {}
             // The option is an int: the kernel ignores what is added above its 32 bits.
-            "prctl" | "vfork_prctl" if first as u32 == PR_SET_VMA => {
-                // Any memory may get a name. What other attributes change is not known.
+            "prctl" | "vfork_prctl" | "thread_prctl" if first as u32 == PR_SET_VMA => {
+                // Any memory may get a name. Other attributes have unknown effects.
                 if second != 0 && fourth != 0 {
                     self.expect_own(third, fourth)?;
                 }
             }
-            "prctl" | "vfork_prctl" => return Err("not the call under test".to_owned()),
+            "prctl" | "vfork_prctl" | "thread_prctl" => {
+                return Err("not the call under test".to_owned());
+            }
             "setresuid" | "chdir" => {}
             // The program that is executed runs a case with memory of its own. It reads as
             // many words as have been stored.
@@ -307,13 +311,13 @@ impl<'a> MemoryModel<'a> {
         Ok(0)
     }
 
-    /// The pages of which so many bytes are a part belong to the case.
+    /// Fails unless the pages of this range belong to the case.
     fn expect_own(&self, start: u64, length: u64) -> Result<(), String> {
         let own = [&self.reserved, &self.heap].into_iter().chain(&self.mapped);
         self.expect_within(own, start, length)
     }
 
-    /// They are among those that are reserved.
+    /// Fails unless the pages of this range are reserved.
     fn expect_reserved(&self, start: u64, length: u64) -> Result<(), String> {
         self.expect_within([&self.reserved], start, length)
     }
@@ -339,13 +343,13 @@ impl<'a> MemoryModel<'a> {
     }
 }
 
-/// What is wrong with a number in place of a text.
+/// The complaint about a number in place of a text.
 const NO_TEXT: &str = "a text is missing";
 
 /// The file that only PID 1 writes to.
 const LIMIT: &[u8] = b"/proc/sys/vm/max_map_count";
 
-/// Adds a number that is not there, `first` or a larger one.
+/// Adds a number that is larger than all others, or `first` if there are none.
 fn add(numbers: &mut BTreeSet<u64>, first: u64) -> u64 {
     let number = numbers.last().map_or(first, |last| last + 1);
     numbers.insert(number);
@@ -410,7 +414,7 @@ fn no_case_writes_to_a_file_of_others_but_those_of_pid_1() {
     }
 }
 
-/// Runs a case that does nothing but `statements`.
+/// Runs a case that consists of `statements`.
 fn run(statements: &str) -> Result<(), String> {
     let assembled = assemble(&format!("case\n  {statements}\n"), &VERBS).expect(statements);
     let suite = Suite::new(&assembled);
@@ -475,7 +479,7 @@ fn a_case_may_change_nothing_else() {
         "prctl SET_VMA 2^32 @0 1 a",
         "query 0 a 3969",
         "name-size 1",
-        // Beside what it has mapped, and beyond the heap.
+        // Next to its mappings, and beyond the heap.
         "map anywhere huge hugetlb; munmap -1 1",
         "map anywhere huge hugetlb; mlock huge 1",
         "map anywhere huge hugetlb; munmap 0 huge",
@@ -483,7 +487,7 @@ fn a_case_may_change_nothing_else() {
         "heap; poke 0 a",
         "heap; brk 2; brk 1; poke 1 a",
         "heap; brk 1; map 1 1 noreplace; poke 1 a",
-        // What the kernel has labelled.
+        // Memory with a label of the kernel.
         "at [stack]; munmap 0 1",
         "at [stack]; poke 0 a",
         "at [vdso]; mprotect 0 1 NONE",
@@ -491,7 +495,7 @@ fn a_case_may_change_nothing_else() {
         "fork; munmap @0 1; join",
         "fork; map anywhere huge hugetlb; join; munmap @2^40 huge",
         "read kept",
-        // What has not been opened before.
+        // Descriptors that were not opened before.
         "map 0 1 tmpfs",
     ] {
         check(statements, foreign);

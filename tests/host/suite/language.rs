@@ -1,4 +1,4 @@
-//! What the words of cases and verbs mean, and what is a mistake.
+//! The language of cases and verbs: the meaning of each word, and mistakes.
 
 use vm_anon_name::suite::{Context, Operand, Step, Steps, Suite};
 
@@ -52,7 +52,7 @@ fn all_steps(text: &str) -> Vec<Step<'static>> {
     steps.collect()
 }
 
-/// The operations that `text` comes to.
+/// The operations that the statements in `text` consist of.
 #[track_caller]
 fn operations(text: &str) -> Vec<String> {
     all_steps(text).iter().map(show).collect()
@@ -291,7 +291,7 @@ fn a_statement_may_state_errors() {
 
 #[test]
 fn a_child_runs_the_statements_up_to_its_join() {
-    /// The verbs of statements, by what they do first, those of a child in parentheses.
+    /// The first operation of each statement, those of a child in parentheses.
     fn outline<'a>(suite: Suite<'a>, mut rest: Steps<'a>) -> String {
         let mut words = Vec::new();
         while let Some(statement) = rest.next(&context()) {

@@ -1,8 +1,7 @@
-//! Printer of the assembled suite, which knows nothing of its reader or of its assembler.
+//! Printer of the assembled suite, which shares no code with its reader and its assembler.
 //!
-//! What it prints must be what `cases.txt` and `verbs.txt` say, word by word. So a number
-//! that the assembler takes for 0, or a verb that it takes for another one, is noticed
-//! even if the case would pass with it.
+//! Its output must equal `cases.txt` and `verbs.txt`, word by word. So a wrong number or
+//! verb from the assembler is found even if the case would pass with it.
 
 use vm_anon_name::suite::calls::{CONSTANTS, OPERATIONS};
 use vm_anon_name::suite::encoding::{end, needs, register, term};
@@ -123,7 +122,7 @@ impl Bytes<'_> {
         }
     }
 
-    /// The statements of a case, or of a child of so many bytes.
+    /// The statements of a case, or of a child of this number of bytes.
     fn statements(&mut self, heads: &[Vec<String>], size: Option<usize>) -> Vec<Vec<String>> {
         let end = size.map(|size| self.0.len() - size);
         let mut statements = Vec::new();
@@ -204,7 +203,7 @@ impl Bytes<'_> {
     }
 }
 
-/// The name of this number in a list.
+/// The name with this number in a list.
 fn nth(names: &'static str, number: usize) -> &'static str {
     names.split(' ').nth(number - 1).unwrap()
 }

@@ -19,10 +19,9 @@ pub fn make() -> Result<String> {
     let mut text = rows(&stages.programs)?;
     text.push_str("\nMeasured on ");
     text.push_str(&machine()?);
-    text.push_str(" with:\n\n");
-    for version in peers::versions()? {
-        text.push_str(&format!("- {version}\n"));
-    }
+    text.push_str(" with ");
+    text.push_str(&peers::versions()?.join(", "));
+    text.push_str(".\n");
     let budgets = budgets::compare(&stages)?;
     for build in [Build::Full, Build::Minimal] {
         text.push('\n');
