@@ -13,9 +13,6 @@ use vm_anon_name::{errno, format::Sink, put};
 /// The kernel's log.
 pub(crate) const LOG: &CStr = c"/dev/kmsg";
 
-/// The length that a record of the log may have: less than `LOG_LINE_MAX` of any kernel.
-const RECORD: usize = 900;
-
 /// Collects output and writes it in one piece, if it fits, at [`Console::flush`].
 ///
 /// Error messages go the same way to standard error, in order with the output.
@@ -141,11 +138,9 @@ fn write(is_log: bool, target: &Fd, bytes: &[u8], failure: &mut Option<Errno>) {
 /// file (`devkmsg_write()` in kernel/printk/printk.c) and drops the rest.
 fn log(text: &[u8]) -> Result {
     for line in text.split_inclusive(|byte| *byte == b'\n') {
-        for record in line.chunks(RECORD) {
-            let file = file::open(&CWD, LOG, O_WRONLY)?;
-            let result = io::write_all(&file, record);
-            file::close(file).and(result)?;
-        }
+        let file = file::open(&CWD, LOG, O_WRONLY)?;
+        let result = io::write_all(&file, line);
+        file::close(file).and(result)?;
     }
     Ok(())
 }
