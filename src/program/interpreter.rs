@@ -104,6 +104,8 @@ pub(crate) struct Interpreter<'a> {
     has_named: bool,
     /// A number that no other process has.
     random: u64,
+    /// The flags of a VMA that the case remembers.
+    flags: Text,
     maps: Maps,
 }
 
@@ -127,6 +129,7 @@ impl<'a> Interpreter<'a> {
             context,
             has_named: false,
             random: process.random(),
+            flags: Text::new(),
             maps: Maps {
                 file: raw::file(u64::MAX),
                 chunk: Vec::new(),
@@ -202,10 +205,10 @@ impl<'a> Interpreter<'a> {
         while let Some(statement) = statements.next(&self.context) {
             self.context.parameters = statement.operands;
             let mut steps = self.suite.verb(statement.code);
-            let (mut count, mut stride) = (1, 0);
+            let (mut count, mut stride, mut place) = (1, 0, 0);
             while let Some(mut step) = steps.next(&self.context) {
                 if step.code == calls::REPEAT {
-                    [count, stride, ..] = words(&step);
+                    [count, stride, place, ..] = words(&step);
                     continue;
                 }
                 let mut result = Ok(0);
@@ -214,11 +217,11 @@ impl<'a> Interpreter<'a> {
                     if result.is_err() {
                         break;
                     }
-                    if let Operand::Number(first) = &mut step.operands[0] {
-                        *first = first.wrapping_add(stride);
+                    if let Some(Operand::Number(number)) = step.operands.get_mut(place as usize) {
+                        *number = number.wrapping_add(stride);
                     }
                 }
-                (count, stride) = (1, 0);
+                (count, stride, place) = (1, 0, 0);
                 self.has_named |= names(&step);
                 if let Ok(value) = result
                     && let Some(register) = usize::from(step.kept).checked_sub(1)
@@ -272,19 +275,25 @@ impl<'a> Interpreter<'a> {
             calls::LABEL => self.label(first, &mut found)?,
             // SAFETY: As at the head of this file.
             calls::COMPARE => unsafe { raw::read_text(first, &mut found) },
-            calls::EXPECT32 => {
+            calls::EXPECT => {
                 // SAFETY: As at the head of this file.
-                let found = u64::from(unsafe { raw::read_number(first) });
-                if found == second {
-                    return Ok(0);
-                }
-                put!(
-                    self.console,
-                    "#   expected {}\n#   seen {}\n",
-                    second,
-                    found
-                );
-                return Err(DIFFERENT);
+                let found = unsafe { raw::read_number(first, words[2] as usize) };
+                return self.compare_numbers(found, second);
+            }
+            calls::COUNT => {
+                let [_, start, length, expected, ..] = words;
+                let found = self.count(text, start, start + length)?;
+                return self.compare_numbers(found, expected);
+            }
+            calls::NOTE_FLAGS => {
+                self.read_flags(first, &mut found)?;
+                self.flags = found;
+                return Ok(0);
+            }
+            calls::SAME_FLAGS => {
+                self.read_flags(first, &mut found)?;
+                let expected = self.flags.clone();
+                return self.compare(&found, &expected);
             }
             calls::FIND => return self.find(text),
             calls::ACCEPT | calls::REJECT => return self.try_bytes(step.code, &words),
@@ -313,7 +322,9 @@ impl<'a> Interpreter<'a> {
                 return Ok(0);
             }
             // SAFETY: As at the head of this file.
-            calls::VFORK_PRCTL => return unsafe { raw::prctl_in_sharing_child(&words) },
+            calls::VFORK_PRCTL => return unsafe { raw::prctl_in_child_process(words) },
+            // SAFETY: As at the head of this file.
+            calls::THREAD_PRCTL => return unsafe { raw::prctl_in_thread(words) },
             calls::STORE | calls::STORE64 | calls::POKE => {
                 let (number, word) = (second.to_ne_bytes(), (second as usize).to_ne_bytes());
                 let bytes = match step.code {
@@ -349,6 +360,49 @@ impl<'a> Interpreter<'a> {
             }
         }
         Ok(0)
+    }
+
+    fn compare_numbers(&mut self, found: u64, expected: u64) -> Result<u64> {
+        if found == expected {
+            return Ok(0);
+        }
+        put!(
+            self.console,
+            "#   expected {}\n#   seen {}\n",
+            expected,
+            found
+        );
+        Err(DIFFERENT)
+    }
+
+    /// The number of VMAs with this label that lie between two addresses.
+    fn count(&mut self, label: &[u8], start: u64, end: u64) -> Result<u64> {
+        self.open_maps()?;
+        let mut count = 0;
+        while let Some(vma) = self.maps.next()? {
+            if vma.start >= end {
+                return Ok(count);
+            }
+            count += u64::from(vma.start >= start && vma.end <= end && vma.label == label);
+        }
+        // The stack lies above every range. So the file is not whole.
+        Err(Errno::EIO)
+    }
+
+    /// Appends the line `VmFlags` of the VMA at `address` to `flags`.
+    fn read_flags(&mut self, address: u64, flags: &mut Text) -> Result {
+        self.open_maps()?;
+        while let Some(vma) = self.maps.next()? {
+            if contains(&vma, address) {
+                while self.maps.next_line()? {
+                    if self.maps.line.starts_with(b"VmFlags:") {
+                        flags.put(&self.maps.line);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Err(ENOENT)
     }
 
     /// Prints what was expected and what was found, if they differ.
@@ -531,24 +585,31 @@ impl Maps {
     /// That of a call; EIO if a line is not that of a VMA.
     #[inline(never)]
     fn next(&mut self) -> Result<Option<Vma<'_>>> {
+        while self.next_line()? {
+            // In smaps, lines that begin with a capital follow the line of a VMA.
+            if !matches!(self.line.first(), Some(b'A'..=b'Z')) {
+                return Vma::parse(&self.line).map(Some).ok_or(Errno::EIO);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the next line of the file into `line`, without its newline. Returns false at
+    /// the end of the file.
+    fn next_line(&mut self) -> Result<bool> {
         self.line.clear();
         loop {
             while let Some(byte) = self.chunk.get(self.used).copied() {
                 self.used += 1;
-                if byte != b'\n' {
-                    self.line.push(byte).or(Err(Errno::EIO))?;
-                    continue;
+                if byte == b'\n' {
+                    return Ok(true);
                 }
-                // In smaps, lines that begin with a capital follow the line of a VMA.
-                if !matches!(self.line.first(), Some(b'A'..=b'Z')) {
-                    return Vma::parse(&self.line).map(Some).ok_or(Errno::EIO);
-                }
-                self.line.clear();
+                self.line.push(byte).or(Err(Errno::EIO))?;
             }
             self.chunk.clear();
             self.used = 0;
             if io::read(&self.file, &mut self.chunk)? == 0 {
-                return Ok(None);
+                return Ok(false);
             }
         }
     }
@@ -559,7 +620,10 @@ fn names(step: &Step) -> bool {
     match step.code {
         // prctl(2), the first of the system calls. The kernel takes its option for an int.
         calls::FIRST_CALL => words(step)[0] as u32 == PR_SET_VMA,
-        code => matches!(code, calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL),
+        code => matches!(
+            code,
+            calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL | calls::THREAD_PRCTL
+        ),
     }
 }
 

@@ -32,7 +32,11 @@ macro_rules! constants {
             MADV_DONTFORK MADV_DONTNEED MADV_FREE MADV_GUARD_INSTALL MADV_KEEPONFORK
             MADV_MERGEABLE MADV_UNMERGEABLE MADV_WIPEONFORK MAP_DROPPABLE
             MAP_FIXED_NOREPLACE MAP_GROWSDOWN MAP_HUGETLB MAP_STACK MFD_HUGETLB
-            MREMAP_DONTUNMAP O_CLOEXEC O_CREAT O_EXCL PROCMAP_QUERY PR_SET_TAGGED_ADDR_CTRL
+            MADV_HUGEPAGE MADV_NOHUGEPAGE MADV_RANDOM MADV_REMOVE MADV_SEQUENTIAL
+            MREMAP_DONTUNMAP O_CLOEXEC O_CREAT O_EXCL PROCMAP_QUERY
+            PROCMAP_QUERY_COVERING_OR_NEXT_VMA PROCMAP_QUERY_FILE_BACKED_VMA
+            PROCMAP_QUERY_VMA_EXECUTABLE PROCMAP_QUERY_VMA_READABLE PROCMAP_QUERY_VMA_SHARED
+            PROCMAP_QUERY_VMA_WRITABLE PR_SET_TAGGED_ADDR_CTRL
             PR_TAGGED_ADDR_ENABLE S_IRUSR S_IWUSR MADV_REMOVE
         }
     };
@@ -73,16 +77,22 @@ own_operations! {
     FIND = "find";
     /// `compare(ADDRESS, TEXT)`: TEXT is what memory holds at ADDRESS, up to a NUL.
     COMPARE = "compare";
-    /// `expect32(ADDRESS, NUMBER)`: memory holds this 32-bit number.
-    EXPECT32 = "expect32";
+    /// `expect(ADDRESS, NUMBER, SIZE)`: memory holds this number of 4 or 8 bytes.
+    EXPECT = "expect";
+    /// `count(TEXT, ADDRESS, LENGTH, NUMBER)`: so many VMAs in this range have the label TEXT.
+    COUNT = "count";
+    /// `note_flags(ADDRESS)`: remembers the line `VmFlags` of the VMA at ADDRESS, in smaps.
+    NOTE_FLAGS = "note_flags";
+    /// `same_flags(ADDRESS)`: the line is the one that was remembered.
+    SAME_FLAGS = "same_flags";
     /// `store(ADDRESS, NUMBER)`: writes a number as wide as an address.
     STORE = "store";
     /// `store64(ADDRESS, NUMBER)`: writes a 64-bit number.
     STORE64 = "store64";
     /// `poke(ADDRESS, TEXT)`: writes TEXT without a NUL.
     POKE = "poke";
-    /// `repeat(COUNT, STRIDE)`: takes the next step COUNT times, or until it fails. Its
-    /// first argument grows by STRIDE each time.
+    /// `repeat(COUNT, STRIDE, PLACE)`: takes the next step COUNT times, or until it fails.
+    /// The argument at PLACE, counted from 0, grows by STRIDE each time.
     REPEAT = "repeat";
     /// `unique(ADDRESS)`: writes a file name that no other process uses.
     UNIQUE = "unique";
@@ -90,8 +100,10 @@ own_operations! {
     ACCEPT = "accept";
     /// `reject(FIRST, LAST, SIZE)`: see the verb.
     REJECT = "reject";
-    /// `vfork_prctl(...)`: prctl(2) in a child that shares the memory.
+    /// `vfork_prctl(...)`: prctl(2) in a child process that shares the memory.
     VFORK_PRCTL = "vfork_prctl";
+    /// `thread_prctl(...)`: prctl(2) in another thread.
+    THREAD_PRCTL = "thread_prctl";
     /// `exhaust(ADDRESS)`: splits the mapping there, two pages each time, until that fails or
     /// memory runs short.
     EXHAUST = "exhaust";

@@ -61,24 +61,27 @@ pub(crate) unsafe extern "C" fn call_with_stack_memory(
     )
 }
 
-/// Calls prctl(2) with the first five `arguments` in a child that shares this
-/// process's memory (clone(2) with `CLONE_VM` and `CLONE_VFORK`), while this
-/// process waits. The child exits with the low byte of the result.
+/// Calls prctl(2) with the first five `arguments` in a child of clone(2) with these
+/// `flags`, while this process waits (`CLONE_VFORK`). The child writes the result to the
+/// sixth argument, in the memory that it shares (`CLONE_VM`), and ends.
 ///
-/// Returns what clone(2) returns. The child touches registers only, so it can run
-/// on this process's stack.
+/// Returns what clone(2) returns. The child keeps all else in registers, so it can run on
+/// the stack of its parent.
 ///
 /// # Safety
 ///
-/// As for [`raw::call`](crate::sys::raw::call).
+/// As for [`raw::call`](crate::sys::raw::call). `flags` has both flags named above.
 #[cfg(feature = "full")]
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn prctl_in_sharing_child(arguments: &[u64; 6]) -> usize {
+pub(crate) unsafe extern "C" fn prctl_in_sharing_child(
+    arguments: &mut [u64; 6],
+    flags: u32,
+) -> usize {
     naked_asm!(
         "mov x9, x0",
-        "mov x0, #0x4111", // CLONE_VM | CLONE_VFORK | SIGCHLD
-        "mov x1, xzr",     // The same stack.
-        "mov x8, #220",    // __NR_clone
+        "mov w0, w1",
+        "mov x1, xzr",  // The same stack.
+        "mov x8, #220", // __NR_clone
         "svc #0",
         "cbnz x0, 1f",
         "ldp x0, x1, [x9]",
@@ -86,7 +89,9 @@ pub(crate) unsafe extern "C" fn prctl_in_sharing_child(arguments: &[u64; 6]) -> 
         "ldr x4, [x9, #32]",
         "mov x8, #167", // __NR_prctl
         "svc #0",
-        "mov x8, #94", // __NR_exit_group
+        "str x0, [x9, #40]",
+        "mov x0, xzr",
+        "mov x8, #93", // __NR_exit: of this thread.
         "svc #0",
         "1: ret",
     )

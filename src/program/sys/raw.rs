@@ -6,13 +6,10 @@
 //! see [`call`].
 #![allow(unsafe_code)]
 
-use super::{
-    Errno, Fd, Result,
-    process::{ChildEnd, wait},
-};
+use super::{Errno, Fd, Result, process::wait};
 use core::ptr;
 use heapless::VecView;
-use linux_raw_sys::general::*;
+use linux_raw_sys::{errno::EIO, general::*};
 use syscalls::Sysno;
 
 /// Any system call, by its number.
@@ -26,24 +23,49 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
     unsafe { call!(number, a, b, c, d, e, f) }.map(|value| value as u64)
 }
 
-/// prctl(2) in a child that shares this process's memory, as after vfork(2).
+/// prctl(2) in a child process that shares this process's memory, as after vfork(2).
 ///
 /// # Errors
 ///
-/// That of the call; EIO if the child was killed.
+/// That of the call; EIO if the child was killed before it had a result.
 ///
 /// # Safety
 ///
 /// As for [`call`].
-pub(crate) unsafe fn prctl_in_sharing_child(arguments: &[u64; 6]) -> Result<u64> {
+pub(crate) unsafe fn prctl_in_child_process(arguments: [u64; 6]) -> Result<u64> {
     // SAFETY: The caller's promise.
-    let pid = Errno::check(unsafe { crate::arch::prctl_in_sharing_child(arguments) })?;
-    let ChildEnd::Exited(status) = wait(pid)? else {
-        return Err(Errno::EIO);
-    };
-    // The exit status has only the low byte of the result, or of the negated error number.
-    let result = status as i8;
-    Errno::check(result as usize).map(|value| value as u64)
+    let (pid, result) = unsafe { prctl_in_sharing_child(SIGCHLD, arguments) }?;
+    wait(pid)?;
+    result
+}
+
+/// prctl(2) in another thread of this process.
+///
+/// # Errors
+///
+/// That of the call; EIO if the thread ended before it had a result.
+///
+/// # Safety
+///
+/// As for [`call`].
+pub(crate) unsafe fn prctl_in_thread(arguments: [u64; 6]) -> Result<u64> {
+    // SAFETY: The caller's promise.
+    let (_, result) = unsafe { prctl_in_sharing_child(CLONE_THREAD | CLONE_SIGHAND, arguments) }?;
+    result
+}
+
+/// Returns the child's id and its result.
+unsafe fn prctl_in_sharing_child(
+    flags: u32,
+    mut arguments: [u64; 6],
+) -> Result<(usize, Result<u64>)> {
+    let flags = flags | CLONE_VM | CLONE_VFORK;
+    arguments[5] = i64::from(-(EIO as i32)) as u64;
+    // SAFETY: The caller's promise.
+    let pid = unsafe { crate::arch::prctl_in_sharing_child(&mut arguments, flags) };
+    let pid = Errno::check(pid)?;
+    let result = Errno::check(arguments[5] as usize).map(|value| value as u64);
+    Ok((pid, result))
 }
 
 /// Writes `bytes` at `address`. A page that cannot be written kills the process.
@@ -75,15 +97,19 @@ pub(crate) unsafe fn read_text(address: u64, out: &mut VecView<u8>) {
     }
 }
 
-/// The 32-bit number at `address`, which is a multiple of 4.
+/// The number of `size` bytes, 4 or 8, at `address`, which is a multiple of that.
 ///
 /// # Safety
 ///
 /// The memory can be read.
-pub(crate) unsafe fn read_number(address: u64) -> u32 {
+pub(crate) unsafe fn read_number(address: u64, size: usize) -> u64 {
     let place = ptr::with_exposed_provenance::<u32>(address as usize);
-    // SAFETY: The caller's promise.
-    unsafe { place.read_volatile() }
+    match size {
+        // SAFETY: The caller's promise.
+        4 => unsafe { place.read_volatile() }.into(),
+        // SAFETY: The caller's promise.
+        _ => unsafe { place.cast::<u64>().read_volatile() },
+    }
 }
 
 /// The number of the file descriptor `file`, for the suite.

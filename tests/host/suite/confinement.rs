@@ -119,12 +119,12 @@ impl<'a> MemoryModel<'a> {
         while let Some(statement) = statements.next(&self.context) {
             self.context.parameters = statement.operands;
             let mut steps = self.suite.verb(statement.code);
-            let (mut count, mut stride) = (1, 0);
+            let (mut count, mut stride, mut place) = (1, 0, 0);
             while let Some(mut step) = steps.next(&self.context) {
                 if operation_name(step.code) == "repeat" {
                     // A step that repeats until it fails is taken once. Further repetitions
                     // only reach addresses after a mapping that has nothing above it.
-                    [count, stride, ..] = self.numbers(&step);
+                    [count, stride, place, ..] = self.numbers(&step);
                     count = if count == self.layout.mask { 1 } else { count };
                     continue;
                 }
@@ -134,11 +134,11 @@ impl<'a> MemoryModel<'a> {
                     if step.kept != 0 {
                         self.context.registers[usize::from(step.kept) - 1] = value;
                     }
-                    if let Operand::Number(first) = &mut step.operands[0] {
-                        *first += stride;
+                    if let Operand::Number(number) = &mut step.operands[place as usize] {
+                        *number += stride;
                     }
                 }
-                (count, stride) = (1, 0);
+                (count, stride, place) = (1, 0, 0);
             }
         }
         Ok(())
@@ -177,7 +177,10 @@ impl<'a> MemoryModel<'a> {
                 text(1).ok_or(NO_TEXT)?;
                 self.expect_own(first, 128)?;
             }
-            "expect32" => self.expect_own(first, 4)?,
+            "expect" => self.expect_own(first, third)?,
+            // These read the maps.
+            "count" => drop(text(0).ok_or(NO_TEXT)?),
+            "note_flags" | "same_flags" => {}
             "store" | "store64" => {
                 self.expect_own(first, 8)?;
                 self.stored.insert(first, second);
@@ -203,13 +206,15 @@ impl<'a> MemoryModel<'a> {
             "fork" => self.clone().run(rest.take(first as usize))?,
             "prctl" if first == u64::from(PR_SET_TAGGED_ADDR_CTRL) => {}
             // The option is an int: the kernel ignores what is added above its 32 bits.
-            "prctl" | "vfork_prctl" if first as u32 == PR_SET_VMA => {
+            "prctl" | "vfork_prctl" | "thread_prctl" if first as u32 == PR_SET_VMA => {
                 // Any memory may get a name. Other attributes have unknown effects.
                 if second != 0 && fourth != 0 {
                     self.expect_own(third, fourth)?;
                 }
             }
-            "prctl" | "vfork_prctl" => return Err("not the call under test".to_owned()),
+            "prctl" | "vfork_prctl" | "thread_prctl" => {
+                return Err("not the call under test".to_owned());
+            }
             "setresuid" | "chdir" => {}
             // The program that is executed runs a case with memory of its own. It reads as
             // many words as have been stored.
