@@ -24,7 +24,6 @@ use linux_raw_sys::{
 };
 use vm_anon_name::{
     diagnosis::{Absence, Version},
-    errno,
     options::{Flag, Options},
     put,
     suite::{Case, Cases, Suite, operation},
@@ -88,16 +87,20 @@ pub(crate) fn run(
     if status != status::SUCCESS {
         return status;
     }
-    if options.has(Flag::List) {
-        let mut cases = interpreter.suite.cases;
-        while let Some(case) = next(&mut cases, &options.cases, false) {
+    let is_list = options.has(Flag::List);
+    let (mut cases, mut count) = (interpreter.suite.cases, 0);
+    while let Some(case) = next(&mut cases, &options.cases, false) {
+        count += 1;
+        if is_list {
             put!(interpreter.console, "{}\n", case.name);
         }
+    }
+    if is_list {
         return status;
     }
     // If the limit cannot be lowered, some cases take longer.
     let is_lowered = is_init && run_helper(LOWER, interpreter);
-    status = run_cases(options, interpreter);
+    status = run_cases(options, count, interpreter);
     if is_lowered && !run_helper(RESTORE, interpreter) {
         error!(interpreter.console, "vm.max_map_count stays lowered");
     }
@@ -124,14 +127,9 @@ fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
     case.is_some_and(|case| interpreter.run(case.statements).is_ok())
 }
 
-/// Runs the chosen cases. Returns the exit status.
-fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
+/// Runs the chosen cases, of which there are `count`. Returns the exit status.
+fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8 {
     let console = &mut *interpreter.console;
-    let all = interpreter.suite.cases;
-    let (mut cases, mut count) = (all, 0u64);
-    while next(&mut cases, &options.cases, false).is_some() {
-        count += 1;
-    }
     put!(console, "KTAP version 1\n1..{}\n# {}\n#", count, VERSION);
     let uname = Uname::get();
     for field in uname.all() {
@@ -171,7 +169,7 @@ fn run_cases(options: &Options, interpreter: &mut Interpreter) -> u8 {
     }
     let require = options.has(Flag::Require);
     let [mut passed, mut failed, mut skipped] = [0u64; 3];
-    let (mut cases, mut number) = (all, 0);
+    let (mut cases, mut number) = (interpreter.suite.cases, 0);
     while let Some(case) = next(&mut cases, &options.cases, false) {
         number += 1;
         match run_case(&kernel, require, number, &case, interpreter) {
@@ -313,9 +311,8 @@ fn run_case<'a>(
 /// Prints that a case is skipped, because `what` failed with `errno`.
 fn skip(number: u64, case: &Case, what: &[u8], errno: Errno, console: &mut Console) {
     begin_skip(number, case, console);
-    let meaning = errno::meaning(errno.number());
-    let colon = if meaning.is_empty() { "" } else { ":" };
-    put!(console, "{}: {errno}{}{}\n", what, errno, colon, meaning);
+    console.put_failure(what, errno);
+    put!(console, "\n");
 }
 
 /// Prints the result of a case that is skipped, up to the reason.

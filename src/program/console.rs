@@ -80,12 +80,17 @@ impl Console {
     /// Reports that `what`, a call or its object, failed with `errno`.
     pub(crate) fn report(&mut self, what: &[u8], errno: Errno) {
         self.begin_error();
+        self.put_failure(what, errno);
+        self.end_error();
+    }
+
+    /// Appends that `what` failed with `errno`, and what the error means.
+    pub(crate) fn put_failure(&mut self, what: &[u8], errno: Errno) {
         put!(self, "{}: {errno}", what, errno);
         let meaning = errno::meaning(errno.number());
         if !meaning.is_empty() {
             put!(self, ":{}", meaning);
         }
-        self.end_error();
     }
 
     /// Flushes, and returns whether standard output could be written since the last
