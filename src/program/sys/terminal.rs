@@ -10,7 +10,7 @@ use super::Fd;
 use core::mem::MaybeUninit;
 use linux_raw_sys::{
     general::{ECHO, termios},
-    ioctl::{TCGETS, TCSBRK, TIOCOUTQ},
+    ioctl::TCGETS,
 };
 use syscalls::Sysno;
 
@@ -28,12 +28,19 @@ pub(crate) fn echoes(file: &Fd) -> bool {
 pub(crate) fn unsent(file: &Fd) -> i32 {
     let mut count = 0;
     // SAFETY: The kernel writes an `int`.
-    let _ = unsafe { call!(Sysno::ioctl, file.0, TIOCOUTQ, &raw mut count) };
+    let _ = unsafe {
+        call!(
+            Sysno::ioctl,
+            file.0,
+            linux_raw_sys::ioctl::TIOCOUTQ,
+            &raw mut count
+        )
+    };
     count
 }
 
 /// `tcdrain(3)`: waits until the terminal `file` has sent all output.
 pub(crate) fn drain(file: &Fd) {
     // SAFETY: No memory is involved.
-    let _ = unsafe { call!(Sysno::ioctl, file.0, TCSBRK, 1) };
+    let _ = unsafe { call!(Sysno::ioctl, file.0, linux_raw_sys::ioctl::TCSBRK, 1) };
 }
