@@ -72,6 +72,8 @@ own_operations! {
     SEE = "see";
     /// `label(ADDRESS, TEXT)`: TEXT is the label of the VMA at ADDRESS.
     LABEL = "label";
+    /// `line(ADDRESS, TEXT)`: TEXT is the maps line of the VMA at ADDRESS after the addresses.
+    LINE = "line";
     /// `find(TEXT)`: returns the start of the first VMA whose label begins with TEXT, and
     /// sets `length`.
     FIND = "find";

@@ -166,7 +166,7 @@ impl<'a> MemoryModel<'a> {
         match operation_name(step.code) {
             // These read the maps.
             "see" => drop(text(0).ok_or(NO_TEXT)?),
-            "label" => drop(text(1).ok_or(NO_TEXT)?),
+            "label" | "line" => drop(text(1).ok_or(NO_TEXT)?),
             "find" => {
                 text(0).ok_or(NO_TEXT)?;
                 self.context.registers[LENGTH] = 3 * self.context.page;
