@@ -152,7 +152,14 @@ impl<'a> Interpreter<'a> {
     /// Removes the file that an interrupted case may have left.
     pub(crate) fn clean_up(&self) {
         let name = self.unique_name();
-        let words = [AT_FDCWD as u64, name.as_ptr().expose_provenance() as u64, 0, 0, 0, 0];
+        let words = [
+            AT_FDCWD as u64,
+            name.as_ptr().expose_provenance() as u64,
+            0,
+            0,
+            0,
+            0,
+        ];
         // SAFETY: The kernel reads the name, which ends with a NUL.
         let _ = unsafe { raw::call(call::unlinkat as u16, words) };
     }
@@ -520,12 +527,14 @@ impl<'a> Interpreter<'a> {
         );
         let end = window + DRAWN * page;
         // If the maps cannot be read, they are not shown.
-        let _ = self.maps.search(self.context.registers[MAPS], &mut |vma, line| {
-            if vma.end > window && vma.start < end {
-                put!(console, "#   {}\n", line);
-            }
-            vma.start >= end
-        });
+        let _ = self
+            .maps
+            .search(self.context.registers[MAPS], &mut |vma, line| {
+                if vma.end > window && vma.start < end {
+                    put!(console, "#   {}\n", line);
+                }
+                vma.start >= end
+            });
     }
 
     /// Passes the VMAs to `is_last`, see [`Maps::search`].
