@@ -32,7 +32,7 @@ use linux_raw_sys::{
 use vm_anon_name::{
     diagram::Diagram,
     errno,
-    format::{Sink, Value},
+    format::{MAX_DIGITS, Sink, Value, digits},
     maps::Vma,
     name, put,
     scan::{number, split},
@@ -164,14 +164,11 @@ impl<'a> Interpreter<'a> {
         let _ = unsafe { raw::call(call::unlinkat as u16, words) };
     }
 
-    /// A file name that no other process uses, with its NUL: 16 letters.
-    fn unique_name(&self) -> [u8; 17] {
-        let mut name = *b"................\0";
-        let mut rest = self.random;
-        for letter in name.iter_mut().take(16) {
-            *letter = b'a' + (rest & 0xf) as u8;
-            rest >>= 4;
-        }
+    /// A file name that no other process uses, with its NUL.
+    fn unique_name(&self) -> Text {
+        let mut name = Text::new();
+        name.put(digits(self.random, 16, 1, &mut [0; MAX_DIGITS]));
+        name.put(b"\0");
         name
     }
 
@@ -228,7 +225,8 @@ impl<'a> Interpreter<'a> {
                     }
                 }
                 (count, stride, place) = (1, 0, 0);
-                self.has_named |= names(&step);
+                let is_naming = names(&step);
+                self.has_named |= is_naming;
                 if let Ok(value) = result
                     && let Some(register) = usize::from(step.kept).checked_sub(1)
                 {
@@ -253,7 +251,7 @@ impl<'a> Interpreter<'a> {
                 // or of a limit that another process has set. Neither is a fault of naming.
                 if let Some(errno) = errno
                     && step.code >= calls::EXHAUST
-                    && !names(&step)
+                    && !is_naming
                     && errno != DIFFERENT
                     && (!self.has_named || is_limit(&step, errno))
                 {
@@ -639,9 +637,10 @@ fn available_memory() -> u64 {
         let _ = io::read(&file, &mut text);
         let _ = file::close(file);
     }
-    let (_, rest) = split(&text, b'\n');
-    let (_, rest) = split(rest, b'\n');
-    let (_, mut rest) = split(rest, b':');
+    let mut rest = text.as_slice();
+    for _ in 0..3 {
+        rest = split(rest, b':').1;
+    }
     while let [b' ', after @ ..] = rest {
         rest = after;
     }
