@@ -8,7 +8,12 @@ use crate::sys::{
 use core::ffi::CStr;
 use heapless::Vec;
 use linux_raw_sys::general::O_WRONLY;
-use vm_anon_name::{errno, format::Sink, put};
+use vm_anon_name::{
+    errno,
+    format::Sink,
+    put,
+    scan::{after, before, split},
+};
 
 /// The kernel's log.
 pub(crate) const LOG: &CStr = c"/dev/kmsg";
@@ -140,12 +145,14 @@ fn write(is_log: bool, target: &Fd, bytes: &[u8], failure: &mut Option<Errno>) {
 /// Writes lines to the kernel's log, which takes 10 records in 5 seconds from one open
 /// file (`devkmsg_write()` in kernel/printk/printk.c) and drops the rest.
 fn log(text: &[u8]) -> Result {
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        for record in line.chunks(RECORD) {
-            let file = file::open(&CWD, LOG, O_WRONLY)?;
-            let result = io::write_all(&file, record);
-            file::close(file).and(result)?;
-        }
+    let mut rest = text;
+    while !rest.is_empty() {
+        let line = split(rest, b'\n').0.len() + 1;
+        let length = line.min(RECORD).min(rest.len());
+        let file = file::open(&CWD, LOG, O_WRONLY)?;
+        let result = io::write_all(&file, before(rest, length));
+        file::close(file).and(result)?;
+        rest = after(rest, length);
     }
     Ok(())
 }
