@@ -1,14 +1,14 @@
 //! Names and meanings of error numbers.
 
 use crate::scan::split;
+use linux_raw_sys::errno::EOPNOTSUPP;
 
 /// One line for each error number, in numerical order: the name and, where the
 /// name alone does not help a user of this program, the meaning. Line 0 is for
 /// numbers that are not in the list.
 ///
 /// The numbers 1 to 40 are the same on every architecture that has the generic
-/// numbering (`include/uapi/asm-generic/errno-base.h` and `errno.h`). The last line is
-/// for EOPNOTSUPP.
+/// numbering (`include/uapi/asm-generic/errno-base.h` and `errno.h`).
 const ERRORS: &[u8] = b"errno
 EPERM: not permitted
 ENOENT: no such file
@@ -50,7 +50,6 @@ ENOLCK
 ENOSYS: not in this kernel, or blocked
 ENOTEMPTY
 ELOOP
-EOPNOTSUPP: not in this kernel
 ";
 
 /// The name of error `number`, such as `EINVAL` for 22; `errno` if the number is
@@ -66,14 +65,12 @@ pub fn meaning(number: i32) -> &'static [u8] {
 }
 
 fn line(number: i32) -> &'static [u8] {
-    const EOPNOTSUPP: i32 = linux_raw_sys::errno::EOPNOTSUPP as i32;
-    let place = match number {
-        EOPNOTSUPP => 41,
-        41 => 0,
-        number => number,
-    };
+    // It is not in the list, because the numbers before it are not needed.
+    if number == EOPNOTSUPP as i32 {
+        return b"EOPNOTSUPP: not in this kernel";
+    }
     let mut rest = ERRORS;
-    for _ in 0..place {
+    for _ in 0..number {
         rest = split(rest, b'\n').1;
         if rest.is_empty() {
             rest = ERRORS;

@@ -249,7 +249,7 @@ impl<'a> Steps<'a> {
                 term::HUGE => Operand::Number(digits.wrapping_mul(context.huge)),
                 term::WORDS => Operand::Number(digits * size_of::<usize>() as u64),
                 term::REGISTER => Operand::Number(nth(&context.registers, digits)),
-                term::CONSTANT => Operand::Number(nth(constants::VALUES, digits)),
+                term::CONSTANT => Operand::Number(nth(constants::VALUES, digits).into()),
                 _ => Operand::Number(digits),
             };
             if let Operand::Number(number) = &mut term

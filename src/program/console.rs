@@ -8,18 +8,10 @@ use crate::sys::{
 use core::ffi::CStr;
 use heapless::Vec;
 use linux_raw_sys::general::O_WRONLY;
-use vm_anon_name::{
-    errno,
-    format::Sink,
-    put,
-    scan::{after, before, split},
-};
+use vm_anon_name::{errno, format::Sink, put};
 
 /// The kernel's log.
 pub(crate) const LOG: &CStr = c"/dev/kmsg";
-
-/// The length that a record of the log may have: less than `LOG_LINE_MAX` of any kernel.
-const RECORD: usize = 900;
 
 /// Collects output and writes it in one piece, if it fits, at [`Console::flush`].
 ///
@@ -145,14 +137,10 @@ fn write(is_log: bool, target: &Fd, bytes: &[u8], failure: &mut Option<Errno>) {
 /// Writes lines to the kernel's log, which takes 10 records in 5 seconds from one open
 /// file (`devkmsg_write()` in kernel/printk/printk.c) and drops the rest.
 fn log(text: &[u8]) -> Result {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let line = split(rest, b'\n').0.len() + 1;
-        let length = line.min(RECORD).min(rest.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
         let file = file::open(&CWD, LOG, O_WRONLY)?;
-        let result = io::write_all(&file, before(rest, length));
+        let result = io::write_all(&file, line);
         file::close(file).and(result)?;
-        rest = after(rest, length);
     }
     Ok(())
 }

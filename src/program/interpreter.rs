@@ -19,7 +19,7 @@ use crate::{
         Errno, Fd, Result,
         file::{self, CWD},
         io,
-        process::{ChildEnd, run_in_child},
+        process::{ChildEnd, reset_memory_merge, run_in_child},
         raw,
     },
 };
@@ -143,6 +143,7 @@ impl<'a> Interpreter<'a> {
         self.console.flush();
         run_in_child(TIMEOUT, &mut || {
             offer_to_oom_killer();
+            reset_memory_merge();
             let status = work(self);
             // A case whose result cannot be printed has failed.
             if self.console.close() { status } else { FAILED }

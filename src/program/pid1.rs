@@ -120,7 +120,7 @@ fn find_console() -> Option<Fd> {
     CONSOLES.iter().find_map(|path| {
         let file = file::open_terminal(path).ok()?;
         // A serial line without hardware opens, and each write fails.
-        if io::probe_write(&file).is_ok() {
+        if io::probe_write(&file) != Err(Errno::EIO) {
             return Some(file);
         }
         let _ = file::close(file);

@@ -24,7 +24,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, chdir, chroot, pipe2};
 use syscalls::Sysno;
 
-use crate::sandbox::ROOT;
+use crate::sandbox::{self, ROOT};
 
 /// The exit status of a child that could not execute the program.
 const CANNOT_EXECUTE: i32 = 120;
@@ -212,6 +212,9 @@ fn execute_program(
     File::from(gate).read_exact(&mut [0])?;
     chroot(ROOT)?;
     chdir("/")?;
+    if run.is_pid1 {
+        sandbox::pretend_first_namespace()?;
+    }
     if !run.randomise {
         personality::set(Persona::ADDR_NO_RANDOMIZE)?;
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -50,7 +50,7 @@ impl Sandbox {
             let mode = Mode::from_bits_truncate(0o666);
             mknod(path.as_str(), SFlag::S_IFCHR, mode, makedev(1, minor))?;
         }
-        // PID 1 mounts /proc by itself.
+        // That of another PID namespace is mounted in it.
         if !run.is_pid1 {
             make_proc(run.proc)?;
         }
@@ -156,6 +156,15 @@ fn make_directory(path: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         result => result.with_context(|| format!("mkdir {path}")),
     }
+}
+
+/// In PID 1 of a new namespace, after chroot(2): mounts a `/proc` by which that is the first
+/// namespace, so that the program takes itself for the first process of a machine.
+pub(crate) fn pretend_first_namespace() -> Result<()> {
+    make_directory("/proc")?;
+    mount_at("proc", "/proc", "")?;
+    mount_at("tmpfs", "/proc/self/ns", "")?;
+    Ok(symlink("pid:[4026531836]", "/proc/self/ns/pid")?)
 }
 
 fn mount_at(file_system: &str, target: &str, options: &str) -> Result<()> {

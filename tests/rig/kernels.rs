@@ -287,10 +287,15 @@ impl Kernel {
 
     /// A machine that boots this kernel.
     pub fn machine(&self, initramfs: &Path) -> Result<Machine> {
-        let mut machine = Machine::new(&self.image()?.path, initramfs);
+        Ok(self.machine_with(&self.image()?.path, initramfs))
+    }
+
+    /// The same machine with a variant of this kernel.
+    pub fn machine_with(&self, image: &Path, initramfs: &Path) -> Machine {
+        let mut machine = Machine::new(image, initramfs);
         machine.memory_mib = self.memory_mib;
         machine.board = self.board.to_owned();
-        Ok(machine)
+        machine
     }
 
     /// Whether the configuration leaves out this option, such as `SHMEM`.
@@ -313,6 +318,32 @@ impl Kernel {
             }
             Ok(tree)
         })
+    }
+
+    /// A configured tree of its own for this kernel, and the directory of the tree: one
+    /// below `parent` in the cache. Other processes wait for it until it is dropped.
+    pub fn own_tree(&self, parent: &str) -> Result<(PathBuf, Tree)> {
+        let Source::Built { .. } = self.source else {
+            bail!("{} is not built here", self.name);
+        };
+        debian::with_package(self.pattern(), |package| {
+            let lock = paths::lock(&format!("{parent}-{}", self.name))?;
+            let directory = paths::cache(parent)?.join(self.label(package));
+            let name = format!("{} ({})", self.name, package.upstream());
+            if directory.join("build/.config").exists() {
+                let tree = Tree::at(&directory, name, lock)?;
+                return Ok((directory, tree));
+            }
+            let tree = self.open_tree(package, None)?.copy(&directory, lock)?;
+            tree.configure(&self.config())?;
+            Ok((directory, tree))
+        })
+    }
+
+    /// Name of the sources: the first kernel of the list that is built from them.
+    pub fn sources(&self) -> &'static str {
+        let mut kernels = ALL.iter().filter(|it| it.pattern() == self.pattern());
+        kernels.next().map_or(self.name, |first| first.name)
     }
 
     fn image_from(&self, package: &Package) -> Result<Image> {

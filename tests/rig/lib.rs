@@ -19,6 +19,7 @@
 //! | [`report`] | reads KTAP, writes JUnit |
 //! | [`assembler`] | the suite's assembler, which the build script runs, too |
 //! | [`mutants`] | kernels with one defect each, which `check` must detect |
+//! | [`mutation`] | mutants of every line of the kernel's naming path, in one kernel |
 //! | [`fuzz`] | coverage-guided fuzzing of the pure core |
 //! | [`recordings`] | renews the maps files that the host tests parse |
 //! | [`measure`] | size, memory, time and system calls of the program and its peers |
@@ -36,6 +37,7 @@ pub mod initramfs;
 pub mod kernels;
 pub mod measure;
 pub mod mutants;
+pub mod mutation;
 pub mod paths;
 pub mod program;
 pub mod progress;
@@ -43,7 +45,3 @@ pub mod qemu;
 pub mod recordings;
 pub mod report;
 pub mod tool;
-
-// Former names, until every branch uses the new ones.
-pub use conformance as check;
-pub use host_packages as host;

@@ -97,7 +97,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Boots `probe` in a machine with these serial devices: its output is on the first.
 fn arrives(serial: &[Serial], consoles: &[&str]) -> Result<()> {
-    let name = format!("system-consoles-{}-{serial:?}", consoles.join("-"));
+    let devices = serial.iter().map(|device| format!("{device:?}"));
+    let names = consoles.iter().map(|&name| name.to_owned());
+    let name: Vec<String> = names.chain(devices).collect();
+    let name = format!("system-consoles-{}", name.join("-"));
     let mut machine = machine("rich", &name, &["probe"], |initramfs| initramfs)?;
     machine.serial = serial.to_vec();
     machine.consoles = consoles.iter().map(|&name| name.to_owned()).collect();

@@ -7,10 +7,10 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use rig::assembler::assemble;
 use rig::initramfs::Initramfs;
 use rig::kernels;
-use rig::paths;
 use rig::program::{self, Build};
 use rig::qemu::{Boot, Ending, Serial, plain_text};
 use rig::report::KtapReport;
@@ -150,21 +150,20 @@ fn then(word: &str, ending: Ending) -> Result<()> {
     Ok(())
 }
 
-/// A damaged executable, whose suite makes the reader panic.
+/// A damaged executable: the end of its suite has been overwritten.
 fn panic() -> Result<()> {
     let program = program::build(Build::Full)?;
     let mut bytes = fs::read(&program)?;
-    let first = b"naming-nothing-succeeds";
+    let (cases, verbs) = (
+        include_str!("../../src/suite/cases.txt"),
+        include_str!("../../src/suite/verbs.txt"),
+    );
+    let suite = assemble(cases, verbs).map_err(|error| anyhow!("{error}"))?;
     let place = bytes
-        .windows(first.len())
-        .position(|window| window == first);
-    let place = place.context("the suite is not in the executable as it is")?;
-    let rest = bytes.get_mut(place + first.len()..).context("no rest")?;
-    for byte in rest.iter_mut().take(4000) {
-        *byte = 0xff;
-    }
-    let damaged = paths::scratch("damaged")?.join("vm_anon_name");
-    paths::write(&damaged, &bytes)?;
+        .windows(suite.len())
+        .position(|window| window == suite);
+    let end = place.context("the executable does not contain the suite")? + suite.len();
+    bytes[end - 100..end].fill(0xff);
     let boot = boot("check", BOTH, "/damaged", |initramfs| {
         initramfs.file("/damaged", 0o755, bytes)
     })?;

@@ -8,15 +8,29 @@ use std::thread;
 use anyhow::{Result, bail};
 use clap::Args;
 use rig::conformance;
+use rig::kernels;
 use rig::mutants::{self, Lab, Mutant};
+use rig::mutation::campaign::{self, Plan};
 use rig::report::CaseResult;
 
 /// Which mutants are run.
 #[derive(Args)]
 pub struct Mutants {
-    /// The mutants by name, see --list. Default: all.
+    /// The mutants by name, see --list; with --every-line the functions. Default: all.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    /// Mutate every line of the kernel's naming path, instead of the patches.
+    #[arg(long)]
+    every_line: bool,
+    /// The kernel whose lines are mutated.
+    #[arg(long, value_name = "NAME", default_value = kernels::DEFAULT, requires = "every_line")]
+    kernel: String,
+    /// Test this file instead of the program of this checkout.
+    #[arg(long, value_name = "FILE", requires = "every_line")]
+    program: Option<PathBuf>,
+    /// Discard the results of earlier runs with this kernel and program.
+    #[arg(long, requires = "every_line")]
+    again: bool,
     /// List the mutants with their defects and the cases that must fail.
     #[arg(short, long)]
     list: bool,
@@ -31,6 +45,9 @@ type Built = (Mutant, Result<PathBuf>);
 impl Mutants {
     /// Prints one line per mutant. Fails if one is not caught by all of its cases.
     pub fn run(&self) -> Result<()> {
+        if self.every_line {
+            return self.every_line();
+        }
         let mutants = mutants::find(&self.names)?;
         if self.list {
             for mutant in mutants {
@@ -44,6 +61,30 @@ impl Mutants {
         match bad {
             0 => Ok(()),
             _ => bail!("{bad} of {} kernels are not caught as expected", count + 1),
+        }
+    }
+
+    /// Prints a table of all functions and the survivors, and fails if there are any.
+    fn every_line(&self) -> Result<()> {
+        let kernel = kernels::find(&self.kernel)?;
+        let plan = Plan {
+            functions: self.names.clone(),
+            jobs: self.jobs,
+            program: self.program.clone(),
+            again: self.again,
+        };
+        if self.list {
+            for line in campaign::list(kernel, &plan)? {
+                println!("{line}");
+            }
+            return Ok(());
+        }
+        let outcome = campaign::run(kernel, &plan)?;
+        println!("{outcome}");
+        match (outcome.survivors().count(), outcome.stale.len()) {
+            (0, 0) => Ok(()),
+            (survived, 0) => bail!("{survived} mutants survived"),
+            (_, stale) => bail!("{stale} mutants are listed as unobservable and are not"),
         }
     }
 

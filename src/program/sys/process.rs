@@ -160,17 +160,22 @@ pub(crate) fn end_on_signals() {
     set_handler(SIGTERM, end as *const () as usize);
 }
 
-/// Resets inherited settings that would change results: `rt_sigaction(2)`, because the
-/// status of a child is lost if SIGCHLD is ignored; `personality(2)`, because UNAME26 fakes
-/// the release and READ_IMPLIES_EXEC changes protections; `prctl(2)`, because
-/// PR_SET_MEMORY_MERGE sets a flag on new memory, which then does not merge with older
-/// memory.
+/// Resets inherited settings that would change results: `rt_sigaction(2)`,
+/// because the status of a
+/// child is lost if SIGCHLD is ignored; `personality(2)`, because UNAME26
+/// makes up a release and READ_IMPLIES_EXEC changes protections.
 #[cfg(feature = "full")]
 pub(crate) fn reset_inherited() {
     set_handler(SIGCHLD, 0);
-    // SAFETY: No memory is involved. A kernel or a filter without the calls has nothing to undo.
+    // SAFETY: No memory is involved. A kernel or a filter without the call has nothing to undo.
     let _ = unsafe { call!(Sysno::personality, 0) };
-    // SAFETY: As above.
+}
+
+/// `prctl(PR_SET_MEMORY_MERGE)`: new memory is not mergeable by KSM, which a parent may have
+/// decided. It would not merge with older memory.
+#[cfg(feature = "full")]
+pub(crate) fn reset_memory_merge() {
+    // SAFETY: No memory is involved. An older kernel has nothing to undo.
     let _ = unsafe { call!(Sysno::prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0) };
 }
 

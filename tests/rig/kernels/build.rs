@@ -72,31 +72,53 @@ impl Tree {
 
     /// Runs make in the tree. Its output goes to `build.log` in the build directory.
     pub fn make(&self, arguments: &[&str]) -> Result<()> {
+        match self.attempt(arguments)? {
+            (true, _) => Ok(()),
+            (false, output) => {
+                let shown = tool::show(&self.make_command(arguments));
+                let (log, output) = (self.log(), tool::tail(&output));
+                bail!("{shown}\nfailed, see {}\n{output}", log.display())
+            }
+        }
+    }
+
+    /// Runs make as [`Tree::make`] does. Returns whether it succeeded, and its output.
+    pub fn attempt(&self, arguments: &[&str]) -> Result<(bool, String)> {
         let goals = arguments.join(" ");
         let progress = Progress::start(format!("kernel {}: make {goals}", self.name));
-        let log = self.build.join("build.log");
+        let log = self.log();
         let file = File::options().append(true).create(true).open(&log);
         let mut file = file.with_context(|| format!("cannot open {}", log.display()))?;
         let mut command = self.make_command(arguments);
         let shown = tool::show(&command);
         writeln!(file, "$ {shown}")?;
-        if !follow(&mut command, file, &progress).with_context(|| format!("cannot run {shown}"))? {
-            let output = tool::tail(&fs::read_to_string(&log)?);
-            bail!("{shown}\nfailed, see {}\n{output}", log.display());
-        }
+        let before = file.metadata()?.len();
+        let succeeded = follow(&mut command, file, &progress);
+        let succeeded = succeeded.with_context(|| format!("cannot run {shown}"))?;
         progress.done();
-        Ok(())
+        let output = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+        let output = output.get(usize::try_from(before)?..).unwrap_or_default();
+        Ok((succeeded, String::from_utf8_lossy(output).into_owned()))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.build.join("build.log")
     }
 
     /// Configures the tree and builds the image, or completes an interrupted build.
     pub(super) fn build(&self, config: &str) -> Result<()> {
+        self.configure(config)?;
+        self.make(&["Image"])
+    }
+
+    /// Configures the tree.
+    pub(super) fn configure(&self, config: &str) -> Result<()> {
         let file = self.build.join(".config");
         self.make(&["tinyconfig"])?;
         let mut tiny = File::options().append(true).open(&file)?;
         tiny.write_all(config.as_bytes())?;
         self.make(&["olddefconfig"])?;
-        verify(config, &fs::read_to_string(&file)?)?;
-        self.make(&["Image"])
+        verify(config, &fs::read_to_string(&file)?)
     }
 
     /// A tree with the same sources and configuration in `directory`, created unless it
@@ -114,13 +136,19 @@ impl Tree {
         }
         let build = paths::directory(directory.join("build"))?;
         let config = build.join(".config");
-        if !config.exists() {
-            paths::write(&config, fs::read(self.build.join(".config"))?)?;
+        let parent = self.build.join(".config");
+        if !config.exists() && parent.exists() {
+            paths::write(&config, fs::read(parent)?)?;
         }
+        Self::at(directory, self.name.clone(), lock)
+    }
+
+    /// The tree that [`Tree::copy`] made in this directory.
+    pub(super) fn at(directory: &Path, name: String, lock: File) -> Result<Self> {
         Ok(Self {
-            source,
-            build,
-            name: format!("{}, a copy", self.name),
+            source: directory.join("source"),
+            build: paths::directory(directory.join("build"))?,
+            name: format!("{name}, a copy"),
             _lock: Some(lock),
         })
     }

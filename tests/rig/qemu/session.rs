@@ -95,6 +95,11 @@ impl Session {
         }
     }
 
+    /// Sets a new deadline, counted from now.
+    pub fn allow(&mut self, time: Duration) {
+        self.end = Instant::now() + time;
+    }
+
     /// Types on the console.
     pub fn send(&mut self, text: impl AsRef<[u8]>) -> Result<()> {
         let input = self.input.as_mut().context("QEMU has no input")?;

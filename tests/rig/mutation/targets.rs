@@ -1,0 +1,83 @@
+//! The functions that set, keep and show names.
+//!
+//! Every statement is mutated in the functions of [`WHOLE`]. In every other function of
+//! [`FILES`], macros with parameters included, only the statements that mention a name
+//! are. A file or function that a version of Linux does not have is passed over.
+
+/// The files on the naming path, from 6.1 to 7.3.
+pub const FILES: &[&str] = &[
+    "kernel/sys.c",
+    "kernel/fork.c",
+    "mm/madvise.c",
+    "mm/shmem.c",
+    "mm/mmap.c",
+    "mm/mremap.c",
+    "mm/vma.c",
+    "mm/vma.h",
+    "mm/vma_init.c",
+    "fs/proc/task_mmu.c",
+    "include/linux/mm_inline.h",
+];
+
+/// The functions in which every statement is on the naming path.
+pub const WHOLE: &[&str] = &[
+    // The system call.
+    "prctl_set_vma",
+    "set_anon_vma_name",
+    "is_valid_name_char",
+    "madvise_set_anon_name",
+    "madvise_vma_anon_name",
+    "madvise_walk_vmas",
+    "madvise_update_vma",
+    // The name as an object with a count of its users.
+    "anon_vma_name",
+    "anon_vma_name_alloc",
+    "anon_vma_name_eq",
+    "anon_vma_name_free",
+    "anon_vma_name_get",
+    "anon_vma_name_put",
+    "anon_vma_name_reuse",
+    "dup_anon_vma_name",
+    "free_anon_vma_name",
+    "replace_anon_vma_name",
+    // Merge and split.
+    "is_mergeable_vma",
+    "split_vma",
+    "vma_modify",
+    "vma_modify_flags_name",
+    "vma_modify_name",
+    // /proc/PID/maps and PROCMAP_QUERY.
+    "do_procmap_query",
+    "get_next_vma",
+    "get_vma_name",
+    "m_next",
+    "m_start",
+    "proc_get_vma",
+    "procfs_procmap_ioctl",
+    "query_matching_vma",
+    "query_vma_find_by_addr",
+    "show_map",
+    "show_map_vma",
+    "show_vma_header_prefix",
+    // Shared memory.
+    "__shmem_zero_setup",
+    "shmem_mmap",
+    "shmem_mmap_prepare",
+    "shmem_zero_setup",
+    "shmem_zero_setup_desc",
+    "vma_is_anon_shmem",
+];
+
+/// Functions that mention these words for another purpose: what memory is shared for the
+/// sake of huge pages and of userfaultfd.
+pub const OTHERS: &[&str] = &["shmem_allowable_huge_orders", "vma_is_shmem"];
+
+/// The words by which a statement of any other function mentions a name.
+pub const WORDS: &str = r"anon_name|anon_vma_name|ANON_NAME|ANON_VMA_NAME|show_map_vma\
+|get_vma_name|shmem_anon_vm_ops|vma_is_anon_shmem|vma_modify_\w*name";
+
+/// Calls that check the kernel itself. To mutate them changes no behaviour.
+pub const ASSERTIONS: &str = r"^(VM_)?(WARN|BUG)_ON|assert|^ASSERT_|^lockdep_";
+
+/// Macros whose arguments are types and fields, not values.
+pub const OF_TYPES: &str = r"^(offsetof|offsetofend|container_of|sizeof_field|struct_size)$";
