@@ -78,7 +78,7 @@ impl<'a> Iterator for Cases<'a> {
             name,
             since: Version::new(head.byte(), head.byte()),
             before: Version::new(head.byte(), head.byte()),
-            needs_64_bits: head.byte() & needs::ADDRESSES_OF_64_BITS != 0,
+            needs: head.byte(),
             statements: self.bodies.block(),
         })
     }
@@ -93,13 +93,22 @@ pub struct Case<'a> {
     pub since: Version,
     /// The first Linux after that for which it no longer holds.
     pub before: Version,
-    /// Whether it needs addresses of 64 bits.
-    pub needs_64_bits: bool,
+    needs: u8,
     /// What it does.
     pub statements: Steps<'a>,
 }
 
 impl Case<'_> {
+    /// Whether it needs addresses of 64 bits.
+    pub fn needs_64_bits(&self) -> bool {
+        self.needs & needs::ADDRESSES_OF_64_BITS != 0
+    }
+
+    /// Whether the kernel may kill it to get memory back.
+    pub fn needs_memory(&self) -> bool {
+        self.needs & needs::MEMORY != 0
+    }
+
     /// Whether this is a helper, which runs only as a part of another case or of PID 1.
     pub fn is_helper(&self) -> bool {
         self.name.starts_with(b".")

@@ -191,19 +191,6 @@ impl<'a> Interpreter<'a> {
         self.label(here, &mut Text::new())
     }
 
-    /// Whether one of the statements creates mappings up to the limit.
-    pub(crate) fn exhausts(&self, mut statements: Steps<'a>) -> bool {
-        while let Some(statement) = statements.next(&self.context) {
-            let mut steps = self.suite.verb(statement.code);
-            while let Some(step) = steps.next(&self.context) {
-                if step.code == calls::EXHAUST {
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
     /// Runs `statements`, up to the first that does not end as stated.
     pub(crate) fn run(&mut self, mut statements: Steps<'a>) -> core::result::Result<(), Stop> {
         while let Some(statement) = statements.next(&self.context) {

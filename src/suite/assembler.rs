@@ -128,7 +128,7 @@ fn blocks<'a>(file: &'static str, text: &'a str) -> Result<Vec<Block<'a>>, Mista
     }
 }
 
-/// `NAME [>=X.Y] [<X.Y] [64-bit]`.
+/// `NAME [>=X.Y] [<X.Y] [64-bit] [memory]`.
 fn condition(head: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let mut words = head.split_whitespace();
     let name = words.next().unwrap_or_default();
@@ -139,7 +139,9 @@ fn condition(head: &str, out: &mut Vec<u8>) -> Result<(), String> {
         } else if let Some(version) = word.strip_prefix('<') {
             before = self::version(version)?;
         } else if word == "64-bit" {
-            needs = needs::ADDRESSES_OF_64_BITS;
+            needs |= needs::ADDRESSES_OF_64_BITS;
+        } else if word == "memory" {
+            needs |= needs::MEMORY;
         } else {
             return Err(format!("unknown condition {word}"));
         }

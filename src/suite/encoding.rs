@@ -58,6 +58,9 @@ pub mod end {
 pub mod needs {
     /// Addresses of 64 bits.
     pub const ADDRESSES_OF_64_BITS: u8 = 1;
+    /// Memory for as many mappings as a process may have. The kernel may kill the case to
+    /// get it back.
+    pub const MEMORY: u8 = 2;
 }
 
 /// What the steps of a case remember: the places of the registers in `Registers`. Their

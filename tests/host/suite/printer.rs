@@ -86,11 +86,12 @@ impl Bytes<'_> {
         if before != [0xff; 2] {
             condition += &format!(" <{}.{}", before[0], before[1]);
         }
-        match self.byte() {
-            0 => {}
-            needs::ADDRESSES_OF_64_BITS => condition += " 64-bit",
+        condition += match self.byte() {
+            0 => "",
+            needs::ADDRESSES_OF_64_BITS => " 64-bit",
+            needs::MEMORY => " memory",
             other => panic!("{condition}: it needs {other}"),
-        }
+        };
         Some(condition)
     }
 
