@@ -23,17 +23,16 @@ use crate::{
         raw,
     },
 };
-use core::ffi::CStr;
 use heapless::Vec;
 use linux_raw_sys::{
     errno as number,
-    general::{MADV_DONTFORK, O_RDONLY, O_WRONLY},
+    general::{AT_FDCWD, MADV_DONTFORK, O_RDONLY, O_WRONLY},
     prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
 };
 use vm_anon_name::{
     diagram::Diagram,
     errno,
-    format::Sink,
+    format::{Sink, Value},
     maps::Vma,
     name, put,
     scan::{number, split},
@@ -153,9 +152,17 @@ impl<'a> Interpreter<'a> {
 
     /// Removes the file that an interrupted case may have left.
     pub(crate) fn clean_up(&self) {
-        if let Ok(name) = CStr::from_bytes_with_nul(&self.unique_name()) {
-            let _ = file::unlink(&CWD, name);
-        }
+        let name = self.unique_name();
+        let words = [
+            AT_FDCWD as u64,
+            name.as_ptr().expose_provenance() as u64,
+            0,
+            0,
+            0,
+            0,
+        ];
+        // SAFETY: The kernel reads the name, which ends with a NUL.
+        let _ = unsafe { raw::call(call::unlinkat as u16, words) };
     }
 
     /// A file name that no other process uses, with its NUL: 16 letters.
@@ -185,7 +192,6 @@ impl<'a> Interpreter<'a> {
         self.context.registers[MAPS] = raw::number(&file);
         let here = (&raw const file).addr() as u64;
         self.label(here, &mut Text::new())
-            .map_err(|errno| if errno == ENOENT { Errno::EIO } else { errno })
     }
 
     /// Whether one of the statements creates mappings up to the limit.
@@ -363,54 +369,44 @@ impl<'a> Interpreter<'a> {
         Ok(0)
     }
 
-    fn compare_numbers(&mut self, found: u64, expected: u64) -> Result<u64> {
-        if found == expected {
-            return Ok(0);
-        }
-        put!(
-            self.console,
-            "#   expected {}\n#   seen {}\n",
-            expected,
-            found
-        );
-        Err(DIFFERENT)
-    }
-
     /// The number of VMAs with this label that lie between two addresses.
     fn count(&mut self, label: &[u8], start: u64, end: u64) -> Result<u64> {
-        self.open_maps()?;
         let mut count = 0;
-        while let Some(vma) = self.maps.next()? {
-            if vma.start >= end {
-                return Ok(count);
-            }
+        self.search(&mut |vma, _| {
             count += u64::from(vma.start >= start && vma.end <= end && vma.label == label);
-        }
-        // The stack lies above every range. So the file is not whole.
-        Err(Errno::EIO)
+            vma.start >= end
+        })?;
+        Ok(count)
     }
 
     /// Appends the line `VmFlags` of the VMA at `address` to `flags`.
     fn read_flags(&mut self, address: u64, flags: &mut Text) -> Result {
-        self.open_maps()?;
-        while let Some(vma) = self.maps.next()? {
-            if contains(&vma, address) {
-                while self.maps.next_line()? {
-                    if self.maps.line.starts_with(b"VmFlags:") {
-                        flags.put(&self.maps.line);
-                        return Ok(());
-                    }
-                }
+        self.search(&mut |vma, _| vma.contains(address))?;
+        while self.maps.next_line()? {
+            if self.maps.line.starts_with(b"VmFlags:") {
+                flags.put(&self.maps.line);
+                return Ok(());
             }
         }
         Err(ENOENT)
     }
 
-    /// Prints what was expected and what was found, if they differ.
     fn compare(&mut self, found: &[u8], expected: &[u8]) -> Result<u64> {
-        if found == expected {
-            return Ok(0);
+        match found == expected {
+            true => Ok(0),
+            false => self.differ(found.into(), expected.into()),
         }
+    }
+
+    fn compare_numbers(&mut self, found: u64, expected: u64) -> Result<u64> {
+        match found == expected {
+            true => Ok(0),
+            false => self.differ(found.into(), expected.into()),
+        }
+    }
+
+    /// Prints what was found and what was expected.
+    fn differ(&mut self, found: Value, expected: Value) -> Result<u64> {
         put!(
             self.console,
             "#   expected {}\n#   seen {}\n",
@@ -426,44 +422,34 @@ impl<'a> Interpreter<'a> {
         let pages = expected.iter().filter(|byte| **byte != b'|').count() as u64;
         let end = window + pages * page;
         let mut diagram = Diagram::new(drawn, page, window, end);
-        self.open_maps()?;
-        while let Some(vma) = self.maps.next()? {
-            diagram.add(&vma);
-            if vma.end >= end {
-                diagram.finish();
-                return Ok(());
-            }
-        }
-        // The stack lies above the window. So the file is not whole.
-        Err(Errno::EIO)
+        self.search(&mut |vma, _| {
+            diagram.add(vma);
+            vma.end >= end
+        })?;
+        diagram.finish();
+        Ok(())
     }
 
     /// The label of the VMA that contains `address`.
     fn label(&mut self, address: u64, label: &mut Text) -> Result {
-        self.open_maps()?;
-        while let Some(vma) = self.maps.next()? {
-            if contains(&vma, address) {
+        self.search(&mut |vma, _| {
+            let is_found = vma.contains(address);
+            if is_found {
                 label.put(vma.label);
-                return Ok(());
             }
-        }
-        Err(ENOENT)
+            is_found
+        })
     }
 
     /// The first address of the first VMA whose label begins with `label`. Keeps its length.
     fn find(&mut self, label: &[u8]) -> Result<u64> {
-        self.open_maps()?;
-        let here = (&raw const *self).addr() as u64;
-        let mut has_stack = false;
-        while let Some(vma) = self.maps.next()? {
-            if vma.label.starts_with(label) {
-                self.context.registers[LENGTH] = vma.end - vma.start;
-                return Ok(vma.start);
-            }
-            has_stack |= contains(&vma, here);
-        }
-        // A file without the stack is not whole.
-        Err(if has_stack { ENOENT } else { Errno::EIO })
+        let (mut start, mut length) = (0, 0);
+        self.search(&mut |vma, _| {
+            (start, length) = (vma.start, vma.end - vma.start);
+            vma.label.starts_with(label)
+        })?;
+        self.context.registers[LENGTH] = length;
+        Ok(start)
     }
 
     /// Names the window's first page with each byte from `first` to `last`: at the first
@@ -540,31 +526,22 @@ impl<'a> Interpreter<'a> {
             window,
             page
         );
+        let end = window + DRAWN * page;
         // If the maps cannot be read, they are not shown.
-        let _ = self.print_window();
+        let _ = self
+            .maps
+            .search(self.context.registers[MAPS], &mut |vma, line| {
+                if vma.end > window && vma.start < end {
+                    put!(console, "#   {}\n", line);
+                }
+                vma.start >= end
+            });
     }
 
-    fn print_window(&mut self) -> Result {
-        let window = self.context.registers[WINDOW];
-        let end = window + DRAWN * self.context.page;
-        self.open_maps()?;
-        while let Some(vma) = self.maps.next()? {
-            if vma.start >= end {
-                break;
-            }
-            if vma.end > window {
-                put!(self.console, "#   {}\n", self.maps.line.as_slice());
-            }
-        }
-        Ok(())
-    }
-
-    /// Begins to read the maps file.
-    fn open_maps(&mut self) -> Result {
-        self.maps.file = raw::file(self.context.registers[MAPS]);
-        self.maps.chunk.clear();
-        self.maps.used = 0;
-        raw::rewind(&self.maps.file)
+    /// Passes the VMAs to `is_last`, see [`Maps::search`].
+    fn search(&mut self, is_last: &mut dyn FnMut(&Vma, &[u8]) -> bool) -> Result {
+        let file = self.context.registers[MAPS];
+        self.maps.search(file, is_last)
     }
 }
 
@@ -579,20 +556,34 @@ struct Maps {
 }
 
 impl Maps {
-    /// Reads the next VMA; `None` at the end of the file.
+    /// Reads `file` from its beginning, and passes each VMA, with its line, to `is_last`
+    /// until that returns true.
     ///
     /// # Errors
     ///
-    /// That of a call; EIO if a line is not that of a VMA.
-    #[inline(never)]
-    fn next(&mut self) -> Result<Option<Vma<'_>>> {
+    /// That of a call; ENOENT if `is_last` has returned false for all VMAs; EIO if a line is
+    /// not that of a VMA, or if the file lacks the stack of this process, and so its end.
+    fn search(&mut self, file: u64, is_last: &mut dyn FnMut(&Vma, &[u8]) -> bool) -> Result {
+        self.file = raw::file(file);
+        self.chunk.clear();
+        self.used = 0;
+        raw::rewind(&self.file)?;
+        let here = (&raw const *self).addr() as u64;
+        let mut error = Errno::EIO;
         while self.next_line()? {
             // In smaps, lines that begin with a capital follow the line of a VMA.
-            if !matches!(self.line.first(), Some(b'A'..=b'Z')) {
-                return Vma::parse(&self.line).map(Some).ok_or(Errno::EIO);
+            if matches!(self.line.first(), Some(b'A'..=b'Z')) {
+                continue;
+            }
+            let vma = Vma::parse(&self.line).ok_or(Errno::EIO)?;
+            if is_last(&vma, &self.line) {
+                return Ok(());
+            }
+            if vma.contains(here) {
+                error = ENOENT;
             }
         }
-        Ok(None)
+        Err(error)
     }
 
     /// Reads the next line of the file into `line`, without its newline. Returns false at
@@ -657,10 +648,6 @@ fn available_memory() -> u64 {
         rest = after;
     }
     number(&mut rest).unwrap_or(u64::MAX)
-}
-
-fn contains(vma: &Vma, address: u64) -> bool {
-    vma.start <= address && address < vma.end
 }
 
 /// The operands of a step as a system call gets them: six numbers.

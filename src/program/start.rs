@@ -19,7 +19,7 @@ use core::{
     ffi::{CStr, c_char},
     slice,
 };
-use linux_raw_sys::auxvec::{AT_NULL, AT_PAGESZ, AT_RANDOM};
+use linux_raw_sys::auxvec::{AT_NULL, AT_PAGESZ};
 
 /// What the kernel passes to a new program.
 pub(crate) struct Process {
@@ -85,9 +85,11 @@ impl Process {
 
     /// A number that no other process has: a part of the 16 random bytes that the kernel
     /// gives to each.
-    #[cfg(feature = "full")]
+    #[cfg_attr(not(feature = "full"), expect(dead_code))]
     pub(crate) fn random(&self) -> u64 {
-        let bytes = core::ptr::with_exposed_provenance::<u64>(self.auxiliary(AT_RANDOM));
+        let bytes = core::ptr::with_exposed_provenance::<u64>(
+            self.auxiliary(linux_raw_sys::auxvec::AT_RANDOM),
+        );
         // SAFETY: The kernel's bytes are on the stack, and never written.
         unsafe { bytes.read_unaligned() }
     }

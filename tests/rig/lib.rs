@@ -45,7 +45,3 @@ pub mod qemu;
 pub mod recordings;
 pub mod report;
 pub mod tool;
-
-// Former names, until every branch uses the new ones.
-pub use conformance as check;
-pub use host_packages as host;

@@ -55,6 +55,3 @@ impl Drop for Progress {
         self.bar.finish_and_clear();
     }
 }
-
-// The former name, until every branch uses the new one.
-pub use Progress as Step;

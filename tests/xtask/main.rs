@@ -32,7 +32,7 @@ struct CommandLine {
     #[command(subcommand)]
     command: Option<Task>,
     #[command(flatten)]
-    run: Run,
+    run: RunCommand,
 }
 
 #[derive(Subcommand)]
@@ -40,7 +40,7 @@ enum Task {
     /// Build the executable and print its path.
     Build(Which),
     /// Boot the program in QEMU with the console on this terminal (the default).
-    Run(Run),
+    Run(RunCommand),
     /// Write an initramfs with the program as /init.
     Initramfs {
         #[command(flatten)]
@@ -92,7 +92,7 @@ struct Which {
 }
 
 #[derive(Args)]
-struct Run {
+struct RunCommand {
     #[command(flatten)]
     which: Which,
     /// A kernel by its name in the list, or an image file.
@@ -165,7 +165,7 @@ fn build(which: &Which) -> Result<()> {
     Ok(())
 }
 
-fn run(options: Run) -> Result<()> {
+fn run(options: RunCommand) -> Result<()> {
     let build = options.which.build();
     let initramfs = Initramfs::with_program(build)?.write(build.name())?;
     let mut machine = match kernels::find(&options.kernel) {

@@ -4,12 +4,13 @@
 //!
 //! As in [`sys`](super).
 #![allow(unsafe_code)]
+#![cfg_attr(not(feature = "full"), allow(dead_code))]
 
 use super::Fd;
 use core::mem::MaybeUninit;
 use linux_raw_sys::{
     general::{ECHO, termios},
-    ioctl::{TCGETS, TCSBRK, TIOCOUTQ},
+    ioctl::TCGETS,
 };
 use syscalls::Sysno;
 
@@ -24,17 +25,22 @@ pub(crate) fn echoes(file: &Fd) -> bool {
 
 /// `ioctl(TIOCOUTQ)`: the number of bytes that the terminal's driver has not yet handed
 /// to the hardware; 0 if `file` is not a terminal.
-#[cfg(feature = "full")]
 pub(crate) fn unsent(file: &Fd) -> i32 {
     let mut count = 0;
     // SAFETY: The kernel writes an `int`.
-    let _ = unsafe { call!(Sysno::ioctl, file.0, TIOCOUTQ, &raw mut count) };
+    let _ = unsafe {
+        call!(
+            Sysno::ioctl,
+            file.0,
+            linux_raw_sys::ioctl::TIOCOUTQ,
+            &raw mut count
+        )
+    };
     count
 }
 
 /// `tcdrain(3)`: waits until the terminal `file` has sent all output.
-#[cfg(feature = "full")]
 pub(crate) fn drain(file: &Fd) {
     // SAFETY: No memory is involved.
-    let _ = unsafe { call!(Sysno::ioctl, file.0, TCSBRK, 1) };
+    let _ = unsafe { call!(Sysno::ioctl, file.0, linux_raw_sys::ioctl::TCSBRK, 1) };
 }
