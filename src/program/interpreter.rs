@@ -99,8 +99,8 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) console: &'a mut Console,
     pub(crate) suite: Suite<'a>,
     pub(crate) context: Context<'a>,
-    /// Whether this case has tried the call under test.
-    has_named: bool,
+    /// Whether this case has made a call that is tested.
+    has_tested: bool,
     /// A number that no other process has.
     random: u64,
     /// The flags of a VMA that the case remembers.
@@ -126,7 +126,7 @@ impl<'a> Interpreter<'a> {
             console,
             suite,
             context,
-            has_named: false,
+            has_tested: false,
             random: process.random(),
             flags: Text::new(),
             maps: Maps {
@@ -213,8 +213,8 @@ impl<'a> Interpreter<'a> {
                     }
                 }
                 (count, stride, place) = (1, 0, 0);
-                let is_naming = names(&step);
-                self.has_named |= is_naming;
+                let is_tested = is_tested(&step);
+                self.has_tested |= is_tested;
                 if let Ok(value) = result
                     && let Some(register) = usize::from(step.kept).checked_sub(1)
                 {
@@ -239,9 +239,9 @@ impl<'a> Interpreter<'a> {
                 // or of a limit that another process has set. Neither is a fault of naming.
                 if let Some(errno) = errno
                     && step.code >= calls::EXHAUST
-                    && !is_naming
+                    && !is_tested
                     && errno != DIFFERENT
-                    && (!self.has_named || is_limit(&step, errno))
+                    && (!self.has_tested || is_limit(&step, errno))
                 {
                     return Err(Stop::Skipped(step.code, errno));
                 }
@@ -592,15 +592,16 @@ impl Maps {
     }
 }
 
-/// Whether a step is the call under test.
-fn names(step: &Step) -> bool {
+/// Whether a step is the call under test, or PROCMAP_QUERY, which shows what it did.
+fn is_tested(step: &Step) -> bool {
     match step.code {
         // prctl(2), the first of the system calls. The kernel takes its option for an int.
         calls::FIRST_CALL => words(step)[0] as u32 == PR_SET_VMA,
-        code => matches!(
-            code,
-            calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL | calls::THREAD_PRCTL
-        ),
+        calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL | calls::THREAD_PRCTL => true,
+        code => {
+            let place = usize::from(code).checked_sub(calls::FIRST_CALL.into());
+            place.and_then(|place| CALLS.get(place)) == Some(&(call::ioctl as u16))
+        }
     }
 }
 
