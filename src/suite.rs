@@ -24,7 +24,7 @@ mod constants;
 pub mod encoding;
 
 use crate::{diagnosis::Version, scan::split};
-use encoding::{MAX_OPERANDS, end, needs, register, term};
+use encoding::{MAX_OPERANDS, end, needs, register, sign, term};
 
 /// The suite: verbs, and the cases that use them.
 #[derive(Clone, Copy)]
@@ -78,7 +78,7 @@ impl<'a> Iterator for Cases<'a> {
             name,
             since: Version::new(head.byte(), head.byte()),
             before: Version::new(head.byte(), head.byte()),
-            needs_64_bits: head.byte() & needs::ADDRESSES_OF_64_BITS != 0,
+            needs: head.byte(),
             statements: self.bodies.block(),
         })
     }
@@ -93,13 +93,22 @@ pub struct Case<'a> {
     pub since: Version,
     /// The first Linux after that for which it no longer holds.
     pub before: Version,
-    /// Whether it needs addresses of 64 bits.
-    pub needs_64_bits: bool,
+    needs: u8,
     /// What it does.
     pub statements: Steps<'a>,
 }
 
 impl Case<'_> {
+    /// Whether it needs addresses of 64 bits.
+    pub fn needs_64_bits(&self) -> bool {
+        self.needs & needs::ADDRESSES_OF_64_BITS != 0
+    }
+
+    /// Whether the kernel may kill it to get memory back.
+    pub fn needs_memory(&self) -> bool {
+        self.needs & needs::MEMORY != 0
+    }
+
     /// Whether this is a helper, which runs only as a part of another case or of PID 1.
     pub fn is_helper(&self) -> bool {
         self.name.starts_with(b".")
@@ -187,8 +196,10 @@ impl<'a> Steps<'a> {
         if flags & end::KEPT != 0 {
             step.kept = self.byte();
         }
-        if flags & end::OUTCOME != 0 {
+        if flags & end::EXPECTED != 0 {
             step.expected = self.byte();
+        }
+        if flags & end::SKIPS != 0 {
             step.skips = self.text();
         }
         Some(step)
@@ -229,48 +240,41 @@ impl<'a> Steps<'a> {
 
     /// Reads the operands of `step`, and returns the digit at their end.
     fn operands(&mut self, step: &mut Step<'a>, context: &Context<'a>) -> u8 {
-        let (mut text, mut sum, mut digits, mut sign) = (None, 0u64, 0, 1);
+        let (mut digits, mut sign) = (0u64, 0);
         loop {
             let byte = self.byte();
-            let (term, digit) = (byte & 0xf0, byte & 0xf);
+            let (kind, digit) = (byte & 0xf0, byte & 0xf);
             digits = digits << 4 | u64::from(digit);
-            let value = match term {
+            let mut term = match kind {
                 term::DIGIT => continue,
-                term::MINUS => {
-                    (digits, sign) = (0, u64::MAX);
+                term::SIGN => {
+                    (digits, sign) = (0, digit);
                     continue;
                 }
-                term::BYTES => digits,
-                term::PAGES => digits.wrapping_mul(context.page),
-                term::HUGE => digits.wrapping_mul(context.huge),
-                term::WORDS => digits * size_of::<usize>() as u64,
-                term::REGISTER => nth(&context.registers, digits),
-                term::CONSTANT => nth(constants::VALUES, digits),
-                term::PARAMETER => match nth(&context.parameters, digits) {
-                    Operand::Number(number) => number,
-                    Operand::Text(parameter) => {
-                        text = Some(parameter);
-                        0
-                    }
-                },
-                term::TEXT => {
-                    text = Some(self.text());
-                    0
-                }
-                term::END => {
-                    let operand = text.take().map_or(Operand::Number(sum), Operand::Text);
-                    *step.operands.get_mut(step.count).unwrap() = operand;
-                    step.count += 1;
-                    if digit & end::LAST != 0 {
-                        return digit;
-                    }
-                    (digits, sum) = (0, 0);
-                    continue;
-                }
-                _ => return digit,
+                term::END => return digit,
+                term::TEXT => Operand::Text(self.text()),
+                term::PARAMETER => nth(&context.parameters, digits),
+                term::PAGES => Operand::Number(digits.wrapping_mul(context.page)),
+                term::HUGE => Operand::Number(digits.wrapping_mul(context.huge)),
+                term::WORDS => Operand::Number(digits * size_of::<usize>() as u64),
+                term::REGISTER => Operand::Number(nth(&context.registers, digits)),
+                term::CONSTANT => Operand::Number(nth(constants::VALUES, digits).into()),
+                _ => Operand::Number(digits),
             };
-            sum = sum.wrapping_add(value.wrapping_mul(sign));
-            (digits, sign) = (0, 1);
+            if let Operand::Number(number) = &mut term
+                && sign & sign::NEGATIVE != 0
+            {
+                *number = number.wrapping_neg();
+            }
+            if sign & sign::JOINED == 0 {
+                *step.operands.get_mut(step.count).unwrap() = term;
+                step.count += 1;
+            } else if let Operand::Number(number) = term
+                && let Some(Operand::Number(sum)) = step.operands.get_mut(step.count - 1)
+            {
+                *sum = sum.wrapping_add(number);
+            }
+            (digits, sign) = (0, 0);
         }
     }
 }

@@ -210,7 +210,7 @@ impl Kernel<'_> {
     fn fits(&self, case: &Case) -> bool {
         case.since <= self.version
             && self.version < case.before
-            && (usize::BITS == u64::BITS || !case.needs_64_bits)
+            && (usize::BITS == u64::BITS || !case.needs_64_bits())
     }
 
     /// Prints why `case` does not apply, and ends the line.
@@ -270,7 +270,7 @@ fn run_case<'a>(
                     skip(number, case, b"clone", errno, interpreter.console);
                     return Outcome::Skipped;
                 }
-                Ok(ChildEnd::Killed(OOM_KILLED)) if interpreter.exhausts(case.statements) => {
+                Ok(ChildEnd::Killed(OOM_KILLED)) if case.needs_memory() => {
                     begin_skip(number, case, interpreter.console);
                     put!(
                         interpreter.console,

@@ -32,7 +32,7 @@ use linux_raw_sys::{
 use vm_anon_name::{
     diagram::Diagram,
     errno,
-    format::{Sink, Value},
+    format::{MAX_DIGITS, Sink, Value, digits},
     maps::Vma,
     name, put,
     scan::{number, split},
@@ -99,8 +99,8 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) console: &'a mut Console,
     pub(crate) suite: Suite<'a>,
     pub(crate) context: Context<'a>,
-    /// Whether this case has tried the call under test.
-    has_named: bool,
+    /// Whether this case has made a call that is tested.
+    has_tested: bool,
     /// A number that no other process has.
     random: u64,
     /// The flags of a VMA that the case remembers.
@@ -126,7 +126,7 @@ impl<'a> Interpreter<'a> {
             console,
             suite,
             context,
-            has_named: false,
+            has_tested: false,
             random: process.random(),
             flags: Text::new(),
             maps: Maps {
@@ -165,14 +165,11 @@ impl<'a> Interpreter<'a> {
         let _ = unsafe { raw::call(call::unlinkat as u16, words) };
     }
 
-    /// A file name that no other process uses, with its NUL: 16 letters.
-    fn unique_name(&self) -> [u8; 17] {
-        let mut name = *b"................\0";
-        let mut rest = self.random;
-        for letter in name.iter_mut().take(16) {
-            *letter = b'a' + (rest & 0xf) as u8;
-            rest >>= 4;
-        }
+    /// A file name that no other process uses, with its NUL.
+    fn unique_name(&self) -> Text {
+        let mut name = Text::new();
+        name.put(digits(self.random, 16, 1, &mut [0; MAX_DIGITS]));
+        name.put(b"\0");
         name
     }
 
@@ -192,19 +189,6 @@ impl<'a> Interpreter<'a> {
         self.context.registers[MAPS] = raw::number(&file);
         let here = (&raw const file).addr() as u64;
         self.label(here, &mut Text::new())
-    }
-
-    /// Whether one of the statements creates mappings up to the limit.
-    pub(crate) fn exhausts(&self, mut statements: Steps<'a>) -> bool {
-        while let Some(statement) = statements.next(&self.context) {
-            let mut steps = self.suite.verb(statement.code);
-            while let Some(step) = steps.next(&self.context) {
-                if step.code == calls::EXHAUST {
-                    return true;
-                }
-            }
-        }
-        false
     }
 
     /// Runs `statements`, up to the first that does not end as stated.
@@ -229,9 +213,10 @@ impl<'a> Interpreter<'a> {
                     }
                 }
                 (count, stride, place) = (1, 0, 0);
-                if names(&step) {
-                    self.has_named = true;
-                    // The call under test succeeds with 0.
+                let is_tested = is_tested(&step);
+                self.has_tested |= is_tested;
+                if is_tested {
+                    // A call under test succeeds with 0.
                     result = result.and_then(|value| self.compare_numbers(value, 0));
                 }
                 if let Ok(value) = result
@@ -258,9 +243,9 @@ impl<'a> Interpreter<'a> {
                 // or of a limit that another process has set. Neither is a fault of naming.
                 if let Some(errno) = errno
                     && step.code >= calls::EXHAUST
-                    && !names(&step)
+                    && !is_tested
                     && errno != DIFFERENT
-                    && (!self.has_named || is_limit(&step, errno))
+                    && (!self.has_tested || is_limit(&step, errno))
                 {
                     return Err(Stop::Skipped(step.code, errno));
                 }
@@ -615,15 +600,16 @@ impl Maps {
     }
 }
 
-/// Whether a step is the call under test.
-fn names(step: &Step) -> bool {
+/// Whether a step is the call under test, or PROCMAP_QUERY, which shows what it did.
+fn is_tested(step: &Step) -> bool {
     match step.code {
         // prctl(2), the first of the system calls. The kernel takes its option for an int.
         calls::FIRST_CALL => words(step)[0] as u32 == PR_SET_VMA,
-        code => matches!(
-            code,
-            calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL | calls::THREAD_PRCTL
-        ),
+        calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL | calls::THREAD_PRCTL => true,
+        code => {
+            let place = usize::from(code).checked_sub(calls::FIRST_CALL.into());
+            place.and_then(|place| CALLS.get(place)) == Some(&(call::ioctl as u16))
+        }
     }
 }
 
@@ -648,9 +634,10 @@ fn available_memory() -> u64 {
         let _ = io::read(&file, &mut text);
         let _ = file::close(file);
     }
-    let (_, rest) = split(&text, b'\n');
-    let (_, rest) = split(rest, b'\n');
-    let (_, mut rest) = split(rest, b':');
+    let mut rest = text.as_slice();
+    for _ in 0..3 {
+        rest = split(rest, b':').1;
+    }
     while let [b' ', after @ ..] = rest {
         rest = after;
     }

@@ -89,13 +89,11 @@ fn in_first_namespace() -> Option<bool> {
 /// Opens the standard descriptors that are closed, or lead to a device that fails.
 fn open_standard(console: &mut Console) {
     if io::probe_write(&STDOUT) == Err(Errno::EIO) {
-        for standard in [STDIN, STDOUT, STDERR] {
-            let _ = file::close(standard);
-        }
+        let _ = [STDIN, STDOUT, STDERR].map(file::close);
     }
     let mut terminal = None;
-    for standard in [STDIN, STDOUT, STDERR] {
-        if file::is_closed(&standard) {
+    for standard in &[STDIN, STDOUT, STDERR] {
+        if file::is_closed(standard) {
             // Both calls return the lowest free descriptor, which is this one.
             terminal = match &terminal {
                 None => open_console(console),

@@ -12,7 +12,7 @@ mod encoding;
 use std::fmt;
 
 use calls::{CONSTANTS, OPERATIONS};
-use encoding::{MAX_OPERANDS, end, needs, register, term};
+use encoding::{MAX_OPERANDS, end, needs, register, sign, term};
 
 /// Where the texts are, from the root of the repository on.
 pub const CASES: &str = "src/suite/cases.txt";
@@ -128,7 +128,7 @@ fn blocks<'a>(file: &'static str, text: &'a str) -> Result<Vec<Block<'a>>, Mista
     }
 }
 
-/// `NAME [>=X.Y] [<X.Y] [64-bit]`.
+/// `NAME [>=X.Y] [<X.Y] [64-bit] [memory]`.
 fn condition(head: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let mut words = head.split_whitespace();
     let name = words.next().unwrap_or_default();
@@ -139,7 +139,9 @@ fn condition(head: &str, out: &mut Vec<u8>) -> Result<(), String> {
         } else if let Some(version) = word.strip_prefix('<') {
             before = self::version(version)?;
         } else if word == "64-bit" {
-            needs = needs::ADDRESSES_OF_64_BITS;
+            needs |= needs::ADDRESSES_OF_64_BITS;
+        } else if word == "memory" {
+            needs |= needs::MEMORY;
         } else {
             return Err(format!("unknown condition {word}"));
         }
@@ -234,14 +236,19 @@ fn statement(statement: &str, verbs: &[Block], out: &mut Vec<u8>) -> Result<(), 
     let operands = parameters.map(|(parameter, word)| operand(parameter, word));
     let operands = operands.collect::<Result<Vec<_>, String>>()?;
     out.push(number);
-    let states_outcome = expected != 0 || !skips.is_empty();
-    let flags = if states_outcome { end::OUTCOME } else { 0 };
-    list(&operands, flags, out)?;
-    if states_outcome {
-        out.push(expected);
-        out.extend(skips);
-        out.push(0);
+    let mut flags = 0;
+    let mut outcome = Vec::new();
+    if expected != 0 {
+        flags |= end::EXPECTED;
+        outcome.push(expected);
     }
+    if !skips.is_empty() {
+        flags |= end::SKIPS;
+        outcome.extend(skips);
+        outcome.push(0);
+    }
+    list(&operands, flags, out)?;
+    out.extend(outcome);
     Ok(())
 }
 
@@ -276,21 +283,18 @@ fn step(step: &str, head: &str, out: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-/// Ends each operand, and the list of them with `flags`.
+/// Writes the operands, and ends the list of them with `flags`.
 fn list(operands: &[Vec<u8>], flags: u8, out: &mut Vec<u8>) -> Result<(), String> {
-    let Some((last, operands)) = operands.split_last() else {
-        out.push(term::NONE | flags);
-        return Ok(());
-    };
-    if operands.len() >= MAX_OPERANDS {
+    if operands.len() > MAX_OPERANDS {
         return Err(format!("more than {MAX_OPERANDS} operands"));
     }
     for operand in operands {
-        out.extend(operand);
-        out.push(term::END);
+        match operand.as_slice() {
+            [] => out.push(term::BYTES),
+            terms => out.extend(terms),
+        }
     }
-    out.extend(last);
-    out.push(term::END | end::LAST | flags);
+    out.push(term::END | flags);
     Ok(())
 }
 
@@ -308,8 +312,8 @@ fn operand(parameter: &str, word: &str) -> Result<Vec<u8>, String> {
         ("NAME", None) if word == "NULL" => Ok(Vec::new()),
         ("NAME" | "TEXT", _) => text(word),
         ("AT" | "TO", _) => address(word),
-        ("LENGTH" | "NEW_LENGTH", _) => sum(word, length_term),
-        _ => sum(word, |word| {
+        ("LENGTH" | "NEW_LENGTH", _) => sum(Vec::new(), word, length_term),
+        _ => sum(Vec::new(), word, |word| {
             let name = format!("{parameter}_{word}");
             constant(&name).map_or_else(|| plain_number(word, &name), Ok)
         }),
@@ -324,7 +328,7 @@ fn argument(word: &str, parameters: &[&str]) -> Result<Vec<u8>, String> {
             .ok_or(format!("{word} lacks its second quote"))?;
         return text(quoted);
     }
-    sum(word, |word| {
+    sum(Vec::new(), word, |word| {
         if let Some(place) = number_of(word, parameters) {
             return Ok(digits(place, term::PARAMETER));
         }
@@ -344,28 +348,34 @@ fn argument(word: &str, parameters: &[&str]) -> Result<Vec<u8>, String> {
 /// A length counted from the window or, after `@`, from 0.
 fn address(word: &str) -> Result<Vec<u8>, String> {
     match word.strip_prefix('@') {
-        Some(length) => sum(length, length_term),
-        None => {
-            let mut address = length_term("window")?;
-            address.extend(sum(word, length_term)?);
-            Ok(address)
-        }
+        Some(length) => sum(Vec::new(), length, length_term),
+        None => sum(length_term("window")?, word, length_term),
     }
 }
 
-/// Terms with `+`, `|` or `-` between them.
-fn sum(word: &str, term: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
+/// Terms with `+`, `|` or `-` between them, after those in `out`.
+fn sum(
+    mut out: Vec<u8>,
+    word: &str,
+    term: impl Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Vec<u8>, String> {
     let mut rest = word;
     loop {
         let positive = rest.strip_prefix('-').unwrap_or(rest);
         let (first, behind) =
             positive.split_at(positive.find(['+', '|', '-']).unwrap_or(positive.len()));
         let value = term(first)?;
-        if positive != rest && !value.is_empty() {
-            out.push(term::MINUS);
+        if !value.is_empty() {
+            let joined = if out.is_empty() { 0 } else { sign::JOINED };
+            let sign = match positive == rest {
+                true => joined,
+                false => joined | sign::NEGATIVE,
+            };
+            if sign != 0 {
+                out.push(term::SIGN | sign);
+            }
+            out.extend(value);
         }
-        out.extend(value);
         if behind.is_empty() {
             return Ok(out);
         }

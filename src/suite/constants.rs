@@ -16,8 +16,8 @@ const PROCMAP_QUERY_COVERING_OR_NEXT_VMA: u32 = 0x10;
 const PROCMAP_QUERY_FILE_BACKED_VMA: u32 = 0x20;
 
 macro_rules! values {
-    ($($name:ident)*) => { &[$($name as u64),*] };
+    ($($name:ident)*) => { &[$($name as u32),*] };
 }
 
 /// The values, in the order of the names in `calls.rs`.
-pub(super) const VALUES: &[u64] = crate::constants!(values);
+pub(super) const VALUES: &[u32] = crate::constants!(values);

@@ -2,7 +2,8 @@
 //!
 //! An operand is a sum of terms. Each of its bytes has a kind of [`term`] in the upper half
 //! and a hexadecimal digit in the lower half. The digits since the last term tell how many
-//! pages the next one is, or which register.
+//! pages the next one is, or which register. A term begins an operand, unless a [`sign`]
+//! adds it to the operand before.
 
 /// How many operands a step can have: as many as a system call.
 pub const MAX_OPERANDS: usize = 6;
@@ -11,8 +12,8 @@ pub const MAX_OPERANDS: usize = 6;
 pub mod term {
     /// The digits go on in the next byte.
     pub const DIGIT: u8 = 0x00;
-    /// The next term is subtracted.
-    pub const MINUS: u8 = 0x10;
+    /// The digit is the [`sign`](super::sign) of the next term.
+    pub const SIGN: u8 = 0x10;
     /// Bytes, or a plain number.
     pub const BYTES: u8 = 0x20;
     /// Pages.
@@ -29,22 +30,27 @@ pub mod term {
     pub const WORDS: u8 = 0x90;
     /// A text follows, with a NUL. The operand has no other term.
     pub const TEXT: u8 = 0x80;
-    /// The operand ends. The digit says more, see [`end`](super::end).
+    /// The list of operands ends. The digit says more, see [`end`](super::end).
     pub const END: u8 = 0xe0;
-    /// The list of operands ends, and is empty.
-    pub const NONE: u8 = 0xf0;
 }
 
-/// What the last byte of a list of operands says.
+/// What the sign of a term says.
+pub mod sign {
+    /// The term is negative.
+    pub const NEGATIVE: u8 = 1;
+    /// The term is added to the operand before.
+    pub const JOINED: u8 = 2;
+}
+
+/// What follows a list of operands, in this order.
 pub mod end {
-    /// The list of operands ends.
-    pub const LAST: u8 = 1;
-    /// What a statement must end with follows: an error number, or 0, and error numbers that
-    /// skip the case, up to a 0.
-    pub const OUTCOME: u8 = 2;
-    /// The number of the register that keeps the result follows.
-    pub const KEPT: u8 = 4;
-    /// The step may fail.
+    /// The number of the register that keeps the result.
+    pub const KEPT: u8 = 1;
+    /// The number of the error that a statement must end with.
+    pub const EXPECTED: u8 = 2;
+    /// Numbers of errors that skip the case, up to a 0.
+    pub const SKIPS: u8 = 4;
+    /// Nothing; the step may fail.
     pub const TRIED: u8 = 8;
 }
 
@@ -52,6 +58,9 @@ pub mod end {
 pub mod needs {
     /// Addresses of 64 bits.
     pub const ADDRESSES_OF_64_BITS: u8 = 1;
+    /// Memory for as many mappings as a process may have. The kernel may kill the case to
+    /// get it back.
+    pub const MEMORY: u8 = 2;
 }
 
 /// What the steps of a case remember: the places of the registers in `Registers`. Their

@@ -222,6 +222,14 @@ fn every_helper_is_run_and_nothing_follows_exec() {
     assert_eq!(helpers.collect::<BTreeSet<String>>(), run);
 }
 
+#[test]
+fn the_cases_that_exhaust_mappings_are_those_that_need_memory() {
+    for (case, (head, statements)) in SUITE.cases.zip(&PRINTED.cases) {
+        let exhausts = statements.iter().any(|words| words[0] == "exhaust");
+        assert_eq!(exhausts, case.needs_memory(), "{head}");
+    }
+}
+
 /// `tests/conformance.md` has the rows, and the cases that test each.
 #[test]
 fn every_row_of_the_conformance_table_is_cited_or_not_tested() {

@@ -80,6 +80,7 @@ pub(crate) struct Uname {
 
 impl Uname {
     /// `uname(2)`. All names are empty if the call fails.
+    #[inline(never)] // Inlined, it would copy the 390 bytes into each caller.
     pub(crate) fn get() -> Self {
         const EMPTY: [u8; FIELD] = [0; FIELD];
         let mut names = Uname {

@@ -371,7 +371,7 @@ fn no_case_changes_what_is_not_its_own() {
         .chain([(&BITS_32, PAGES[0])])
     {
         for case in SUITE.cases {
-            if case.needs_64_bits && layout.mask < u64::MAX {
+            if case.needs_64_bits() && layout.mask < u64::MAX {
                 continue;
             }
             if let Err(objection) = MemoryModel::new(*SUITE, layout, page).run(case.statements) {

@@ -4,7 +4,7 @@
 //! verb from the assembler is found even if the case would pass with it.
 
 use vm_anon_name::suite::calls::{CONSTANTS, OPERATIONS};
-use vm_anon_name::suite::encoding::{end, needs, register, term};
+use vm_anon_name::suite::encoding::{end, needs, register, sign, term};
 
 /// The assembled suite as text: heads, and the lines below each.
 pub struct Printed {
@@ -86,11 +86,12 @@ impl Bytes<'_> {
         if before != [0xff; 2] {
             condition += &format!(" <{}.{}", before[0], before[1]);
         }
-        match self.byte() {
-            0 => {}
-            needs::ADDRESSES_OF_64_BITS => condition += " 64-bit",
+        condition += match self.byte() {
+            0 => "",
+            needs::ADDRESSES_OF_64_BITS => " 64-bit",
+            needs::MEMORY => " memory",
             other => panic!("{condition}: it needs {other}"),
-        }
+        };
         Some(condition)
     }
 
@@ -111,7 +112,8 @@ impl Bytes<'_> {
             if flags & end::TRIED != 0 {
                 step += "try ";
             }
-            assert_eq!(flags & end::OUTCOME, 0, "a step states no outcome");
+            let outcome = end::EXPECTED | end::SKIPS;
+            assert_eq!(flags & outcome, 0, "a step states no outcome");
             let arguments = operands.iter().map(|operand| match &operand[..] {
                 [Term(false, Value::Text(text))] => format!("{text:?}"),
                 terms => sum(terms, |value| argument(value, &parameters)),
@@ -129,11 +131,8 @@ impl Bytes<'_> {
         while self.0[0] != 0 && Some(self.0.len()) != end {
             let head = &heads[usize::from(self.byte()) - 1];
             let (operands, flags) = self.operands();
-            assert_eq!(
-                flags & !(end::LAST | end::OUTCOME),
-                0,
-                "{head:?} in a statement"
-            );
+            let of_step = end::KEPT | end::TRIED;
+            assert_eq!(flags & of_step, 0, "{head:?} in a statement");
             let mut operands = operands.iter();
             let words = head.iter().map(|word| match is_parameter(word) {
                 true => operand(word, operands.next().expect("an operand a parameter")),
@@ -141,11 +140,10 @@ impl Bytes<'_> {
             });
             let mut words: Vec<String> = words.collect();
             assert_eq!(operands.count(), 0, "{head:?} has more operands");
-            if flags & end::OUTCOME != 0 {
-                match self.byte() {
-                    0 => {}
-                    error => words.extend(["=".to_owned(), super::error_name(error)]),
-                }
+            if flags & end::EXPECTED != 0 {
+                words.extend(["=".to_owned(), super::error_name(self.byte())]);
+            }
+            if flags & end::SKIPS != 0 {
                 while self.0[0] != 0 {
                     words.extend(["?".to_owned(), super::error_name(self.byte())]);
                 }
@@ -166,16 +164,20 @@ impl Bytes<'_> {
 
     /// Operands, and the digit that ends their list.
     fn operands(&mut self) -> (Vec<Vec<Term>>, u8) {
-        let (mut operands, mut terms) = (Vec::new(), Vec::new());
-        let (mut digits, mut is_negative) = (0u64, false);
+        let mut operands = Vec::<Vec<Term>>::new();
+        let (mut digits, mut sign) = (0u64, 0);
         loop {
             let byte = self.byte();
             let digit = byte & 0xf;
             digits = digits << 4 | u64::from(digit);
             let value = match byte & 0xf0 {
                 term::DIGIT => continue,
-                term::MINUS => {
-                    (digits, is_negative) = (0, true);
+                term::SIGN => {
+                    (digits, sign) = (0, digit);
+                    continue;
+                }
+                term::BYTES if digits == 0 => {
+                    operands.push(Vec::new());
                     continue;
                 }
                 term::BYTES => Value::Bytes(digits),
@@ -186,19 +188,15 @@ impl Bytes<'_> {
                 term::CONSTANT => Value::Constant(nth(CONSTANTS, digits as usize)),
                 term::PARAMETER => Value::Parameter(digits as usize - 1),
                 term::TEXT => Value::Text(self.text()),
-                term::END => {
-                    operands.push(std::mem::take(&mut terms));
-                    digits = 0;
-                    match digit & end::LAST {
-                        0 => continue,
-                        _ => return (operands, digit),
-                    }
-                }
-                term::NONE => return (operands, digit),
+                term::END => return (operands, digit),
                 other => panic!("{other:#x} is not a term"),
             };
-            terms.push(Term(is_negative, value));
-            (digits, is_negative) = (0, false);
+            if sign & sign::JOINED == 0 {
+                operands.push(Vec::new());
+            }
+            let terms = operands.last_mut().expect("an operand to join");
+            terms.push(Term(sign & sign::NEGATIVE != 0, value));
+            (digits, sign) = (0, 0);
         }
     }
 }
