@@ -8,7 +8,7 @@ use crate::{
     stages,
     start::Process,
     sys::{
-        process::{block_write_signals, exit},
+        process::{block_write_signals, exit, getpid},
         system::Reboot,
     },
 };
@@ -40,7 +40,8 @@ pub(crate) const VERSION: &str = concat!(
 /// Runs the program from its command line to its end.
 pub(crate) fn run(process: &Process) -> u8 {
     let mut console = Console::new();
-    let is_init = pid1::take_over(&mut console);
+    let pid = getpid();
+    let is_init = pid1::take_over(pid, &mut console);
     if !is_init {
         block_write_signals();
     }
@@ -51,7 +52,7 @@ pub(crate) fn run(process: &Process) -> u8 {
     let mut status = if !options.usable {
         status::USAGE
     } else if let Some(stack) = Stack::check() {
-        command(process, &options, is_init, &stack, &mut console)
+        command(process, &options, pid, is_init, &stack, &mut console)
     } else {
         error!(
             &mut console,
@@ -71,12 +72,13 @@ pub(crate) fn run(process: &Process) -> u8 {
 fn command(
     process: &Process,
     options: &Options,
+    pid: u32,
     is_init: bool,
     stack: &Stack,
     console: &mut Console,
 ) -> u8 {
     match options.command {
-        Command::Stages => stages::run(process, options, stack, console),
+        Command::Stages => stages::run(process, options, pid, stack, console),
         Command::Probe => probe::run(options.has(Flag::Quiet), stack, console),
         Command::Check => check::run(process, options, is_init, console),
         Command::Help => {
@@ -94,7 +96,7 @@ fn command(
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
     let mut console = Console::new();
     error!(&mut console, "panic at {}:{}", file, line);
-    if pid1::take_over(&mut console) {
+    if pid1::take_over(getpid(), &mut console) {
         pid1::leave(Reboot::PowerOff, &mut console);
     }
     exit(status::PANICKED)

@@ -5,7 +5,7 @@ use crate::{
     start::Process,
     sys::{
         Errno, Fd, Result, STDERR, STDIN, STDOUT, file, io,
-        process::{end_on_signals, exec, getpid},
+        process::{end_on_signals, exec},
         system::{self, Reboot, mount, reboot, unmount},
         terminal,
     },
@@ -40,13 +40,13 @@ const WAYS: &[(&str, Reboot)] = &[
 /// How long PID 1 waits for a terminal that sends nothing, in steps of 10 ms: 10 seconds.
 const STALLED: u32 = 1000;
 
-/// If this is the first process of the machine, sets up what an empty initramfs lacks:
-/// standard descriptors and `/proc`. Returns whether it is.
+/// If this process, with the id `pid`, is the first of the machine, sets up what an empty
+/// initramfs lacks: standard descriptors and `/proc`. Returns whether it is.
 ///
 /// The first process of a container is PID 1 of another PID namespace. It runs as any
 /// other process, but needs handlers for the signals that should end it.
-pub(crate) fn take_over(console: &mut Console) -> bool {
-    if getpid() != PID {
+pub(crate) fn take_over(pid: u32, console: &mut Console) -> bool {
+    if pid != PID {
         return false;
     }
     let mut mounted = Ok(());

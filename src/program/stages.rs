@@ -15,7 +15,6 @@ use crate::{
     sys::{
         Errno,
         memory::{self, Mapping},
-        process::getpid,
         system::Uname,
     },
 };
@@ -66,16 +65,17 @@ const NEIGHBOUR_PAGES: usize = 6;
 pub(crate) fn run(
     process: &Process,
     options: &Options,
+    pid: u32,
     stack: &Stack,
     console: &mut Console,
 ) -> u8 {
     let page = process.page_size();
     if options.has(Flag::Quiet) && options.output.is_none() {
-        return Stages::new(options, &mut Vec::<u8, 0>::new(), console).walk(page);
+        return Stages::new(options, pid, &mut Vec::<u8, 0>::new(), console).walk(page);
     }
     let mut status = status::FAILED;
     stack.with_buffer(&mut |copies| {
-        status = Stages::new(options, copies, console).walk(page);
+        status = Stages::new(options, pid, copies, console).walk(page);
     });
     status
 }
@@ -90,10 +90,15 @@ struct Stages<'a> {
 }
 
 impl<'a> Stages<'a> {
-    fn new(options: &'a Options, copies: &'a mut VecView<u8>, console: &'a mut Console) -> Self {
+    fn new(
+        options: &'a Options,
+        pid: u32,
+        copies: &'a mut VecView<u8>,
+        console: &'a mut Console,
+    ) -> Self {
         let mut stages = Stages {
             options,
-            pid: getpid(),
+            pid,
             // The kernel's log has no input.
             prompt: Prompt::new(!options.has(Flag::Yes) && !console.is_log),
             observer: Observer::new(!options.has(Flag::Quiet), copies),
