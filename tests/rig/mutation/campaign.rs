@@ -125,7 +125,11 @@ pub fn run(kernel: &Kernel, plan: &Plan) -> Result<Outcome> {
     for number in lab.equivalent(&survivors)? {
         fates.insert(number, Fate::Equivalent);
     }
-    let stale = apply(&list, &lab, &mut fates);
+    let mut stale = apply(&list, &lab, &mut fates);
+    if kernel.name != kernel.sources() {
+        // Other options may make a mutant observable.
+        stale.clear();
+    }
     let file = directory.join(format!("{}.jsonl", kernel.name));
     let outcome = Outcome::new(&lab, plan, fates, stale, file);
     paths::write(&outcome.file, outcome.to_json())?;

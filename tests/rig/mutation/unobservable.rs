@@ -1,9 +1,9 @@
-//! The list of mutants that no program can tell from the original kernel.
+//! List of mutants that no program can distinguish from the original kernel.
 //!
-//! `tests/mutants/every-line/NAME.txt` holds one for each version of the sources. A line
-//! at the margin is a reason, which may take several lines; the indented lines after it
-//! name the mutants, by [`Mutant::id`]. An entry that names no mutant is an error, and so
-//! is one whose mutant is caught or equivalent.
+//! `tests/mutants/every-line/SOURCES.txt` is the list for one version of the sources. Lines
+//! without indentation are a reason; the indented lines after it are the ids of mutants,
+//! see [`Mutant::id`]. An entry without a mutant is an error, and so is one whose mutant is
+//! caught or equivalent in the first kernel of these sources.
 
 use std::collections::BTreeMap;
 use std::fs;
