@@ -29,6 +29,7 @@ use crate::conformance;
 use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
 use crate::paths;
+use crate::program::{self, Build};
 use crate::progress::Progress;
 use crate::qemu::{Ending, Machine};
 
@@ -179,24 +180,25 @@ struct Guest<'a> {
 
 impl<'a> Guest<'a> {
     fn new(kernel: &'a Kernel, image: PathBuf, program: Option<&Path>, lab: &Lab) -> Result<Self> {
-        let initramfs = match program {
-            Some(path) => {
-                let program =
-                    fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-                let initramfs = Initramfs::new().file("/init", 0o755, program);
-                let initramfs = initramfs.char_device("/dev/zero", 0o666, 1, 5);
-                initramfs.write("mutation")?
-            }
-            None => conformance::initramfs("mutation")?,
+        let program = match program {
+            Some(path) => path.to_owned(),
+            None => program::build(Build::Full)?,
         };
-        let mut hash = Sha256::new_with_prefix(fs::read(&initramfs)?);
+        let program =
+            fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
+        let mut hash = Sha256::new_with_prefix(&program);
         hash.update(lab.label());
         let hash = hash.finalize();
+        let label: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let initramfs = Initramfs::new().file("/init", 0o755, program);
+        let initramfs = initramfs.char_device("/dev/zero", 0o666, 1, 5);
+        // Campaigns with different programs may run at the same time.
+        let initramfs = initramfs.write(&format!("mutation-{label}"))?;
         let mut guest = Self {
             kernel,
             image,
             initramfs,
-            label: hash[..6].iter().map(|byte| format!("{byte:02x}")).collect(),
+            label,
             results: Vec::new(),
             status: 0,
             probe: String::new(),
