@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -333,6 +333,7 @@ impl<'a> Guest<'a> {
                 }
                 Ok(_) => None,
             },
+            Ending::QemuFailed(message) => bail!("QEMU failed: {message}"),
             ending => Some(short(ending)),
         };
         forget(&machine.log()?);
@@ -349,6 +350,7 @@ impl<'a> Guest<'a> {
         Ok(match &console.ending {
             Ending::PoweredOff if said(&console.text()) == self.probe => None,
             Ending::PoweredOff => Some("probe".to_owned()),
+            Ending::QemuFailed(message) => bail!("QEMU failed: {message}"),
             ending => Some(format!("probe: {}", short(ending))),
         })
     }
