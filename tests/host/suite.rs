@@ -230,6 +230,26 @@ fn the_cases_that_exhaust_mappings_are_those_that_need_memory() {
     }
 }
 
+/// A case is skipped if a file cannot be mapped because of what the process inherits, such
+/// as an executable that it may not read. After a call under test that would be a failure.
+#[test]
+fn files_are_mapped_before_memory_is_named() {
+    for (head, statements) in &PRINTED.cases {
+        let is_named = |words: &Vec<String>| words[0].ends_with("name") || words[0] == "prctl";
+        let is_file = |words: &Vec<String>| {
+            words[0] == "map"
+                && words
+                    .iter()
+                    .any(|word| ["exe", "zero", "memfd", "hugetlb"].contains(&word.as_str()))
+        };
+        let first_name = statements.iter().position(is_named);
+        let last_file = statements.iter().rposition(is_file);
+        if let (Some(name), Some(file)) = (first_name, last_file) {
+            assert!(file < name, "{head}");
+        }
+    }
+}
+
 /// `tests/conformance.md` has the rows, and the cases that test each.
 #[test]
 fn every_row_of_the_conformance_table_is_cited_or_not_tested() {
