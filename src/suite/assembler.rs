@@ -23,6 +23,7 @@ pub const VERBS: &str = "src/suite/verbs.txt";
 pub const ERRORS: &[(&str, u8)] = &[
     ("EPERM", 1),
     ("ENOENT", 2),
+    ("E2BIG", 7),
     ("EBADF", 9),
     ("EAGAIN", 11),
     ("ENOMEM", 12),

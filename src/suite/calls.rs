@@ -15,7 +15,7 @@ macro_rules! system_calls {
         $use! {
             prctl brk chdir close dup execve fcntl ftruncate ioctl madvise memfd_create memfd_secret
             mlock mmap mprotect mremap mseal munlock munmap openat pwrite64 read setresuid
-            shmat shmctl shmget unlinkat lseek readlinkat
+            shmat shmctl shmget unlinkat lseek readlinkat userfaultfd
         }
     };
 }
@@ -37,7 +37,10 @@ macro_rules! constants {
             PROCMAP_QUERY_COVERING_OR_NEXT_VMA PROCMAP_QUERY_FILE_BACKED_VMA
             PROCMAP_QUERY_VMA_EXECUTABLE PROCMAP_QUERY_VMA_READABLE PROCMAP_QUERY_VMA_SHARED
             PROCMAP_QUERY_VMA_WRITABLE PR_SET_TAGGED_ADDR_CTRL
-            PR_TAGGED_ADDR_ENABLE S_IRUSR S_IWUSR MADV_REMOVE
+            PR_TAGGED_ADDR_ENABLE S_IRUSR S_IWUSR FIELD_SIZE FIELD_PAGE_SIZE FIELD_OFFSET
+            FIELD_INODE FIELD_DEVICE FIELD_NAME_SIZE FIELD_BUILD_ID_SIZE FIELD_NAME
+            FIELD_BUILD_ID UFFD_API UFFD_USER_MODE_ONLY UFFDIO_API UFFDIO_REGISTER
+            UFFDIO_REGISTER_MODE_MISSING UFFDIO_UNREGISTER
         }
     };
 }

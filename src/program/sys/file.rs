@@ -92,11 +92,12 @@ pub(crate) fn make_directory(path: &CStr) -> Result {
     }
 }
 
+/// `_IOWR('f', 17, struct procmap_query)` in include/uapi/linux/fs.h.
+pub(crate) const PROCMAP_QUERY: u64 = 0xc068_6611;
+
 /// `ioctl(PROCMAP_QUERY)`: whether the maps file `maps` can be asked for the VMA at
 /// `address`.
 pub(crate) fn query_vma(maps: &Fd, address: usize) -> Result {
-    // `_IOWR('f', 17, struct procmap_query)` in include/uapi/linux/fs.h.
-    const PROCMAP_QUERY: u64 = 0xc068_6611;
     // SAFETY: All fields are numbers, for which zero bytes are a value.
     let mut query: procmap_query = unsafe { core::mem::zeroed() };
     query.size = size_of::<procmap_query>() as u64;

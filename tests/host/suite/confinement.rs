@@ -63,6 +63,12 @@ const BITS_32: Layout = Layout {
     labelled: 0xa000_0000,
 };
 
+/// Requests of ioctl(2), from `include/uapi/linux/fs.h` and `userfaultfd.h`.
+const PROCMAP_QUERY: u32 = 0xc068_6611;
+const UFFDIO_API: u32 = 0xc018_aa3f;
+const UFFDIO_REGISTER: u32 = 0xc020_aa00;
+const UFFDIO_UNREGISTER: u32 = 0x8010_aa01;
+
 /// Files that a case may open.
 const PATHS: [&[u8]; 4] = [
     b"/proc/self/maps",
@@ -223,12 +229,26 @@ impl<'a> MemoryModel<'a> {
             "ioctl" => {
                 expect_among(&self.files, first)?;
                 self.expect_own(third, 104)?;
-                let [size, name] = [80, 88].map(|offset| self.stored.get(&(third + offset)));
-                let [Some(size), Some(name)] = [size, name] else {
-                    return Err("a query without room for the name".to_owned());
+                let stored = |offset| self.stored.get(&(third + offset)).copied();
+                let ranges = match second as u32 {
+                    // Where the name and the build ID go.
+                    PROCMAP_QUERY => [(stored(88), stored(80)), (stored(96), stored(84))],
+                    UFFDIO_API => return Ok(0),
+                    UFFDIO_REGISTER | UFFDIO_UNREGISTER => {
+                        [(stored(0), stored(8)), (None, None)]
+                    }
+                    request => return Err(format!("unknown request {request:#x}")),
                 };
-                self.expect_own(*name, *size)?;
+                for range in ranges {
+                    // The kernel cannot write to the first page of all: it is never mapped.
+                    if let (Some(start), Some(size)) = range
+                        && start >= self.context.page
+                    {
+                        self.expect_own(start, size)?;
+                    }
+                }
             }
+            "userfaultfd" => return Ok(add(&mut self.files, 100)),
             "mmap" if !has(MAP_ANONYMOUS) && !self.files.contains(&fifth) => {
                 return Err("of a file that is not its own".to_owned());
             }
@@ -436,6 +456,8 @@ fn a_case_may_change_what_is_its_own() {
         "map 0 1 exe; map 0 1 memfd; map 0 1 sysv; keep; read kept",
         "create; map 0 1 tmpfs; remove; exhaust; vfork-name @0 1 a; query 0 a 128; exec .part",
         "query 0 a 3968; name-size 1",
+        "question 0; field NAME_SIZE 128b; field NAME 1b; ask; ask 1; ask-read-only",
+        "userfaultfd; register 0 1; unregister 1023 1",
         "fork; map 0 1; fork; munmap 0 1; join; join",
     ] {
         assert_eq!(run(statements), Ok(()), "{statements}");
@@ -478,6 +500,11 @@ fn a_case_may_change_nothing_else() {
         "prctl SET_VMA 1 @0 1 a",
         "prctl SET_VMA 2^32 @0 1 a",
         "query 0 a 3969",
+        "question 0; field NAME_SIZE 128b; field NAME 3; ask",
+        "question 0; field BUILD_ID_SIZE 20b; field BUILD_ID 3; ask",
+        "ask 1024",
+        "userfaultfd; register 1024 1",
+        "userfaultfd; unregister 1023 2",
         "name-size 1",
         // Next to its mappings, and beyond the heap.
         "map anywhere huge hugetlb; munmap -1 1",
