@@ -22,19 +22,14 @@ fn main() {
 /// Passes the arguments to the linker, or through it if it is a compiler driver.
 fn pass_link_arguments() {
     // Cargo does not run this script again when the linker changes.
-    println!("cargo::rerun-if-changed=.cargo/config.toml");
     let target = env::var("TARGET").expect("Cargo sets TARGET");
     let variable = target.to_uppercase().replace('-', "_");
     println!("cargo::rerun-if-env-changed=CARGO_TARGET_{variable}_LINKER");
 
     let is_driver = is_driver();
     let directory = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
-    // The largest page size of the architecture: addresses and file offsets of the
-    // segments agree modulo this.
-    let max_page_size = match target.split('-').next() {
-        Some("aarch64") => 65536,
-        _ => 4096,
-    };
+    let architecture = env::var("CARGO_CFG_TARGET_ARCH").expect("Cargo sets it");
+    let max_page_size = max_page_size(&architecture);
     let mut arguments = vec![
         format!("--script={directory}/linker/program.ld"),
         format!("-zmax-page-size={max_page_size}"),
@@ -60,6 +55,16 @@ fn pass_link_arguments() {
     }
 }
 
+/// The largest page size of an architecture: addresses and file offsets of the segments agree
+/// modulo this.
+fn max_page_size(architecture: &str) -> u32 {
+    match architecture {
+        "aarch64" => 65536,
+        "arm" | "riscv64" | "x86_64" => 4096,
+        other => panic!("{other} is not in the list of linker/build.rs"),
+    }
+}
+
 /// Writes the assembled suite, which `src/program/cold.rs` includes, or reports the first
 /// mistake in its texts, which ends the build.
 fn assemble_suite() {
@@ -76,7 +81,12 @@ fn assemble_suite() {
 
 /// Whether the linker is a compiler driver, such as `aarch64-linux-gnu-gcc`.
 fn is_driver() -> bool {
-    let linker = env::var("RUSTC_LINKER").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let mut flags = flags.split('\x1f').rev();
+    let linker = match flags.find_map(|flag| flag.strip_prefix("-Clinker=")) {
+        Some(linker) => linker.to_owned(),
+        None => env::var("RUSTC_LINKER").unwrap_or_default(),
+    };
     let name = Path::new(&linker).file_stem().unwrap_or_default();
     let name = name.to_string_lossy();
     !(name.ends_with("ld") || name.contains("lld"))

@@ -14,8 +14,8 @@ use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol};
 use rig::initramfs::Initramfs;
-use rig::program::{self, Build, LINKER_VARIABLE, TARGET};
-use rig::{host_packages, kernels, paths, tool};
+use rig::program::{self, Build, FLAGS_VARIABLE};
+use rig::{host_packages, kernels, paths, target, tool};
 
 /// The largest page of an arm64 kernel. All kernels can map a segment whose address
 /// and file offset agree modulo this.
@@ -43,6 +43,9 @@ fn minimal_build_is_one_segment() {
 fn rustflags_of_the_environment_do_not_change_the_shape() {
     for build in [Build::Full, Build::Minimal] {
         let path = program::build_variant(build, "rustflags", |cargo| {
+            let linker = program::linker().unwrap();
+            cargo.env_remove(FLAGS_VARIABLE);
+            cargo.env(target::DEFAULT.linker_variable(), linker);
             cargo.env(
                 "RUSTFLAGS",
                 "-Ctarget-cpu=cortex-a53 -Cforce-frame-pointers=yes",
@@ -60,7 +63,8 @@ fn a_target_directory_serves_two_linkers() {
     for linker in [None, Some(DRIVER), None] {
         let path = program::build_variant(Build::Full, "two-linkers", |cargo| {
             if let Some(linker) = linker {
-                cargo.env(LINKER_VARIABLE, linker);
+                cargo.env_remove(FLAGS_VARIABLE);
+                cargo.env(target::DEFAULT.linker_variable(), linker);
             }
         });
         check_shape(&path.unwrap(), Build::Full);
@@ -189,7 +193,7 @@ fn buildroot(level: &str) -> PathBuf {
     if !done.insert(program.clone()) {
         return program;
     }
-    let mut cargo = program::cross_cargo("install").unwrap();
+    let mut cargo = program::cross_cargo(target::DEFAULT, "install").unwrap();
     cargo.args([
         "--path",
         ".",
@@ -199,9 +203,11 @@ fn buildroot(level: &str) -> PathBuf {
         "--offline",
         "--locked",
     ]);
-    cargo.args(["--target", TARGET, "--root"]).arg(&root);
+    cargo
+        .args(["--target", target::DEFAULT.triple, "--root"])
+        .arg(&root);
     cargo.arg("--target-dir").arg(root.join("target"));
-    cargo.env(LINKER_VARIABLE, DRIVER);
+    cargo.env(target::DEFAULT.linker_variable(), DRIVER);
     let profile = [
         ("OPT_LEVEL", level),
         ("LTO", "false"),

@@ -17,6 +17,7 @@ use crate::kernels::{self, Kernel};
 use crate::program::Build;
 use crate::qemu::{Boot, Machine};
 use crate::report::{CaseResult, ExpectedResults, KtapReport};
+use crate::target::{self, Target};
 use crate::{paths, tool};
 
 /// Time limit of a run. It takes seconds, but each case that hangs takes 100 s.
@@ -42,9 +43,9 @@ pub fn assemble() -> Result<()> {
     }
 }
 
-/// Writes an initramfs with the program and the device that some cases map.
-pub fn initramfs(name: &str) -> Result<PathBuf> {
-    let initramfs = Initramfs::with_program(Build::Full)?;
+/// Writes an initramfs with the program for `target` and the device that some cases map.
+pub fn initramfs(target: &'static Target, name: &str) -> Result<PathBuf> {
+    let initramfs = Initramfs::with_program_for(target, Build::Full)?;
     let initramfs = initramfs.char_device("/dev/zero", 0o666, 1, 5);
     initramfs.write(name)
 }
@@ -54,8 +55,8 @@ pub fn initramfs(name: &str) -> Result<PathBuf> {
 pub enum TestedKernel {
     /// A kernel of the list, whose results are known.
     Listed(&'static Kernel),
-    /// An image file.
-    Image(PathBuf),
+    /// An image file, for this architecture.
+    Image(&'static Target, PathBuf),
 }
 
 /// A run of `check`.
@@ -82,11 +83,19 @@ pub struct CheckRun {
 }
 
 impl TestedKernel {
-    /// The kernel of that name, or else the image at that path.
-    pub fn of(word: &str) -> Result<Self> {
-        match kernels::find(word) {
+    /// The kernel of that name, or else the image at that path, for an architecture. Without
+    /// `target`, names of kernels are whole, and an image is for the default architecture.
+    pub fn of(target: Option<&'static Target>, word: &str) -> Result<Self> {
+        let found = match target {
+            Some(target) => kernels::find_for(target, word),
+            None => kernels::find(word),
+        };
+        match found {
             Ok(kernel) => Ok(TestedKernel::Listed(kernel)),
-            Err(_) if Path::new(word).exists() => Ok(TestedKernel::Image(word.into())),
+            Err(_) if Path::new(word).exists() => {
+                let target = target.unwrap_or(target::DEFAULT);
+                Ok(TestedKernel::Image(target, word.into()))
+            }
             Err(unknown) => Err(unknown),
         }
     }
@@ -95,17 +104,30 @@ impl TestedKernel {
     pub fn name(&self) -> String {
         match self {
             TestedKernel::Listed(kernel) => kernel.name.to_owned(),
-            TestedKernel::Image(path) => path.display().to_string(),
+            TestedKernel::Image(_, path) => path.display().to_string(),
+        }
+    }
+
+    /// Architecture of the kernel.
+    pub fn target(&self) -> &'static Target {
+        match self {
+            TestedKernel::Listed(kernel) => kernel.target,
+            TestedKernel::Image(target, _) => target,
+        }
+    }
+
+    /// A machine that boots the kernel.
+    pub fn machine(&self, initramfs: &Path) -> Result<Machine> {
+        match self {
+            TestedKernel::Listed(kernel) => kernel.machine(initramfs),
+            TestedKernel::Image(target, image) => Ok(Machine::new(target, image, initramfs)),
         }
     }
 
     /// Boots the kernel with the program as PID 1 and these arguments. `name` is that
     /// of the log.
     pub fn boot(&self, initramfs: &Path, name: &str, args: &[&str]) -> Result<Boot> {
-        let mut machine = match self {
-            TestedKernel::Listed(kernel) => kernel.machine(initramfs)?,
-            TestedKernel::Image(image) => Machine::new(image, initramfs),
-        };
+        let mut machine = self.machine(initramfs)?;
         // After an oops a kernel may hang, and the boot would last until the deadline.
         machine.append = "oops=panic".to_owned();
         machine.name = name.to_owned();
@@ -148,7 +170,7 @@ impl TestedKernel {
                 run.differences = run.expected.differences(&report, is_whole);
             }
             TestedKernel::Listed(_) => {}
-            TestedKernel::Image(_) => run.version = report.release().to_owned(),
+            TestedKernel::Image(..) => run.version = report.release().to_owned(),
         }
         run.report = Some(report);
         Ok(())

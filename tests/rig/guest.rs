@@ -15,6 +15,7 @@ use crate::debian;
 use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
 use crate::program::{self, Build};
+use crate::target::{self, Target};
 
 /// Start of every script: busybox's commands and the program in PATH, /proc and /dev
 /// mounted, and `keep`.
@@ -39,7 +40,7 @@ pub struct Kept {
 /// Boots the kernel, runs the script in a shell as PID 1 with the program at
 /// /bin/vm_anon_name, and returns the files that it keeps. The log is called `name`.
 pub fn run(kernel: &Kernel, name: &str, script: &str, deadline: Duration) -> Result<Kept> {
-    let initramfs = initramfs(script)?.write(name)?;
+    let initramfs = initramfs_for(kernel.target, script)?.write(name)?;
     let mut machine = kernel.machine(&initramfs)?;
     machine.name = name.to_owned();
     let boot = machine.run(deadline)?;
@@ -47,14 +48,20 @@ pub fn run(kernel: &Kernel, name: &str, script: &str, deadline: Duration) -> Res
     Kept::of(boot.text())
 }
 
-/// An archive with busybox, the program, and as /init the prelude and `script`.
+/// An archive for the default architecture with busybox, the program, and as /init the prelude
+/// and `script`.
 pub fn initramfs(script: &str) -> Result<Initramfs> {
+    initramfs_for(target::DEFAULT, script)
+}
+
+/// The same archive for another architecture.
+pub fn initramfs_for(target: &'static Target, script: &str) -> Result<Initramfs> {
     let busybox = debian::unpack("busybox-static")?;
     let busybox = ["bin/busybox", "usr/bin/busybox"]
         .iter()
         .find_map(|path| fs::read(busybox.join(path)).ok())
         .context("no busybox in the package busybox-static")?;
-    let program = program::build(Build::Full)?;
+    let program = program::build_for(target, Build::Full)?;
     let program =
         fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
     Ok(Initramfs::new()

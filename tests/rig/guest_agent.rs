@@ -14,11 +14,12 @@ use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
 use crate::paths;
 use crate::program::{self, Build};
+use crate::target::{self, Target};
 
 const PACKAGE: &str = "guest-agent";
 const FEATURES: &[&str] = &["--features", "agent"];
-/// The agent is linked with a libc, which needs a C compiler as the linker.
-const LINKER: &str = "aarch64-linux-gnu-gcc";
+/// Architecture of the agent.
+static TARGET: &Target = target::DEFAULT;
 
 /// The longest time for all tasks of a boot.
 const TIMEOUT: Duration = Duration::from_secs(1200);
@@ -119,17 +120,18 @@ pub fn agent() -> Result<PathBuf> {
 
 /// Runs clippy over the agent. A warning is an error.
 pub fn lint() -> Result<()> {
-    program::lint_package(PACKAGE, FEATURES)
+    program::lint_package(TARGET, PACKAGE, FEATURES)
 }
 
 fn build() -> Result<PathBuf> {
     host_packages::CROSS_LIBC.ensure()?;
-    let mut cargo = program::cross_cargo("build")?;
-    cargo.args(["--target", program::TARGET]);
+    let mut cargo = program::cross_cargo(TARGET, "build")?;
+    cargo.args(["--target", TARGET.triple]);
     cargo
         .args(["--package", PACKAGE, "--release"])
         .args(FEATURES);
-    cargo.env(program::LINKER_VARIABLE, LINKER);
+    // The agent is linked with a libc, which needs a C compiler as the linker.
+    cargo.env(TARGET.linker_variable(), format!("{}-gcc", TARGET.gnu));
     cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
     // In the program's own target directory, these flags would cause a rebuild of the program.
     cargo.env("CARGO_TARGET_DIR", paths::target().join("rig/guest-agent"));

@@ -4,7 +4,6 @@
 //! If it is not, the packages are installed if the rig runs as root, and otherwise the
 //! error names the command that installs them.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -16,20 +15,14 @@ use crate::progress::Progress;
 use crate::tool;
 
 /// Packages for one purpose, and a check that they are installed.
+#[derive(Debug)]
 pub struct Purpose {
-    what: &'static str,
-    packages: &'static [&'static str],
-    is_met: fn() -> bool,
+    pub(crate) what: &'static str,
+    pub(crate) packages: &'static [&'static str],
+    pub(crate) is_met: fn() -> bool,
 }
 
-/// For booting kernels.
-pub const EMULATOR: Purpose = Purpose {
-    what: "boot aarch64 kernels",
-    packages: &["qemu-system-arm"],
-    is_met: || on_path(&["qemu-system-aarch64"]),
-};
-
-/// For building kernels.
+/// For building kernels, beside the compiler.
 pub const KERNEL_BUILD: Purpose = Purpose {
     what: "build kernels",
     packages: &[
@@ -37,21 +30,17 @@ pub const KERNEL_BUILD: Purpose = Purpose {
         "bison",
         "flex",
         "gcc",
-        "gcc-aarch64-linux-gnu",
         "libc6-dev",
+        "libelf-dev",
         "make",
         "xz-utils",
     ],
     is_met: || {
-        on_path(&[
-            "bc",
-            "bison",
-            "flex",
-            "gcc",
-            "aarch64-linux-gnu-gcc",
-            "make",
-            "xz",
-        ]) && Path::new("/usr/include/stdio.h").exists()
+        // objtool, which checks x86 code, needs libelf.
+        on_path(&["bc", "bison", "flex", "gcc", "make", "xz"])
+            && ["stdio.h", "libelf.h"]
+                .iter()
+                .all(|header| Path::new("/usr/include").join(header).exists())
     },
 };
 
@@ -101,14 +90,19 @@ pub const CROSS_LIBC: Purpose = Purpose {
     },
 };
 
-/// For compiling the program where the active toolchain lacks the aarch64 target.
-pub const RUST_TARGET: Purpose = Purpose {
-    what: "compile Rust for aarch64",
-    packages: &["rustc-web", "libstd-rust-web-dev:arm64", "rust-web-clippy"],
+/// For compiling the program, and Rust's core library before it, where neither the active
+/// toolchain nor Debian has that library for the target.
+pub const RUST_SOURCE: Purpose = Purpose {
+    what: "compile Rust's core library",
+    packages: &["rustc-web", "rust-web-src", "rust-web-clippy"],
     is_met: || {
-        Path::new("/usr/bin/clippy-driver").exists()
-            && Path::new("/usr/bin/rustc").exists()
-            && has_core(Path::new("/usr"))
+        [
+            "bin/clippy-driver",
+            "bin/rustc",
+            "lib/rustlib/src/rust/library",
+        ]
+        .iter()
+        .all(|path| Path::new("/usr").join(path).exists())
     },
 };
 
@@ -182,19 +176,8 @@ impl Purpose {
     }
 }
 
-/// Whether the Rust installation at this prefix has the core library for aarch64.
-pub fn has_core(sysroot: &Path) -> bool {
-    let libraries = sysroot.join("lib/rustlib/aarch64-unknown-linux-gnu/lib");
-    fs::read_dir(libraries).is_ok_and(|entries| {
-        entries.flatten().any(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with("libcore-") && name.ends_with(".rlib")
-        })
-    })
-}
-
-fn on_path(tools: &[&str]) -> bool {
+/// Whether all these commands can be run.
+pub(crate) fn on_path(tools: &[&str]) -> bool {
     tools.iter().all(|tool| which(tool).is_ok())
 }
 

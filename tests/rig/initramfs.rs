@@ -12,6 +12,7 @@ use cpio::newc::{self, ModeFileType};
 
 use crate::paths;
 use crate::program::{self, Build};
+use crate::target::{self, Target};
 
 /// An archive. The kernel unpacks its entries in order, so a directory must precede its
 /// files.
@@ -39,7 +40,12 @@ impl Initramfs {
     /// An archive with the program as `/init` only. The kernel's built-in archive has
     /// /dev/console.
     pub fn with_program(build: Build) -> Result<Self> {
-        let path = program::build(build)?;
+        Self::with_program_for(target::DEFAULT, build)
+    }
+
+    /// The same archive for another architecture.
+    pub fn with_program_for(target: &'static Target, build: Build) -> Result<Self> {
+        let path = program::build_for(target, build)?;
         let program = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self::new().file("/init", 0o755, program))
     }

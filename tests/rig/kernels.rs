@@ -20,6 +20,7 @@ pub use self::build::Tree;
 use crate::debian::{self, Package};
 use crate::paths;
 use crate::qemu::Machine;
+use crate::target::{AARCH64, Target};
 
 /// Name of the kernel for tests that need only one.
 pub const DEFAULT: &str = "6.12";
@@ -49,10 +50,12 @@ pub const ALL: &[Kernel] = &[
     },
     Kernel {
         pages: Pages::Of16K,
+        source: built(SOURCE_6_12, "CONFIG_ARM64_16K_PAGES=y"),
         ..with_names("6.12-16k", "16 KiB pages, as on Apple's machines")
     },
     Kernel {
         pages: Pages::Of64K,
+        source: built(SOURCE_6_12, "CONFIG_ARM64_64K_PAGES=y"),
         ..with_names("6.12-64k", "64 KiB pages, as on large servers")
     },
     Kernel {
@@ -60,7 +63,7 @@ pub const ALL: &[Kernel] = &[
             package: SOURCE_6_12,
             base: BARE,
             lacks: &[],
-            options: "",
+            options: "# CONFIG_ARM64_TAGGED_ADDR_ABI is not set",
         },
         ..with_names("bare", "6.12 with the fewest options that run the program")
     },
@@ -69,7 +72,7 @@ pub const ALL: &[Kernel] = &[
         // The least that KASAN and MTE run with, and the property that gives the
         // machine memory with tags.
         memory_mib: 512,
-        board: "virt,mte=on",
+        board: Some("virt,mte=on"),
         ..with_names(
             "rich",
             "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
@@ -129,12 +132,13 @@ const fn with_names(name: &'static str, why: &'static str) -> Kernel {
     Kernel {
         name,
         why,
+        target: &AARCH64,
         source: built(SOURCE_6_12, ""),
         pages: Pages::Of4K,
         names: true,
         matrix: true,
         memory_mib: 128,
-        board: "virt",
+        board: None,
     }
 }
 
@@ -155,6 +159,8 @@ pub struct Kernel {
     pub name: &'static str,
     /// Why the kernel is in the list.
     pub why: &'static str,
+    /// Architecture.
+    pub target: &'static Target,
     /// Page size.
     pub pages: Pages,
     /// Whether it names anonymous memory.
@@ -163,8 +169,8 @@ pub struct Kernel {
     pub matrix: bool,
     /// Memory in which it boots, in MiB.
     memory_mib: u32,
-    /// Value of QEMU's `-machine`.
-    board: &'static str,
+    /// Value of QEMU's `-machine`, if it is not the default one of the architecture.
+    board: Option<&'static str>,
     source: Source,
 }
 
@@ -225,6 +231,18 @@ pub fn find(name: &str) -> Result<&'static Kernel> {
     })
 }
 
+/// The kernel of that name for an architecture. The name of a kernel for another than the
+/// default architecture begins with that of its architecture, which may be left out here.
+pub fn find_for(target: &Target, name: &str) -> Result<&'static Kernel> {
+    let mut kernels = ALL.iter().filter(|it| it.target.name == target.name);
+    let short = |kernel: &Kernel| {
+        let rest = kernel.name.strip_prefix(target.name)?;
+        rest.strip_prefix('-')
+    };
+    let found = kernels.find(|kernel| kernel.name == name || short(kernel) == Some(name));
+    found.with_context(|| format!("no kernel for {} is called {name}", target.name))
+}
+
 /// Other packages whose versions are pinned together with the kernels'.
 const OTHER_PACKAGES: &[&str] = &["busybox-static", "musl-dev"];
 
@@ -245,14 +263,6 @@ impl Pages {
             Pages::Of4K => 4 << 10,
             Pages::Of16K => 16 << 10,
             Pages::Of64K => 64 << 10,
-        }
-    }
-
-    fn config(self) -> &'static str {
-        match self {
-            Pages::Of4K => "CONFIG_ARM64_4K_PAGES=y",
-            Pages::Of16K => "CONFIG_ARM64_16K_PAGES=y",
-            Pages::Of64K => "CONFIG_ARM64_64K_PAGES=y",
         }
     }
 }
@@ -292,9 +302,9 @@ impl Kernel {
 
     /// The same machine with a variant of this kernel.
     pub fn machine_with(&self, image: &Path, initramfs: &Path) -> Machine {
-        let mut machine = Machine::new(image, initramfs);
+        let mut machine = Machine::new(self.target, image, initramfs);
         machine.memory_mib = self.memory_mib;
-        machine.board = self.board.to_owned();
+        machine.board = self.board.unwrap_or(self.target.board).to_owned();
         machine
     }
 
@@ -331,7 +341,7 @@ impl Kernel {
             let directory = paths::cache(parent)?.join(self.label(package));
             let name = format!("{} ({})", self.name, package.upstream());
             if directory.join("build/.config").exists() {
-                let tree = Tree::at(&directory, name, lock)?;
+                let tree = Tree::at(&directory, self.target, name, lock)?;
                 return Ok((directory, tree));
             }
             let tree = self.open_tree(package, None)?.copy(&directory, lock)?;
@@ -383,7 +393,7 @@ impl Kernel {
 
     fn open_tree(&self, package: &Package, lock: Option<File>) -> Result<Tree> {
         let name = format!("{} ({})", self.name, package.upstream());
-        Tree::open(package, name, &self.label(package), lock)
+        Tree::open(package, self.target, name, &self.label(package), lock)
     }
 
     /// Removes what is not needed again: gigabytes of objects and sources. The tree of
@@ -416,7 +426,8 @@ impl Kernel {
         }
     }
 
-    /// Configuration lines on top of `make tinyconfig`. Of an option that occurs twice
+    /// Configuration lines on top of `make tinyconfig`: those of the kernel's base, of its
+    /// architecture, and its own. Of an option that occurs twice
     /// the last line counts. Comments are left out, so that editing them does not
     /// change the hash and rebuild the kernel.
     fn config(&self) -> String {
@@ -431,7 +442,7 @@ impl Kernel {
         };
         let is_option =
             |line: &&str| build::parse_option(line).is_some_and(|(name, _)| !lacks.contains(&name));
-        let lines = base.lines().chain([self.pages.config()]);
+        let lines = base.lines().chain(self.target.config.lines());
         let lines = lines.chain(options.lines()).filter(is_option);
         lines.flat_map(|line| [line, "\n"]).collect()
     }

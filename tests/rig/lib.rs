@@ -14,6 +14,7 @@
 //! | [`kernels`] | the list of kernels: where each comes from, how it is built |
 //! | [`debian`] | fetches Debian packages without touching the machine's own apt |
 //! | [`host_packages`] | installs the host's packages, or names the command that does |
+//! | [`target`] | the architectures, and what differs between them |
 //! | [`program`] | builds and lints the executable under test |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
 //! | [`report`] | reads KTAP, writes JUnit |
@@ -44,4 +45,5 @@ pub mod progress;
 pub mod qemu;
 pub mod recordings;
 pub mod report;
+pub mod target;
 pub mod tool;

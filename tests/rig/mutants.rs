@@ -24,6 +24,7 @@ use crate::conformance::{self, TestedKernel};
 use crate::paths;
 use crate::qemu::Ending;
 use crate::report::{CaseResult, Outcome};
+use crate::target;
 
 /// Name in `Caught-by` for a panic of the kernel.
 const PANIC: &str = "a-panic";
@@ -111,7 +112,8 @@ impl Mutant {
     /// counts as a failure of `a-panic` alone.
     pub fn run(&self, image: PathBuf, initramfs: &Path) -> Result<Vec<CaseResult>> {
         let name = format!("mutant-{}", self.name);
-        let boot = TestedKernel::Image(image).boot(initramfs, &name, &["check"])?;
+        let boot =
+            TestedKernel::Image(target::DEFAULT, image).boot(initramfs, &name, &["check"])?;
         if let Ending::Panicked(message) = &boot.ending {
             return Ok(vec![CaseResult {
                 name: PANIC.to_owned(),

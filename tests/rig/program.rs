@@ -1,26 +1,29 @@
 //! Builds of the executable under test.
 //!
-//! The compiler is that of the active toolchain if it has the aarch64 target, and
-//! Debian's otherwise; a message says which. The path of the executable is taken from
-//! Cargo's JSON messages.
+//! The compiler is that of the active toolchain if it has the target, and Debian's
+//! otherwise; a message says which. The path of the executable is taken from Cargo's JSON
+//! messages.
+//!
+//! The linker and the flags of an architecture are not in a configuration of Cargo: where
+//! the target is that of the host, the rig and build scripts would get them, too.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
 
 use crate::host_packages;
 use crate::paths;
+use crate::target::{self, Target};
 use crate::tool;
 
 const PACKAGE: &str = "vm_anon_name";
-/// Target triple of the program.
-pub const TARGET: &str = "aarch64-unknown-linux-gnu";
-/// Variable that tells Cargo the linker for that target.
-pub const LINKER_VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER";
+/// Variable with the flags of rustc, separated by [`FLAG_SEPARATOR`].
+pub const FLAGS_VARIABLE: &str = "CARGO_ENCODED_RUSTFLAGS";
+const FLAG_SEPARATOR: &str = "\x1f";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 
@@ -70,15 +73,23 @@ impl Build {
     }
 }
 
-/// Builds the program, once per process; returns the path of the executable.
+/// Builds the program for the default target, once per process; returns the path of the
+/// executable.
 pub fn build(build: Build) -> Result<PathBuf> {
-    static BUILT: Mutex<Vec<(Build, PathBuf)>> = Mutex::new(Vec::new());
+    build_for(target::DEFAULT, build)
+}
+
+/// Builds the program for `target`, once per process; returns the path of the executable.
+pub fn build_for(target: &'static Target, build: Build) -> Result<PathBuf> {
+    type Key = (&'static str, Build);
+    static BUILT: Mutex<Vec<(Key, PathBuf)>> = Mutex::new(Vec::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, path)) = built.iter().find(|(known, _)| *known == build) {
+    let key = (target.name, build);
+    if let Some((_, path)) = built.iter().find(|(known, _)| *known == key) {
         return Ok(path.clone());
     }
-    let path = compile(build)?;
-    built.push((build, path.clone()));
+    let path = artifact(build_command(target, build)?, PACKAGE)?;
+    built.push((key, path.clone()));
     Ok(path)
 }
 
@@ -89,30 +100,37 @@ pub fn build_variant(
     variant: &str,
     adjust: impl FnOnce(&mut Command),
 ) -> Result<PathBuf> {
-    let mut cargo = build_command(build)?;
+    build_variant_for(target::DEFAULT, build, variant, adjust)
+}
+
+/// The same for another architecture.
+pub fn build_variant_for(
+    target: &'static Target,
+    build: Build,
+    variant: &str,
+    adjust: impl FnOnce(&mut Command),
+) -> Result<PathBuf> {
+    let mut cargo = build_command(target, build)?;
     cargo.arg("--target-dir").arg(paths::scratch(variant)?);
     adjust(&mut cargo);
     artifact(cargo, PACKAGE)
 }
 
-/// Cargo in the workspace, with a compiler that has the program's target.
-pub fn cross_cargo(subcommand: &str) -> Result<Command> {
-    Ok(Compiler::get()?.cargo(subcommand))
+/// Cargo in the workspace, with a compiler that has the target.
+pub fn cross_cargo(target: &'static Target, subcommand: &str) -> Result<Command> {
+    Ok(Compiler::get(target)?.cargo(subcommand))
 }
 
 /// Version of the compiler that the program is built with.
-pub fn compiler_release() -> Result<String> {
-    match Compiler::get()? {
-        Compiler::Active => release(&active_rustc()),
-        Compiler::Debian { .. } => release(Path::new(DEBIAN_RUSTC)),
-    }
+pub fn compiler_release(target: &'static Target) -> Result<String> {
+    release(&Compiler::get(target)?.rustc())
 }
 
 /// The linker that comes with the active toolchain.
 pub fn linker() -> Result<PathBuf> {
     let active = &active_rustc();
-    let sysroot = PathBuf::from(ask(active, &["--print", "sysroot"])?);
-    let linker = sysroot.join(format!("lib/rustlib/{}/bin/rust-lld", host_triple(active)?));
+    let directory = format!("lib/rustlib/{}/bin", host_triple(active)?);
+    let linker = sysroot(active)?.join(directory).join("rust-lld");
     if !linker.exists() {
         bail!(
             "the active toolchain lacks {}; toolchains of rustup have it",
@@ -122,29 +140,33 @@ pub fn linker() -> Result<PathBuf> {
     Ok(linker)
 }
 
-/// Runs clippy over the program in both builds; a warning is an error.
+/// Runs clippy over the program in both builds, for each architecture; a warning is an error.
 pub fn lint() -> Result<()> {
-    for build in [Build::Full, Build::Minimal] {
-        lint_package(PACKAGE, build.features())?;
+    for target in target::ALL {
+        for build in [Build::Full, Build::Minimal] {
+            lint_package(target, PACKAGE, build.features())?;
+        }
     }
     Ok(())
 }
 
 /// Runs clippy over a package for the guest; a warning is an error.
-pub(crate) fn lint_package(name: &str, features: &[&str]) -> Result<()> {
-    let what = ["--package", name, "--target", TARGET];
+pub(crate) fn lint_package(target: &'static Target, name: &str, features: &[&str]) -> Result<()> {
+    let what = ["--package", name, "--target", target.triple];
     let arguments = [&what, features].concat();
-    tool::run(&mut Compiler::get()?.clippy(&arguments))
+    tool::run(&mut Compiler::get(target)?.clippy(&arguments))
 }
 
-fn compile(build: Build) -> Result<PathBuf> {
-    artifact(build_command(build)?, PACKAGE)
-}
-
-fn build_command(build: Build) -> Result<Command> {
-    let mut cargo = cross_cargo("build")?;
-    cargo.args(["--package", PACKAGE, "--target", TARGET]);
+fn build_command(target: &'static Target, build: Build) -> Result<Command> {
+    let compiler = Compiler::get(target)?;
+    let mut cargo = compiler.cargo("build");
+    cargo.args(["--package", PACKAGE, "--target", target.triple]);
     cargo.args(build.profile()).args(build.features());
+    // As a flag, because a linker that is configured for the host's triple would also link
+    // build scripts.
+    let linker = format!("-Clinker={}", compiler.linker()?.display());
+    let flags = [&[linker.as_str()], target.rustflags].concat();
+    cargo.env(FLAGS_VARIABLE, flags.join(FLAG_SEPARATOR));
     Ok(cargo)
 }
 
@@ -174,52 +196,91 @@ fn executable(messages: &[u8], name: &str) -> Result<PathBuf> {
     bail!("Cargo has built no executable {name}")
 }
 
-/// The compiler used for the program.
+/// A compiler for a target.
+#[derive(Clone, Copy)]
 enum Compiler {
     /// The active toolchain's own.
     Active,
     /// Debian's, with the linker of the active toolchain.
-    Debian { linker: PathBuf },
+    Debian,
+    /// The same, which compiles the core library, too, from Debian's sources.
+    DebianSource,
 }
 
 impl Compiler {
-    /// The compiler, which is chosen once per process.
-    fn get() -> Result<&'static Self> {
-        static CHOICE: OnceLock<Result<Compiler, String>> = OnceLock::new();
-        let choice =
-            CHOICE.get_or_init(|| Compiler::choose().map_err(|error| format!("{error:#}")));
-        choice.as_ref().map_err(|error| anyhow!("{error}"))
+    /// The compiler for a target, which is chosen once per process.
+    fn get(target: &'static Target) -> Result<Self> {
+        static CHOICES: Mutex<Vec<(&str, Compiler)>> = Mutex::new(Vec::new());
+        let mut choices = CHOICES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == target.name) {
+            return Ok(*choice);
+        }
+        let choice = Self::choose(target)?;
+        choices.push((target.name, choice));
+        Ok(choice)
     }
 
-    fn choose() -> Result<Self> {
-        let active = &active_rustc();
-        let sysroot = PathBuf::from(ask(active, &["--print", "sysroot"])?);
-        if host_packages::has_core(&sysroot) {
-            let version = release(active)?;
-            eprintln!("program: compiled by the active toolchain's rustc {version}");
-            return Ok(Compiler::Active);
+    fn choose(target: &Target) -> Result<Self> {
+        let sysroot = sysroot(&active_rustc())?;
+        let choice = match &target.core {
+            _ if target.has_core(&sysroot) => Compiler::Active,
+            Some(packages) => {
+                packages.ensure()?;
+                Compiler::Debian
+            }
+            None => {
+                host_packages::RUST_SOURCE.ensure()?;
+                Compiler::DebianSource
+            }
+        };
+        choice.announce(target)?;
+        Ok(choice)
+    }
+
+    fn announce(self, target: &Target) -> Result<()> {
+        let version = release(&self.rustc())?;
+        let lack = format!("(the active toolchain lacks {})", target.triple);
+        let compiler = match self {
+            Compiler::Active => format!("the active toolchain's rustc {version}"),
+            Compiler::Debian => format!("Debian's rustc {version} {lack}"),
+            Compiler::DebianSource => {
+                format!("Debian's rustc {version}, with core from its source {lack}")
+            }
+        };
+        eprintln!("program for {}: compiled by {compiler}", target.name);
+        Ok(())
+    }
+
+    fn rustc(self) -> PathBuf {
+        match self {
+            Compiler::Active => active_rustc(),
+            Compiler::Debian | Compiler::DebianSource => DEBIAN_RUSTC.into(),
         }
-        host_packages::RUST_TARGET.ensure()?;
-        let linker = linker()?;
-        let version = release(Path::new(DEBIAN_RUSTC))?;
-        eprintln!(
-            "program: compiled by Debian's rustc {version} (the active toolchain lacks {TARGET})"
-        );
-        Ok(Compiler::Debian { linker })
+    }
+
+    /// The linker: an active rustc finds its own.
+    fn linker(self) -> Result<PathBuf> {
+        match self {
+            Compiler::Active => Ok("rust-lld".into()),
+            Compiler::Debian | Compiler::DebianSource => linker(),
+        }
     }
 
     /// Cargo with this compiler, in the workspace.
-    fn cargo(&self, subcommand: &str) -> Command {
+    fn cargo(self, subcommand: &str) -> Command {
         let mut command = cargo(subcommand);
-        if let Compiler::Debian { linker } = self {
+        if !matches!(self, Compiler::Active) {
             command.env("RUSTC", DEBIAN_RUSTC);
-            command.env(LINKER_VARIABLE, linker);
+        }
+        if matches!(self, Compiler::DebianSource) {
+            // The core library is compiled with features of the compiler that are not stable.
+            command.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core");
         }
         command
     }
 
     /// Clippy with this compiler, in the workspace; a warning is an error.
-    fn clippy(&self, arguments: &[&str]) -> Command {
+    fn clippy(self, arguments: &[&str]) -> Command {
         match self {
             Compiler::Active => {
                 let mut command = self.cargo("clippy");
@@ -229,7 +290,7 @@ impl Compiler {
             // Clippy reads only metadata of its own compiler version, so Debian's
             // compiler needs Debian's clippy. These variables are how `cargo clippy`
             // passes its driver and its arguments to `cargo check`.
-            Compiler::Debian { .. } => {
+            Compiler::Debian | Compiler::DebianSource => {
                 let mut command = self.cargo("check");
                 command.args(arguments);
                 command.env("RUSTC_WORKSPACE_WRAPPER", DEBIAN_CLIPPY);
@@ -258,6 +319,10 @@ pub fn cargo(subcommand: &str) -> Command {
 
 fn active_rustc() -> PathBuf {
     env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
+}
+
+fn sysroot(rustc: &Path) -> Result<PathBuf> {
+    Ok(ask(rustc, &["--print", "sysroot"])?.into())
 }
 
 fn host_triple(rustc: &Path) -> Result<String> {

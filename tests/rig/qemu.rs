@@ -20,8 +20,8 @@ use anyhow::{Context, Result};
 
 pub use self::boot::{Boot, Ending, plain_text};
 pub use self::session::Session;
-use crate::host_packages;
 use crate::paths;
+use crate::target::Target;
 use crate::tool;
 
 /// A machine and what it boots.
@@ -29,6 +29,8 @@ use crate::tool;
 pub struct Machine {
     /// Name of the log file, without its extension.
     pub name: String,
+    /// Architecture.
+    pub target: &'static Target,
     /// Kernel image.
     pub kernel: PathBuf,
     /// Initramfs archive.
@@ -58,8 +60,8 @@ pub struct Machine {
 /// A serial device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serial {
-    /// The PL011 of the `virt` board, `ttyAMA0`. QEMU gives the board one.
-    Pl011,
+    /// The first serial port of the board, such as `ttyAMA0`. QEMU gives each board one.
+    Onboard,
     /// A 16550A on the PCI bus, `ttyS0` to `ttyS3`; needs `SERIAL_8250_PCI`.
     Pci,
     /// A virtio console, `hvc0` and up; needs `VIRTIO_CONSOLE` and `VIRTIO_MMIO`. It does
@@ -70,19 +72,18 @@ pub enum Serial {
 impl Machine {
     /// A machine with the smallest configuration that boots all kernels of the list
     /// that are built here.
-    pub fn new(kernel: &Path, initramfs: &Path) -> Self {
+    pub fn new(target: &'static Target, kernel: &Path, initramfs: &Path) -> Self {
         Self {
             name: "console".to_owned(),
+            target,
             kernel: kernel.to_owned(),
             initramfs: initramfs.to_owned(),
-            board: "virt".to_owned(),
-            // Only `max` supports 16 KiB pages. Under TCG its default pointer
-            // authentication cipher takes 80 % of the boot time of a large kernel.
-            cpu: "max,pauth-impdef=on".to_owned(),
+            board: target.board.to_owned(),
+            cpu: target.cpu.to_owned(),
             accelerator: "tcg,thread=single".to_owned(),
             memory_mib: 128,
-            serial: vec![Serial::Pl011],
-            consoles: vec!["ttyAMA0".to_owned()],
+            serial: vec![Serial::Onboard],
+            consoles: vec![target.console.to_owned()],
             append: String::new(),
             args: Vec::new(),
             extra_qemu: Vec::new(),
@@ -97,14 +98,14 @@ impl Machine {
 
     /// Boots and returns the session, for a dialogue on the console.
     pub fn boot(&self, deadline: Duration) -> Result<Session> {
-        host_packages::EMULATOR.ensure()?;
+        self.target.emulator.ensure()?;
         Session::start(self, deadline)
     }
 
     /// Replaces the calling process by QEMU with the console on the terminal.
     /// Control-C ends the machine, as does Control-A x.
     pub fn take_over(&self) -> Result<Infallible> {
-        host_packages::EMULATOR.ensure()?;
+        self.target.emulator.ensure()?;
         let log = self.log()?.display().to_string().replace(',', ",,");
         let terminal = format!("stdio,mux=on,signal=on,logfile={log}");
         let mut command = self.command(&terminal)?;
@@ -136,7 +137,7 @@ impl Machine {
     /// QEMU with the first serial device connected to the character device
     /// `console`, a value of `-chardev` without its id.
     fn command(&self, console: &str) -> Result<Command> {
-        let mut command = Command::new("qemu-system-aarch64");
+        let mut command = Command::new(self.target.qemu);
         command.args(["-machine", &self.board, "-accel", &self.accelerator]);
         command.args(["-cpu", &self.cpu, "-m", &self.memory_mib.to_string()]);
         command.args(["-display", "none", "-nodefaults", "-no-reboot"]);
@@ -155,7 +156,7 @@ impl Machine {
             let id = format!("serial{number}");
             command.args(["-chardev", &format!("{backend},id={id}")]);
             match device {
-                Serial::Pl011 => command.args(["-serial", &format!("chardev:{id}")]),
+                Serial::Onboard => command.args(["-serial", &format!("chardev:{id}")]),
                 Serial::Pci => command.args(["-device", &format!("pci-serial,chardev={id}")]),
                 Serial::Virtio => command.args(["-device", &format!("virtconsole,chardev={id}")]),
             };

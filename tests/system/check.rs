@@ -26,18 +26,19 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-pub(crate) fn initramfs() -> Result<PathBuf> {
-    conformance::initramfs("system-check")
+pub(crate) fn initramfs(kernel: &Kernel) -> Result<PathBuf> {
+    let target = kernel.target;
+    conformance::initramfs(target, &format!("system-check-{}", target.name))
 }
 
 fn boot(kernel: &'static Kernel, args: &[&str]) -> Result<Boot> {
     let name = format!("system-check {} {}", kernel.name, args.join(" "));
-    TestedKernel::Listed(kernel).boot(&initramfs()?, &name, args)
+    TestedKernel::Listed(kernel).boot(&initramfs(kernel)?, &name, args)
 }
 
 fn run(kernel: &'static Kernel, args: &[&str]) -> Result<CheckRun> {
     let name = format!("system-check {} {}", kernel.name, args.join(" "));
-    Ok(TestedKernel::Listed(kernel).check(&initramfs()?, &name, args))
+    Ok(TestedKernel::Listed(kernel).check(&initramfs(kernel)?, &name, args))
 }
 
 /// The report of a run with the expected results.

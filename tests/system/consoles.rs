@@ -31,9 +31,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     let on = |name: &str, serial: &'static [Serial], consoles: &'static [&'static str]| {
         Trial::new(name, move || arrives(serial, consoles))
     };
-    use Serial::{Pci, Pl011, Virtio};
+    use Serial::{Onboard, Pci, Virtio};
     vec![
-        on("ttyAMA0", &[Pl011], &["ttyAMA0"]),
+        on("ttyAMA0", &[Onboard], &["ttyAMA0"]),
         on("hvc0", &[Virtio], &["hvc0"]),
         on("ttyS0 with hardware", &[Pci], &["ttyS0"]),
         on(
@@ -45,28 +45,28 @@ pub(crate) fn trials() -> Vec<Trial> {
         on("ttyS0, where console= names nothing", &[Pci], &["nope0"]),
         on(
             "ttyAMA0, where console= names a dead ttyS0",
-            &[Pl011],
+            &[Onboard],
             &["ttyS0"],
         ),
         on(
             "ttyAMA0, then a dead ttyS0",
-            &[Pl011],
+            &[Onboard],
             &["ttyAMA0", "ttyS0"],
         ),
         on(
             "a dead ttyS0, then ttyAMA0",
-            &[Pl011],
+            &[Onboard],
             &["ttyS0", "ttyAMA0"],
         ),
         on("hvc0, then a dead ttyS0", &[Virtio], &["hvc0", "ttyS0"]),
         on(
             "ttyAMA0, after hvc0",
-            &[Pl011, Virtio],
+            &[Onboard, Virtio],
             &["hvc0", "ttyAMA0"],
         ),
         on(
             "hvc0, after ttyAMA0",
-            &[Virtio, Pl011],
+            &[Virtio, Onboard],
             &["ttyAMA0", "hvc0"],
         ),
         Trial::new("the kernel's log, past a dead ttyS0", || {
@@ -104,7 +104,7 @@ fn arrives(serial: &[Serial], consoles: &[&str]) -> Result<()> {
     let mut machine = machine("rich", &name, &["probe"], |initramfs| initramfs)?;
     machine.serial = serial.to_vec();
     machine.consoles = consoles.iter().map(|&name| name.to_owned()).collect();
-    if !serial.contains(&Serial::Pl011) {
+    if !serial.contains(&Serial::Onboard) {
         machine.extra_qemu = without_uart(&machine)?;
     }
     // The kernel prints its last message on the console that console= names.

@@ -20,7 +20,9 @@ pub(crate) fn with_program(
     name: &str,
     args: &[&str],
 ) -> Result<Machine> {
-    let initramfs = Initramfs::with_program(build)?.write(build.name())?;
+    let target = kernel.target;
+    let initramfs = Initramfs::with_program_for(target, build)?;
+    let initramfs = initramfs.write(&format!("{}-{}", target.name, build.name()))?;
     let mut machine = kernel.machine(&initramfs)?;
     machine.name = format!("system-{name}-{}", kernel.name);
     machine.args = args.iter().map(|&arg| arg.to_owned()).collect();

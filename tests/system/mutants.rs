@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use rig::kernels;
 use rig::mutants::{self, Lab, Mutant};
 use rig::report::CaseResult;
 
@@ -37,7 +38,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// include those that the patch names.
 fn run(name: &str) -> Result<(Mutant, Vec<CaseResult>)> {
     let mutant = mutants::find(&[name.to_owned()])?.remove(0);
-    let failed = mutant.run(image(&mutant)?, &initramfs()?)?;
+    let initramfs = initramfs(kernels::find(kernels::DEFAULT)?)?;
+    let failed = mutant.run(image(&mutant)?, &initramfs)?;
     mutant.judge(&failed)?;
     Ok((mutant, failed))
 }

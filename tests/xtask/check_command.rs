@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use rig::conformance::{self, TestedKernel};
-use rig::kernels;
+use rig::kernels::{self, Kernel};
 use rig::report::junit;
+use rig::target;
 
 /// What is checked, and where the results go.
 #[derive(Args)]
 pub struct Check {
+    /// Only kernels for this architecture. It is that of an image file, too.
+    #[arg(long, value_parser = target::names(&[]))]
+    target: Option<String>,
     /// A kernel by its name in the list, or an image file. Default: all kernels that
     /// the tests use.
     #[arg(long = "kernel", value_name = "NAME|IMAGE")]
@@ -30,10 +34,12 @@ impl Check {
     /// Prints the results per kernel, and fails if one is not as expected.
     pub fn run(&self) -> Result<()> {
         conformance::assemble()?;
-        let initramfs = conformance::initramfs("check")?;
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let mut runs = Vec::new();
         for kernel in self.kernels()? {
+            let target = kernel.target();
+            let initramfs = format!("check-{}", target.name);
+            let initramfs = conformance::initramfs(target, &initramfs)?;
             let name = format!("check-{}", kernel.name().replace('/', "_"));
             let mut run = kernel.check(&initramfs, &name, &args);
             if self.bless {
@@ -53,12 +59,17 @@ impl Check {
     }
 
     fn kernels(&self) -> Result<Vec<TestedKernel>> {
+        let target = self.target.as_deref().map(target::find).transpose()?;
         if self.kernels.is_empty() {
-            return Ok(kernels::matrix().map(TestedKernel::Listed).collect());
+            let is_wanted =
+                |kernel: &&Kernel| target.is_none_or(|target| kernel.target.name == target.name);
+            let kernels = kernels::matrix().filter(is_wanted);
+            return Ok(kernels.map(TestedKernel::Listed).collect());
         }
-        let kernels = self.kernels.iter().map(|word| TestedKernel::of(word));
+        let kernels = self.kernels.iter();
+        let kernels = kernels.map(|word| TestedKernel::of(target, word));
         let kernels: Vec<TestedKernel> = kernels.collect::<Result<_>>()?;
-        let is_image = |kernel: &TestedKernel| matches!(kernel, TestedKernel::Image(_));
+        let is_image = |kernel: &TestedKernel| matches!(kernel, TestedKernel::Image(..));
         ensure!(
             !self.bless || !kernels.iter().any(is_image),
             "the results of an image file cannot be recorded"

@@ -5,16 +5,19 @@ mod measure;
 mod mutants_command;
 
 use std::io::{IsTerminal, Write, stdin, stdout};
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
+use rig::conformance::TestedKernel;
 use rig::initramfs::Initramfs;
 use rig::kernels::{self, Kernel};
 use rig::program::{self, Build};
 use rig::qemu::Machine;
+use rig::target::{self, Target};
 use rig::{fuzz, paths, tool};
 
 /// Time limit for a boot without a terminal.
@@ -38,13 +41,22 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Task {
     /// Build the executable and print its path.
-    Build(Which),
+    Build {
+        #[command(flatten)]
+        which: Which,
+        /// The architecture, or all.
+        #[arg(long, default_value = target::DEFAULT.name, value_parser = target::names(&["all"]))]
+        target: String,
+    },
     /// Boot the program in QEMU with the console on this terminal (the default).
     Run(RunCommand),
     /// Write an initramfs with the program as /init.
     Initramfs {
         #[command(flatten)]
         which: Which,
+        /// The architecture.
+        #[arg(long, default_value = target::DEFAULT.name, value_parser = target::names(&[]))]
+        target: String,
         /// Path of the archive. Default: vm_anon_name.cpio in the target directory.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -95,9 +107,15 @@ struct Which {
 struct RunCommand {
     #[command(flatten)]
     which: Which,
+    /// The architecture. Default: that of the kernel.
+    #[arg(long, value_parser = target::names(&[]))]
+    target: Option<String>,
     /// A kernel by its name in the list, or an image file.
     #[arg(long, value_name = "NAME|IMAGE", default_value = kernels::DEFAULT)]
     kernel: String,
+    /// Run on this machine and its kernel, without QEMU.
+    #[arg(long, conflicts_with_all = ["target", "kernel", "memory"])]
+    native: bool,
     /// Memory of the machine. Default: what the kernel needs.
     #[arg(long, value_name = "MIB")]
     memory: Option<u32>,
@@ -144,9 +162,14 @@ fn main() -> ExitCode {
 
 fn execute(line: CommandLine) -> Result<()> {
     match line.command.unwrap_or(Task::Run(line.run)) {
-        Task::Build(which) => build(&which),
+        Task::Build { which, target } => build(&which, &target),
+        Task::Run(options) if options.native => run_natively(&options),
         Task::Run(options) => run(options),
-        Task::Initramfs { which, output } => initramfs(&which, output),
+        Task::Initramfs {
+            which,
+            target,
+            output,
+        } => initramfs(&which, target::find(&target)?, output),
         Task::Check(check) => check.run(),
         Task::Mutants(mutants) => mutants.run(),
         Task::Kernels(options) => options.run(),
@@ -158,23 +181,33 @@ fn execute(line: CommandLine) -> Result<()> {
     }
 }
 
-fn build(which: &Which) -> Result<()> {
-    let path = program::build(which.build())?;
-    let size = path.metadata()?.len();
-    println!("{} ({size} bytes)", path.display());
+fn build(which: &Which, target: &str) -> Result<()> {
+    let is_wanted = |it: &&Target| target == "all" || it.name == target;
+    for target in target::ALL.into_iter().filter(is_wanted) {
+        let path = program::build_for(target, which.build())?;
+        let size = path.metadata()?.len();
+        println!("{} ({size} bytes)", path.display());
+    }
     Ok(())
 }
 
+/// Replaces this process by the program.
+fn run_natively(options: &RunCommand) -> Result<()> {
+    let mut targets = target::ALL.into_iter();
+    let target = targets.find(|target| target.is_host());
+    let target = target.context("no target is that of this machine")?;
+    let path = program::build_for(target, options.which.build())?;
+    let error = Command::new(&path).args(&options.args).exec();
+    Err(error).with_context(|| format!("cannot run {}", path.display()))
+}
+
 fn run(options: RunCommand) -> Result<()> {
-    let build = options.which.build();
-    let initramfs = Initramfs::with_program(build)?.write(build.name())?;
-    let mut machine = match kernels::find(&options.kernel) {
-        Ok(kernel) => kernel.machine(&initramfs)?,
-        Err(_) if Path::new(&options.kernel).exists() => {
-            Machine::new(Path::new(&options.kernel), &initramfs)
-        }
-        Err(unknown) => return Err(unknown),
-    };
+    let target = options.target.as_deref().map(target::find).transpose()?;
+    let kernel = TestedKernel::of(target, &options.kernel)?;
+    let (target, build) = (kernel.target(), options.which.build());
+    let initramfs = Initramfs::with_program_for(target, build)?;
+    let initramfs = initramfs.write(&format!("{}-{}", target.name, build.name()))?;
+    let mut machine = kernel.machine(&initramfs)?;
     machine.name = "run".to_owned();
     machine.memory_mib = options.memory.unwrap_or(machine.memory_mib);
     machine.args = options.args;
@@ -213,9 +246,9 @@ fn run_without_terminal(machine: &Machine) -> Result<()> {
     }
 }
 
-fn initramfs(which: &Which, output: Option<PathBuf>) -> Result<()> {
+fn initramfs(which: &Which, target: &'static Target, output: Option<PathBuf>) -> Result<()> {
     let path = output.unwrap_or_else(|| paths::target().join("vm_anon_name.cpio"));
-    Initramfs::with_program(which.build())?.write_to(&path)?;
+    Initramfs::with_program_for(target, which.build())?.write_to(&path)?;
     println!("{}", path.display());
     Ok(())
 }

@@ -12,6 +12,7 @@ use rig::kernels;
 use rig::mutants::{self, Lab, Mutant};
 use rig::mutation::campaign::{self, Plan};
 use rig::report::CaseResult;
+use rig::target;
 
 /// Which mutants are run.
 #[derive(Args)]
@@ -93,7 +94,7 @@ impl Mutants {
     /// other results mean little.
     fn run_all(&self, mutants: Vec<Mutant>) -> Result<usize> {
         let mut lab = Lab::open()?;
-        let initramfs = conformance::initramfs("mutants")?;
+        let initramfs = conformance::initramfs(target::DEFAULT, "mutants")?;
         let (to_boot, built) = mpsc::channel();
         let built = Mutex::new(built);
         thread::scope(|scope| {

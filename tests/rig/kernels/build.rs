@@ -17,10 +17,8 @@ use crate::debian::Package;
 use crate::host_packages;
 use crate::paths;
 use crate::progress::Progress;
+use crate::target::Target;
 use crate::tool;
-
-/// Path of the image in the build directory.
-const IMAGE: &str = "arch/arm64/boot/Image";
 
 /// Variables that make builds reproducible; see Documentation/kbuild/reproducible-builds.rst.
 const IDENTITY: [(&str, &str); 4] = [
@@ -38,6 +36,7 @@ pub struct Tree {
     pub source: PathBuf,
     /// Build directory.
     pub build: PathBuf,
+    target: &'static Target,
     name: String,
     _lock: Option<File>,
 }
@@ -52,14 +51,17 @@ impl Tree {
     /// Unpacks the sources and creates the build directory. The tree holds `lock`.
     pub(super) fn open(
         package: &Package,
+        target: &'static Target,
         name: String,
         label: &str,
         lock: Option<File>,
     ) -> Result<Self> {
         host_packages::KERNEL_BUILD.ensure()?;
+        target.compiler.ensure()?;
         Ok(Self {
             source: unpack(package)?,
             build: paths::directory(paths::cache("trees")?.join(label))?,
+            target,
             name,
             _lock: lock,
         })
@@ -67,7 +69,7 @@ impl Tree {
 
     /// Path of the image of the last build.
     pub fn image(&self) -> PathBuf {
-        self.build.join(IMAGE)
+        self.build.join(self.target.image)
     }
 
     /// Runs make in the tree. Its output goes to `build.log` in the build directory.
@@ -108,7 +110,7 @@ impl Tree {
     /// Configures the tree and builds the image, or completes an interrupted build.
     pub(super) fn build(&self, config: &str) -> Result<()> {
         self.configure(config)?;
-        self.make(&["Image"])
+        self.make(&[self.target.image_goal])
     }
 
     /// Configures the tree.
@@ -140,25 +142,35 @@ impl Tree {
         if !config.exists() && parent.exists() {
             paths::write(&config, fs::read(parent)?)?;
         }
-        Self::at(directory, self.name.clone(), lock)
+        Self::at(directory, self.target, self.name.clone(), lock)
     }
 
     /// The tree that [`Tree::copy`] made in this directory.
-    pub(super) fn at(directory: &Path, name: String, lock: File) -> Result<Self> {
+    pub(super) fn at(
+        directory: &Path,
+        target: &'static Target,
+        name: String,
+        lock: File,
+    ) -> Result<Self> {
         Ok(Self {
             source: directory.join("source"),
             build: paths::directory(directory.join("build"))?,
+            target,
             name: format!("{name}, a copy"),
             _lock: Some(lock),
         })
     }
 
-    /// Copies the image, its configuration and the build log to a new directory.
+    /// Copies the image, as `Image`, its configuration and the build log to a new directory.
     pub(super) fn deliver(&self, directory: &Path) -> Result<()> {
         let directory = paths::emptied(directory.to_owned())?;
-        for file in [IMAGE, ".config", "build.log"] {
+        let files = [
+            (self.target.image, "Image"),
+            (".config", ".config"),
+            ("build.log", "build.log"),
+        ];
+        for (file, name) in files {
             let from = self.build.join(file);
-            let name = from.file_name().context("a file has a name")?;
             fs::copy(&from, directory.join(name))
                 .with_context(|| format!("cannot copy {}", from.display()))?;
         }
@@ -169,7 +181,8 @@ impl Tree {
         let mut command = Command::new("make");
         command.arg("-C").arg(&self.source);
         command.arg(format!("O={}", self.build.display()));
-        command.args(["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"]);
+        command.arg(format!("ARCH={}", self.target.linux));
+        command.arg(format!("CROSS_COMPILE={}-", self.target.gnu));
         let jobs = thread::available_parallelism().map_or(1, usize::from);
         command.arg(format!("-j{jobs}")).args(arguments);
         // If make runs the rig, its flags do not apply here.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use which::which;
 
 use super::Subject;
-use crate::{debian, host_packages, kernels, paths, program, tool};
+use crate::{debian, host_packages, kernels, paths, program, target, tool};
 
 const GCC: &str = "aarch64-linux-gnu-gcc";
 const GXX: &str = "aarch64-linux-gnu-g++";
@@ -103,7 +103,7 @@ pub fn versions() -> Result<Vec<String>> {
     ]))?;
     let kernel = kernels::find(kernels::DEFAULT)?.version()?;
     Ok(vec![
-        format!("rustc {}", program::compiler_release()?),
+        format!("rustc {}", program::compiler_release(target::DEFAULT)?),
         first_line(GCC, "--version")?,
         first_line("ld.lld", "--version")?,
         format!("glibc {libc}"),

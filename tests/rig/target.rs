@@ -1,0 +1,136 @@
+//! Architectures that the program is built for, and what the rig has to know of each.
+//!
+//! A new architecture is a new [`Target`] here, its configuration in `rig/kernels`, and its
+//! kernels in the list of [`kernels`](crate::kernels).
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::builder::PossibleValuesParser;
+
+use crate::host_packages::{Purpose, on_path};
+
+/// An architecture: how the program and kernels are built for it, and the machine that boots
+/// them.
+#[derive(Debug)]
+pub struct Target {
+    /// Name in commands and file names.
+    pub name: &'static str,
+    /// Target triple of the program.
+    pub triple: &'static str,
+    /// Flags of rustc for the program, beside the linker.
+    pub(crate) rustflags: &'static [&'static str],
+    /// Packages for compiling the program where the active toolchain lacks the triple. `None`
+    /// if Debian has no core library for it.
+    pub(crate) core: Option<Purpose>,
+    /// Prefix of GNU's tools for this architecture, such as `aarch64-linux-gnu`.
+    pub gnu: &'static str,
+    /// The C compiler that builds kernels.
+    pub(crate) compiler: Purpose,
+    /// How the kernel's build system calls the architecture: the value of `ARCH`.
+    pub(crate) linux: &'static str,
+    /// Goal of make that builds the image.
+    pub(crate) image_goal: &'static str,
+    /// Path of the image in the build directory.
+    pub(crate) image: &'static str,
+    /// Kernel options for the processor, the serial port and the power switch of the machine.
+    pub(crate) config: &'static str,
+    /// Name of the QEMU command.
+    pub(crate) qemu: &'static str,
+    /// Packages of the emulator and its firmware.
+    pub(crate) emulator: Purpose,
+    /// Value of `-machine`.
+    pub(crate) board: &'static str,
+    /// Value of `-cpu`.
+    pub(crate) cpu: &'static str,
+    /// The kernel's name of the board's first serial port.
+    pub(crate) console: &'static str,
+}
+
+/// 64-bit arm.
+pub static AARCH64: Target = Target {
+    name: "aarch64",
+    triple: "aarch64-unknown-linux-gnu",
+    // The program is loaded where it is linked and smaller than 1 MiB, so code can take each
+    // address with one instruction. With the third flag, functions share the code that saves
+    // and restores registers.
+    rustflags: &[
+        "-Crelocation-model=static",
+        "-Ccode-model=tiny",
+        "-Cllvm-args=-homogeneous-prolog-epilog",
+    ],
+    core: Some(Purpose {
+        what: "compile Rust for aarch64",
+        packages: &["rustc-web", "libstd-rust-web-dev:arm64", "rust-web-clippy"],
+        is_met: || {
+            Path::new("/usr/bin/clippy-driver").exists()
+                && Path::new("/usr/bin/rustc").exists()
+                && AARCH64.has_core(Path::new("/usr"))
+        },
+    }),
+    gnu: "aarch64-linux-gnu",
+    compiler: Purpose {
+        what: "build kernels for aarch64",
+        packages: &["gcc-aarch64-linux-gnu"],
+        is_met: || on_path(&["aarch64-linux-gnu-gcc"]),
+    },
+    linux: "arm64",
+    image_goal: "Image",
+    image: "arch/arm64/boot/Image",
+    config: include_str!("kernels/aarch64.config"),
+    qemu: "qemu-system-aarch64",
+    emulator: Purpose {
+        what: "boot aarch64 kernels",
+        packages: &["qemu-system-arm"],
+        is_met: || on_path(&["qemu-system-aarch64"]),
+    },
+    board: "virt",
+    // Only `max` supports 16 KiB pages. Under TCG its default pointer authentication cipher
+    // takes 80 % of the boot time of a large kernel.
+    cpu: "max,pauth-impdef=on",
+    console: "ttyAMA0",
+};
+
+/// All architectures, the default first.
+pub static ALL: [&Target; 1] = [&AARCH64];
+
+/// The architecture for what does not depend on it.
+pub static DEFAULT: &Target = &AARCH64;
+
+/// The architecture of that name.
+pub fn find(name: &str) -> Result<&'static Target> {
+    let mut targets = ALL.into_iter();
+    let found = targets.find(|target| target.name == name);
+    found.with_context(|| format!("no target is called {name}"))
+}
+
+/// The parser of the names, and of `others`, for the command line.
+pub fn names(others: &[&'static str]) -> PossibleValuesParser {
+    let names = ALL.map(|target| target.name);
+    PossibleValuesParser::new(names.iter().chain(others))
+}
+
+impl Target {
+    /// Name of the variable that tells Cargo the linker for the triple.
+    pub fn linker_variable(&self) -> String {
+        let triple = self.triple.to_uppercase().replace('-', "_");
+        format!("CARGO_TARGET_{triple}_LINKER")
+    }
+
+    /// Whether the rig runs on this architecture.
+    pub fn is_host(&self) -> bool {
+        self.name == std::env::consts::ARCH
+    }
+
+    /// Whether the Rust installation at this prefix has the core library for the triple.
+    pub(crate) fn has_core(&self, sysroot: &Path) -> bool {
+        let libraries = sysroot.join(format!("lib/rustlib/{}/lib", self.triple));
+        std::fs::read_dir(libraries).is_ok_and(|entries| {
+            entries.flatten().any(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                name.starts_with("libcore-") && name.ends_with(".rlib")
+            })
+        })
+    }
+}
