@@ -79,7 +79,7 @@ fn command(
 ) -> u8 {
     match options.command {
         Command::Stages => stages::run(process, options, pid, stack, console),
-        Command::Probe => probe::run(options.has(Flag::Quiet), stack, console),
+        Command::Probe => probe::run(options.has(Flag::Quiet), is_init, stack, console),
         Command::Check => check::run(process, options, is_init, console),
         Command::Help => {
             console.put(&cold::HELP);

@@ -1,8 +1,9 @@
-//! `probe`: the line that it prints, and its exit status.
+//! `probe`: the lines that it prints, and its exit status.
 
 use anyhow::{Result, ensure};
 use regex::Regex;
 use rig::conformance::{self, is_older};
+use rig::guest;
 use rig::kernels::Kernel;
 use rig::program::Build;
 use rig::qemu::Boot;
@@ -14,6 +15,8 @@ use crate::trial::Trial;
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = Trial::on_matrix("verdict", verdict).collect();
     trials.push(Trial::on_default("quiet", quiet));
+    trials.push(Trial::on_default("failure", failure));
+    trials.push(Trial::on_default("not as PID 1", not_as_pid1));
     trials
 }
 
@@ -27,21 +30,25 @@ fn verdict(kernel: &'static Kernel) -> Result<()> {
     let version = kernel.version()?;
     let release = r"(\d+\.\d+\.\d+\S*)";
     let answer = |is_supported| if is_supported { "yes" } else { "no" };
-    let (status, line) = if kernel.names {
+    let (status, result, line) = if kernel.names {
         let shared = answer(!is_older(&version, (6, 2)) && !kernel.leaves_out("SHMEM"));
         let query = answer(!is_older(&version, (6, 11)));
         let features = format!("shared memory: {shared}, PROCMAP_QUERY: {query}");
         let line = format!("supported: Linux {release} names private memory, {features}");
-        (0, line)
+        (0, "pass", line)
     } else if is_older(&version, conformance::NAMES) {
-        (5, format!("too-old: Linux {release} {TOO_OLD}"))
+        (5, "skip", format!("too-old: Linux {release} {TOO_OLD}"))
     } else {
-        (4, format!("built-without: Linux {release} {BUILT_WITHOUT}"))
+        (
+            4,
+            "skip",
+            format!("built-without: Linux {release} {BUILT_WITHOUT}"),
+        )
     };
     let boot = probe(kernel, "probe", &["probe"])?;
     let text = boot.text();
-    let line = Regex::new(&format!("(?m)^{line}$"))?;
-    ensure!(line.is_match(&text), "no line {line} in\n{text}");
+    let lines = Regex::new(&format!("(?m)^{line}\n# vm_anon_name: probe: {result}$"))?;
+    ensure!(lines.is_match(&text), "no lines {lines} in\n{text}");
     let found = conformance::status(&boot)?;
     ensure!(found == status, "exit status {found}, not {status}");
     Ok(())
@@ -53,5 +60,31 @@ fn quiet(kernel: &'static Kernel) -> Result<()> {
     let text = boot.text();
     let expected = format!("\n{}\nreboot: Power down\n", powers_off_with(0));
     ensure!(text == expected, "{text:?}, not {expected:?}");
+    Ok(())
+}
+
+/// Without a free descriptor the program cannot read the maps, so it cannot tell what the kernel
+/// does.
+fn failure(kernel: &'static Kernel) -> Result<()> {
+    let script = "ulimit -n 3; exec /bin/vm_anon_name probe";
+    let initramfs = guest::initramfs(script)?.write("system-probe-failure")?;
+    let mut machine = kernel.machine(&initramfs)?;
+    machine.name = "system-probe-failure".to_owned();
+    let boot = machine.run(TIMEOUT)?;
+    boot.expect_power_off()?;
+    let text = boot.text();
+    let lines = Regex::new("(?m)^no-proc: .*\n# vm_anon_name: probe: fail$")?;
+    ensure!(lines.is_match(&text), "no lines {lines} in\n{text}");
+    ensure!(conformance::status(&boot)? == 8, "not exit status 8");
+    Ok(())
+}
+
+/// A shell has the exit status and gets one line.
+fn not_as_pid1(kernel: &'static Kernel) -> Result<()> {
+    let script = "vm_anon_name probe > /tmp/out; keep out /tmp/out";
+    let kept = guest::run(kernel, "system-probe-shell", script, TIMEOUT)?;
+    let text = kept.text("out")?;
+    ensure!(text.lines().count() == 1, "{text}");
+    ensure!(text.starts_with("supported: Linux "), "{text}");
     Ok(())
 }

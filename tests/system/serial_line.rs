@@ -37,10 +37,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             ends(text, "\nThe first and the last maps are the same.\n", 0)
         }),
         line("probe", "probe", BOTH, |text| {
-            ends(text, "PROCMAP_QUERY: yes\n", 0)
+            ends(text, "PROCMAP_QUERY: yes\n# vm_anon_name: probe: pass\n", 0)
         }),
         line("probe on standard output alone", "probe", STDOUT, |text| {
-            ends(text, "PROCMAP_QUERY: yes\n", 0)
+            ends(text, "PROCMAP_QUERY: yes\n# vm_anon_name: probe: pass\n", 0)
         }),
         line("check", "check", BOTH, |text| {
             let report = KtapReport::read(text)?;
