@@ -18,14 +18,11 @@ pub fn after(text: &[u8], place: usize) -> &[u8] {
 /// mark, returns `text` and an empty slice.
 #[inline(never)]
 pub fn split(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
-    let mut rest = text;
-    while let [first, others @ ..] = rest {
-        if *first == mark {
-            return (before(text, text.len() - rest.len()), others);
-        }
-        rest = others;
+    #[allow(clippy::indexing_slicing)] // `place` is within the slice.
+    match text.iter().position(|byte| *byte == mark) {
+        Some(place) => (&text[..place], &text[place + 1..]),
+        None => (text, b""),
     }
-    (text, b"")
 }
 
 /// Removes the decimal digits at the start of `text` and returns their value.
