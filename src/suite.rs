@@ -23,7 +23,10 @@ pub mod calls;
 mod constants;
 pub mod encoding;
 
-use crate::{diagnosis::Version, scan::split};
+use crate::{
+    diagnosis::Version,
+    scan::{after, before, split},
+};
 use encoding::{MAX_OPERANDS, end, needs, register, sign, term};
 
 /// The suite: verbs, and the cases that use them.
@@ -217,8 +220,8 @@ impl<'a> Steps<'a> {
 
     /// Takes the next `length` bytes off.
     pub fn take(&mut self, length: usize) -> Self {
-        let (taken, rest) = self.0.split_at(length);
-        self.0 = rest;
+        let taken = before(self.0, length);
+        self.0 = after(self.0, length);
         Steps(taken)
     }
 

@@ -619,12 +619,7 @@ fn compare(found: &[u8], expected: &[u8], console: &mut Console) -> Result<u64> 
 
 /// Prints what was found and what was expected.
 fn differ(found: Value, expected: Value, console: &mut Console) -> Result<u64> {
-    put!(
-        console,
-        "#   expected {}\n#   seen {}\n",
-        expected,
-        found
-    );
+    put!(console, "#   expected {}\n#   seen {}\n", expected, found);
     Err(DIFFERENT)
 }
 

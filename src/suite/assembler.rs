@@ -60,7 +60,8 @@ pub fn assemble(cases: &str, verbs: &str) -> Result<Vec<u8>, Mistake> {
         for line in body {
             step(line.text, head.text, &mut steps).map_err(|what| line.mistake(what))?;
         }
-        let size = u8::try_from(steps.len()).map_err(|_| head.mistake("a verb has at most 255 bytes"))?;
+        let size =
+            u8::try_from(steps.len()).map_err(|_| head.mistake("a verb has at most 255 bytes"))?;
         out.push(size);
         out.extend(steps);
     }

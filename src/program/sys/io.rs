@@ -74,10 +74,11 @@ pub(crate) fn append(buffer: &mut VecView<u8>, bytes: &[u8]) -> bool {
         return false;
     }
     let end = buffer.as_mut_ptr().wrapping_add(buffer.len());
-    // SAFETY: The buffer has space for `bytes` after its content.
-    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len()) };
-    // SAFETY: The bytes up to `length` have just been written.
+    // SAFETY: The buffer has space for `length` bytes, of which the new ones are written
+    // next. In this order, the copy is the last call, which needs no stack frame.
     unsafe { buffer.set_len(length) };
+    // SAFETY: The buffer has space for `bytes` after its former content.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len()) };
     true
 }
 
