@@ -134,7 +134,8 @@ impl Failure<'_> {
         match (self.errno as u32, name::fault(self.name)) {
             (EINVAL, Some(Fault::TooLong)) => put!(out, ": a name has at most 79 bytes"),
             (EINVAL, Some(Fault::Byte(byte))) => {
-                put!(out, ": a name cannot contain '{}'", [byte].as_slice());
+                put!(out, ": a name cannot contain ");
+                put!(out, "'{}'", [byte].as_slice());
             }
             (EBADF, _) if self.shared => {
                 if Version::of(self.release) < Version::NAMES_SHARED {

@@ -1,6 +1,6 @@
 //! Names and meanings of error numbers.
 
-use crate::scan::split;
+use crate::scan::{after, split};
 use linux_raw_sys::errno::EOPNOTSUPP;
 
 /// One line for each error number, in numerical order: the name and, where the
@@ -52,6 +52,20 @@ ENOTEMPTY
 ELOOP
 ";
 
+/// Where each line of [`ERRORS`] begins.
+const LINES: [u16; 41] = {
+    let mut lines = [0; _];
+    let (mut line, mut place) = (1, 0);
+    while line < lines.len() {
+        if ERRORS[place] == b'\n' {
+            lines[line] = place as u16 + 1;
+            line += 1;
+        }
+        place += 1;
+    }
+    lines
+};
+
 /// The name of error `number`, such as `EINVAL` for 22; `errno` if the number is
 /// not in the list.
 pub fn name(number: i32) -> &'static [u8] {
@@ -69,13 +83,6 @@ fn line(number: i32) -> &'static [u8] {
     if number == EOPNOTSUPP as i32 {
         return b"EOPNOTSUPP: not in this kernel";
     }
-    let mut rest = ERRORS;
-    for _ in 0..number {
-        rest = split(rest, b'\n').1;
-        if rest.is_empty() {
-            rest = ERRORS;
-            break;
-        }
-    }
-    split(rest, b'\n').0
+    let start = *LINES.get(number as usize).unwrap_or(&0);
+    split(after(ERRORS, start.into()), b'\n').0
 }

@@ -197,15 +197,15 @@ pub const MAX_DIGITS: usize = 20;
 /// `width` is at most [`MAX_DIGITS`].
 #[inline(never)]
 pub fn digits(mut value: u64, base: u64, width: usize, buffer: &mut [u8; MAX_DIGITS]) -> &[u8] {
-    let mut count = 0;
-    for place in buffer.iter_mut().rev() {
+    let mut places = buffer.iter_mut().rev();
+    while let Some(place) = places.next() {
         let digit = (value % base) as u8;
         *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
         value /= base;
-        count += 1;
-        if value == 0 && count >= width {
+        if value == 0 && places.len() + width <= MAX_DIGITS {
             break;
         }
     }
-    after(buffer, MAX_DIGITS.saturating_sub(count))
+    let start = places.len();
+    after(buffer, start)
 }

@@ -47,7 +47,7 @@ impl<'a> Vma<'a> {
     /// Reads the first line of `text` and removes it, including the newline.
     /// `None` if it is not a line of a maps file; `text` is unchanged then.
     pub fn take(text: &mut &'a [u8]) -> Option<Self> {
-        let (line, after) = split(text, b'\n');
+        let line = *text;
         let mut rest = line;
         let start = hex(&mut rest, b'-')?;
         let end = hex(&mut rest, b' ')?;
@@ -71,18 +71,20 @@ impl<'a> Vma<'a> {
         {
             rest = label;
         }
-        if start >= end {
+        let permissions = [r, w, x, s];
+        if start >= end || permissions.iter().any(|byte| *byte == b'\n') {
             return None;
         }
+        let (label, after) = split(rest, b'\n');
         *text = after;
         Some(Vma {
             start,
             end,
-            permissions: [r, w, x, s],
+            permissions,
             offset,
             device: (major, minor),
             inode,
-            label: rest,
+            label,
         })
     }
 

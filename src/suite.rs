@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! SUITE      VERB... 0 HEAD... NUL BODY...
-//! VERB       STEP... 0
-//! HEAD       name NUL, since (2 bytes), before (2), needs (1)       of each case
-//! BODY       STATEMENT... 0                                         of each case
+//! VERB       size of its steps, STEP...
+//! HEAD       name NUL, since (2 bytes), before (2), needs (1), size of the body (2)
+//! BODY       STATEMENT...                                      of each case
 //! STATEMENT  number of its verb, OPERAND..., what it must end with
 //! STEP       code of its operation, OPERAND..., number of the register for its result
 //! OPERAND    a sum of terms
@@ -23,7 +23,10 @@ pub mod calls;
 mod constants;
 pub mod encoding;
 
-use crate::{diagnosis::Version, scan::split};
+use crate::{
+    diagnosis::Version,
+    scan::{after, before, split},
+};
 use encoding::{MAX_OPERANDS, end, needs, register, sign, term};
 
 /// The suite: verbs, and the cases that use them.
@@ -39,7 +42,7 @@ impl<'a> Suite<'a> {
     pub fn new(assembled: &'a [u8]) -> Self {
         let verbs = Steps(assembled);
         let mut heads = verbs;
-        while !heads.block().is_empty() {}
+        while !heads.verb().is_empty() {}
         let mut bodies = heads;
         while !bodies.text().is_empty() {
             bodies.take(CONDITION);
@@ -52,14 +55,14 @@ impl<'a> Suite<'a> {
     pub fn verb(&self, number: u8) -> Steps<'a> {
         let mut verbs = self.verbs;
         for _ in 1..number {
-            verbs.block();
+            verbs.verb();
         }
-        verbs.block()
+        verbs.verb()
     }
 }
 
 /// How many bytes of a case's head follow its name.
-const CONDITION: usize = 5;
+const CONDITION: usize = 7;
 
 /// The cases, in the order of `cases.txt`.
 #[derive(Clone, Copy)]
@@ -72,14 +75,18 @@ impl<'a> Iterator for Cases<'a> {
     type Item = Case<'a>;
 
     fn next(&mut self) -> Option<Case<'a>> {
-        let head = &mut self.heads;
-        let name = head.text();
-        (!name.is_empty()).then(|| Case {
+        let name = self.heads.text();
+        if name.is_empty() {
+            return None;
+        }
+        let condition = self.heads.take(CONDITION).0.first_chunk::<CONDITION>();
+        let [major, minor, before_major, before_minor, needs, size @ ..] = *condition.unwrap();
+        Some(Case {
             name,
-            since: Version::new(head.byte(), head.byte()),
-            before: Version::new(head.byte(), head.byte()),
-            needs: head.byte(),
-            statements: self.bodies.block(),
+            since: Version::new(major, minor),
+            before: Version::new(before_major, before_minor),
+            needs,
+            statements: self.bodies.take(u16::from_be_bytes(size).into()),
         })
     }
 }
@@ -180,10 +187,11 @@ pub struct Steps<'a>(&'a [u8]);
 impl<'a> Steps<'a> {
     /// Reads the next step; `None` after the last one.
     pub fn next(&mut self, context: &Context<'a>) -> Option<Step<'a>> {
-        let code = *self.0.first().filter(|code| **code != 0)?;
-        self.byte();
+        if self.is_empty() {
+            return None;
+        }
         let mut step = Step {
-            code,
+            code: self.byte(),
             operands: Context::ZERO.parameters,
             count: 0,
             kept: 0,
@@ -212,18 +220,15 @@ impl<'a> Steps<'a> {
 
     /// Takes the next `length` bytes off.
     pub fn take(&mut self, length: usize) -> Self {
-        let (taken, rest) = self.0.split_at(length);
-        self.0 = rest;
+        let taken = before(self.0, length);
+        self.0 = after(self.0, length);
         Steps(taken)
     }
 
-    /// Takes steps up to a 0, and the 0, off.
-    fn block(&mut self) -> Self {
-        let mut rest = *self;
-        while rest.next(&Context::ZERO).is_some() {}
-        let block = self.take(self.0.len() - rest.0.len());
-        self.byte();
-        block
+    /// Takes the steps of a verb, after their size, off.
+    fn verb(&mut self) -> Self {
+        let size = self.byte();
+        self.take(size.into())
     }
 
     fn byte(&mut self) -> u8 {

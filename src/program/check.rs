@@ -24,6 +24,7 @@ use linux_raw_sys::{
 };
 use vm_anon_name::{
     diagnosis::{Absence, Version},
+    format::Sink,
     options::{Flag, Options},
     put,
     suite::{Case, Cases, Suite, operation},
@@ -62,14 +63,11 @@ pub(crate) fn run(
 ) -> u8 {
     reset_inherited();
     let suite = Suite::new(&cold::SUITE);
-    let mut interpreter = match Interpreter::new(suite, process, console) {
-        Ok(interpreter) => interpreter,
-        Err(errno) => {
-            bail_out("mmap", errno, console);
-            return status::NO_PROC;
-        }
-    };
-    let interpreter = &mut interpreter;
+    let interpreter = &mut Interpreter::new(suite, process, console);
+    if let Err(errno) = interpreter.reserve_window() {
+        bail_out("mmap", errno, interpreter.console);
+        return status::NO_PROC;
+    }
     if let Some(name) = options.helper() {
         return match run_helper(name, interpreter) {
             true => status::SUCCESS,
@@ -206,23 +204,26 @@ struct Kernel<'a> {
 }
 
 impl Kernel<'_> {
-    /// Whether the conditions of `case` hold.
-    fn fits(&self, case: &Case) -> bool {
-        case.since <= self.version
-            && self.version < case.before
-            && (usize::BITS == u64::BITS || !case.needs_64_bits())
-    }
-
-    /// Prints why `case` does not apply, and ends the line.
-    fn explain(&self, case: &Case, console: &mut Console) {
-        let limit = if self.version < case.since {
+    /// The bound of `case` that this version does not satisfy.
+    fn bound(&self, case: &Case) -> Option<(&'static str, Version)> {
+        if self.version < case.since {
             Some(("since", case.since))
         } else if self.version >= case.before {
             Some(("before", case.before))
         } else {
             None
-        };
-        match (self.absence, limit) {
+        }
+    }
+
+    /// Whether `case` applies.
+    fn fits(&self, case: &Case) -> bool {
+        let has_addresses = usize::BITS == u64::BITS || !case.needs_64_bits();
+        self.absence.is_none() && self.bound(case).is_none() && has_addresses
+    }
+
+    /// Prints why `case` does not apply.
+    fn explain(&self, case: &Case, console: &mut Console) {
+        match (self.absence, self.bound(case)) {
             (Some(absence), _) => absence.explain(self.release, console),
             (None, Some((word, version))) => {
                 let [major, minor] = version.numbers();
@@ -230,7 +231,6 @@ impl Kernel<'_> {
             }
             (None, None) => put!(console, "needs 64-bit addresses"),
         }
-        put!(console, "\n");
     }
 }
 
@@ -242,87 +242,81 @@ fn run_case<'a>(
     case: &Case<'a>,
     interpreter: &mut Interpreter<'a>,
 ) -> Outcome {
-    let outcome = match kernel.absence {
-        Some(_) if require => {
-            put!(interpreter.console, "# ");
-            kernel.explain(case, interpreter.console);
-            Outcome::Failed
+    if !kernel.fits(case) {
+        let console = &mut *interpreter.console;
+        if require && kernel.absence.is_some() {
+            put!(console, "# ");
+            kernel.explain(case, console);
+            put!(console, "\n");
+            return print_result(Outcome::Failed, number, case, console);
         }
-        None if kernel.fits(case) => {
-            let end = interpreter.in_child(&mut |interpreter| {
-                let Err(stop) = interpreter.run(case.statements) else {
-                    return PASSED;
-                };
-                interpreter.clean_up();
-                // The parent does not learn the reason. So the child prints the result.
-                match stop {
-                    Stop::Failed => FAILED,
-                    Stop::Skipped(code, errno) => {
-                        skip(number, case, operation(code), errno, interpreter.console);
-                        SKIPPED
-                    }
-                }
-            });
-            match end {
-                Ok(ChildEnd::Exited(PASSED)) => Outcome::Passed,
-                Ok(ChildEnd::Exited(SKIPPED)) => return Outcome::Skipped,
-                Err(errno) => {
-                    skip(number, case, b"clone", errno, interpreter.console);
-                    return Outcome::Skipped;
-                }
-                Ok(ChildEnd::Killed(OOM_KILLED)) if case.needs_memory() => {
-                    begin_skip(number, case, interpreter.console);
-                    put!(
-                        interpreter.console,
-                        "killed by signal 9: not enough memory\n"
-                    );
-                    return Outcome::Skipped;
-                }
-                Ok(end) => {
-                    interpreter.explain(end);
-                    Outcome::Failed
-                }
+        print_result(Outcome::Skipped, number, case, console);
+        kernel.explain(case, console);
+        put!(console, "\n");
+        return Outcome::Skipped;
+    }
+    let end = interpreter.in_child(&mut |interpreter| {
+        let Err(stop) = interpreter.run(case.statements) else {
+            return PASSED;
+        };
+        interpreter.clean_up();
+        // The parent does not learn the reason. So the child prints the result.
+        match stop {
+            Stop::Failed => FAILED,
+            Stop::Skipped(code, errno) => {
+                skip(number, case, operation(code), errno, interpreter.console);
+                SKIPPED
             }
         }
-        _ => {
-            begin_skip(number, case, interpreter.console);
-            kernel.explain(case, interpreter.console);
-            return Outcome::Skipped;
+    });
+    match end {
+        Ok(ChildEnd::Exited(PASSED)) => {
+            print_result(Outcome::Passed, number, case, interpreter.console)
         }
-    };
+        Ok(ChildEnd::Exited(SKIPPED)) => Outcome::Skipped,
+        Ok(ChildEnd::Killed(OOM_KILLED)) if case.needs_memory() => {
+            print_result(Outcome::Skipped, number, case, interpreter.console);
+            put!(
+                interpreter.console,
+                "killed by signal 9: not enough memory\n"
+            );
+            Outcome::Skipped
+        }
+        Ok(end) => {
+            interpreter.explain(end);
+            print_result(Outcome::Failed, number, case, interpreter.console)
+        }
+        Err(errno) => {
+            skip(number, case, b"clone", errno, interpreter.console);
+            Outcome::Skipped
+        }
+    }
+}
+
+/// Prints that a case is skipped, because `what` failed with `errno`.
+fn skip(number: u64, case: &Case, what: &[u8], errno: Errno, console: &mut Console) {
+    print_result(Outcome::Skipped, number, case, console);
+    console.put_failure(what, errno);
+    put!(console, "\n");
+}
+
+/// Prints the result of a case. If it is skipped, the reason has to follow.
+fn print_result(outcome: Outcome, number: u64, case: &Case, console: &mut Console) -> Outcome {
     let name = case.name;
-    let (word, result) = match outcome {
-        Outcome::Passed => ("pass", "ok"),
-        Outcome::Failed => ("fail", "not ok"),
-        Outcome::Skipped => return outcome,
+    let (word, result, end) = match outcome {
+        Outcome::Passed => ("pass", "ok", "\n"),
+        Outcome::Failed => ("fail", "not ok", "\n"),
+        Outcome::Skipped => ("skip", "ok", " # SKIP "),
     };
     put!(
-        interpreter.console,
-        "# vm_anon_name: {}: {}\n{} {} {}\n",
+        console,
+        "# vm_anon_name: {}: {}\n{} {} {}",
         name,
         word,
         result,
         number,
         name
     );
+    console.put(end.as_bytes());
     outcome
-}
-
-/// Prints that a case is skipped, because `what` failed with `errno`.
-fn skip(number: u64, case: &Case, what: &[u8], errno: Errno, console: &mut Console) {
-    begin_skip(number, case, console);
-    console.put_failure(what, errno);
-    put!(console, "\n");
-}
-
-/// Prints the result of a case that is skipped, up to the reason.
-fn begin_skip(number: u64, case: &Case, console: &mut Console) {
-    let name = case.name;
-    put!(
-        console,
-        "# vm_anon_name: {}: skip\nok {} {} # SKIP ",
-        name,
-        number,
-        name
-    );
 }

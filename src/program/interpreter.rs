@@ -35,7 +35,7 @@ use vm_anon_name::{
     format::{MAX_DIGITS, Sink, Value, digits},
     maps::Vma,
     name, put,
-    scan::{number, split},
+    scan::{after, number, split},
     suite::{
         Context, Operand, Step, Steps, Suite, calls,
         encoding::register::{LENGTH, MAPS, WINDOW},
@@ -74,6 +74,10 @@ const DIFFERENT: Errno = Errno::new(number::EBADMSG);
 /// A diagram, a label or another text to compare; a longer one is cut.
 type Text = Vec<u8, 256>;
 
+/// How `repeat` would take a step once: the count, the stride, and the place of the argument
+/// that grows.
+const ONCE: [u64; 3] = [1, 0, 0];
+
 /// The exit statuses of the process of a case. The child of a case also has higher ones:
 /// [`SKIPPED`] plus the number of the error for which the case is skipped.
 pub(crate) const PASSED: u8 = 0;
@@ -101,41 +105,43 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) context: Context<'a>,
     /// Whether this case has made a call that is tested.
     has_tested: bool,
-    /// A number that no other process has.
-    random: u64,
+    /// A file name that no other process uses, with its NUL.
+    file_name: Text,
     /// The flags of a VMA that the case remembers.
     flags: Text,
     maps: Maps,
 }
 
 impl<'a> Interpreter<'a> {
-    /// Reserves the addresses of the window.
-    pub(crate) fn new(
-        suite: Suite<'a>,
-        process: &Process,
-        console: &'a mut Console,
-    ) -> Result<Self> {
+    /// The state before the first case. The window is not reserved.
+    pub(crate) fn new(suite: Suite<'a>, process: &Process, console: &'a mut Console) -> Self {
         let page = process.page_size() as u64;
-        let mut context = Context::ZERO;
+        let mut interpreter = Interpreter {
+            console,
+            suite,
+            context: Context::ZERO,
+            has_tested: false,
+            file_name: Text::new(),
+            flags: Text::new(),
+            maps: Maps::new(),
+        };
+        let context = &mut interpreter.context;
         context.page = page;
         // One page of page table entries, 8 bytes each, maps a huge page.
         context.huge = page * page / 8;
-        context.registers[WINDOW] = raw::reserve(RESERVED * page)? + RESERVED / 2 * page;
         context.registers[MAPS] = u64::MAX; // No file.
-        Ok(Interpreter {
-            console,
-            suite,
-            context,
-            has_tested: false,
-            random: process.random(),
-            flags: Text::new(),
-            maps: Maps {
-                file: raw::file(u64::MAX),
-                chunk: Vec::new(),
-                used: 0,
-                line: Vec::new(),
-            },
-        })
+        let name = &mut interpreter.file_name;
+        name.put(digits(process.random(), 16, 1, &mut [0; MAX_DIGITS]));
+        name.put(b"\0");
+        interpreter
+    }
+
+    /// Reserves the addresses of the window.
+    pub(crate) fn reserve_window(&mut self) -> Result {
+        let context = &mut self.context;
+        let half = RESERVED / 2 * context.page;
+        context.registers[WINDOW] = raw::reserve(2 * half)? + half;
+        Ok(())
     }
 
     /// Does `work` in a child, which may crash or hang. Its result is the exit status.
@@ -152,25 +158,10 @@ impl<'a> Interpreter<'a> {
 
     /// Removes the file that an interrupted case may have left.
     pub(crate) fn clean_up(&self) {
-        let name = self.unique_name();
-        let words = [
-            AT_FDCWD as u64,
-            name.as_ptr().expose_provenance() as u64,
-            0,
-            0,
-            0,
-            0,
-        ];
+        let name = self.file_name.as_ptr().expose_provenance() as u64;
+        let words = [AT_FDCWD as u64, name, 0, 0, 0, 0];
         // SAFETY: The kernel reads the name, which ends with a NUL.
         let _ = unsafe { raw::call(call::unlinkat as u16, words) };
-    }
-
-    /// A file name that no other process uses, with its NUL.
-    fn unique_name(&self) -> Text {
-        let mut name = Text::new();
-        name.put(digits(self.random, 16, 1, &mut [0; MAX_DIGITS]));
-        name.put(b"\0");
-        name
     }
 
     /// Says how a child ended.
@@ -185,40 +176,26 @@ impl<'a> Interpreter<'a> {
 
     /// Reads the maps as cases do: they must be those of this process.
     pub(crate) fn observe(&mut self) -> Result {
-        let file = file::open(&CWD, snapshot::FILE, O_RDONLY)?;
-        self.context.registers[MAPS] = raw::number(&file);
-        let here = (&raw const file).addr() as u64;
-        self.label(here, &mut Text::new())
+        let file = raw::number(&file::open(&CWD, snapshot::FILE, O_RDONLY)?);
+        self.context.registers[MAPS] = file;
+        let here = (&raw const *self).addr() as u64;
+        self.maps.find(file, here).map(drop)
     }
 
     /// Runs `statements`, up to the first that does not end as stated.
     pub(crate) fn run(&mut self, mut statements: Steps<'a>) -> core::result::Result<(), Stop> {
-        while let Some(statement) = statements.next(&self.context) {
+        while let Some(statement) = &statements.next(&self.context) {
             self.context.parameters = statement.operands;
             let mut steps = self.suite.verb(statement.code);
-            let (mut count, mut stride, mut place) = (1, 0, 0);
-            while let Some(mut step) = steps.next(&self.context) {
+            let mut repetition = ONCE;
+            while let Some(step) = &mut steps.next(&self.context) {
                 if step.code == calls::REPEAT {
-                    [count, stride, place, ..] = words(&step);
+                    let [count, stride, place, ..] = words(step);
+                    repetition = [count, stride, place];
                     continue;
                 }
-                let mut result = Ok(0);
-                for _ in 0..count {
-                    result = self.take(&step, &mut statements);
-                    if result.is_err() {
-                        break;
-                    }
-                    if let Some(Operand::Number(number)) = step.operands.get_mut(place as usize) {
-                        *number = number.wrapping_add(stride);
-                    }
-                }
-                (count, stride, place) = (1, 0, 0);
-                let is_tested = is_tested(&step);
-                self.has_tested |= is_tested;
-                if is_tested {
-                    // A call under test succeeds with 0.
-                    result = result.and_then(|value| self.compare_numbers(value, 0));
-                }
+                let result = self.repeat(repetition, step, &mut statements);
+                repetition = ONCE;
                 if let Ok(value) = result
                     && let Some(register) = usize::from(step.kept).checked_sub(1)
                 {
@@ -235,75 +212,108 @@ impl<'a> Interpreter<'a> {
                     break;
                 }
                 if let Some(errno) = errno
-                    && statement.skips.iter().any(|skip| is_number(*skip))
+                    && (statement.skips.iter().any(|skip| is_number(*skip))
+                        || self.is_unprepared(step, errno))
                 {
                     return Err(Stop::Skipped(step.code, errno));
                 }
-                // The preparation of a case can fail because of what this process inherits,
-                // or of a limit that another process has set. Neither is a fault of naming.
-                if let Some(errno) = errno
-                    && step.code >= calls::EXHAUST
-                    && !is_tested
-                    && errno != DIFFERENT
-                    && (!self.has_tested || is_limit(&step, errno))
-                {
-                    return Err(Stop::Skipped(step.code, errno));
-                }
-                self.report(&step, statement.expected, number);
+                self.report(step, statement.expected, number);
                 return Err(Stop::Failed);
             }
         }
         Ok(())
     }
 
+    /// Takes a step as often as `repeat` says, or until it fails, and returns its last result.
+    fn repeat(
+        &mut self,
+        [count, stride, place]: [u64; 3],
+        step: &mut Step<'a>,
+        rest: &mut Steps<'a>,
+    ) -> Result<u64> {
+        let is_tested = is_tested(step);
+        self.has_tested |= is_tested;
+        let mut result = Ok(0);
+        for _ in 0..count {
+            result = self.take(step, rest);
+            if result.is_err() {
+                break;
+            }
+            if let Some(Operand::Number(number)) = step.operands.get_mut(place as usize) {
+                *number = number.wrapping_add(stride);
+            }
+        }
+        match result {
+            // A call under test succeeds with 0.
+            Ok(value) if is_tested => self.compare_numbers(value, 0),
+            _ => result,
+        }
+    }
+
+    /// Whether a step of the preparation failed because of what this process inherits, or of
+    /// a limit that another process has set. Neither is a fault of naming.
+    fn is_unprepared(&self, step: &Step, errno: Errno) -> bool {
+        step.code >= calls::EXHAUST
+            && !is_tested(step)
+            && errno != DIFFERENT
+            && (!self.has_tested || is_limit(step, errno))
+    }
+
     /// Takes a step, and returns its result. `fork` takes the statements of its child off
     /// `rest`.
     fn take(&mut self, step: &Step<'a>, rest: &mut Steps<'a>) -> Result<u64> {
         let words = words(step);
-        let [first, second, ..] = words;
+        let [first, second, third, ..] = words;
         let text = match step.operands {
             [Operand::Text(text), ..] | [_, Operand::Text(text), ..] => text,
             _ => b"",
         };
-        let mut found = Text::new();
+        let file = self.context.registers[MAPS];
+        let console = &mut *self.console;
         match step.code {
-            calls::SEE => self.draw(text, &mut found)?,
-            calls::LABEL => self.label(first, &mut found)?,
-            calls::LINE => {
-                self.label(first, &mut Text::new())?;
-                let line = split(&self.maps.line, b' ').1;
-                // The rest of the line differs from one system to the next.
-                if let [beginning @ .., b'*'] = text
-                    && line.starts_with(beginning)
-                {
-                    return Ok(0);
-                }
-                found.put(line);
+            calls::SEE => {
+                let mut diagram = Text::new();
+                self.draw(text, &mut diagram)?;
+                compare(&diagram, text, self.console)
             }
-            // SAFETY: As at the head of this file.
-            calls::COMPARE => unsafe { raw::read_text(first, &mut found) },
+            calls::LABEL => compare(self.maps.find(file, first)?.label, text, console),
+            calls::LINE => {
+                self.maps.find(file, first)?;
+                let line = split(self.maps.line(), b' ').1;
+                match text {
+                    // The rest of the line differs from one system to the next.
+                    [beginning @ .., b'*'] if line.starts_with(beginning) => Ok(0),
+                    _ => compare(line, text, console),
+                }
+            }
+            calls::COMPARE => {
+                let mut found = Text::new();
+                // SAFETY: As at the head of this file.
+                unsafe { raw::read_text(first, &mut found) };
+                compare(&found, text, console)
+            }
             calls::EXPECT => {
                 // SAFETY: As at the head of this file.
-                let found = unsafe { raw::read_number(first, words[2] as usize) };
-                return self.compare_numbers(found, second);
+                let found = unsafe { raw::read_number(first, third as usize) };
+                self.compare_numbers(found, second)
             }
             calls::COUNT => {
                 let [_, start, length, expected, ..] = words;
                 let found = self.count(text, start, start + length)?;
-                return self.compare_numbers(found, expected);
+                self.compare_numbers(found, expected)
             }
             calls::NOTE_FLAGS => {
-                self.read_flags(first, &mut found)?;
-                self.flags = found;
-                return Ok(0);
+                self.maps.find_flags(file, first)?;
+                self.flags.clear();
+                self.flags.put(self.maps.line());
+                Ok(0)
             }
             calls::SAME_FLAGS => {
-                self.read_flags(first, &mut found)?;
-                let expected = self.flags.clone();
-                return self.compare(&found, &expected);
+                self.maps.find_flags(file, first)?;
+                compare(self.maps.line(), &self.flags, console)
             }
-            calls::FIND => return self.find(text),
-            calls::ACCEPT | calls::REJECT => return self.try_bytes(step.code, &words),
+            calls::FIND => self.find(text),
+            calls::ACCEPT | calls::REJECT => self.try_bytes(step.code, &words),
             calls::FORK => {
                 let child = rest.take(first as usize);
                 let end = self.in_child(&mut |interpreter| match interpreter.run(child) {
@@ -311,7 +321,7 @@ impl<'a> Interpreter<'a> {
                     Err(Stop::Failed) => FAILED,
                     Err(Stop::Skipped(_, errno)) => SKIPPED + errno.number() as u8,
                 })?;
-                return match end {
+                match end {
                     ChildEnd::Exited(PASSED) => Ok(0),
                     ChildEnd::Exited(status) if status > SKIPPED => {
                         Err(Errno::new(u32::from(status - SKIPPED)))
@@ -320,36 +330,32 @@ impl<'a> Interpreter<'a> {
                         self.explain(end);
                         Err(DIFFERENT)
                     }
-                };
+                }
             }
-            calls::EXHAUST => return self.exhaust(first),
-            calls::UNIQUE => {
+            calls::EXHAUST => self.exhaust(first),
+            calls::VFORK_PRCTL | calls::THREAD_PRCTL => {
+                let is_thread = step.code == calls::THREAD_PRCTL;
                 // SAFETY: As at the head of this file.
-                unsafe { raw::write(first, &self.unique_name()) };
-                return Ok(0);
+                unsafe { raw::prctl_in_sharing_child(is_thread, words) }
             }
-            // SAFETY: As at the head of this file.
-            calls::VFORK_PRCTL => return unsafe { raw::prctl_in_child_process(words) },
-            // SAFETY: As at the head of this file.
-            calls::THREAD_PRCTL => return unsafe { raw::prctl_in_thread(words) },
-            calls::STORE | calls::STORE64 | calls::POKE => {
+            calls::UNIQUE | calls::STORE | calls::STORE64 | calls::POKE => {
                 let (number, word) = (second.to_ne_bytes(), (second as usize).to_ne_bytes());
                 let bytes = match step.code {
+                    calls::UNIQUE => &self.file_name,
                     calls::POKE => text,
                     calls::STORE => &word,
-                    _ => &number,
+                    _ => number.as_slice(),
                 };
                 // SAFETY: As at the head of this file.
                 unsafe { raw::write(first, bytes) };
-                return Ok(0);
+                Ok(0)
             }
             code => {
                 let number = CALLS.get(usize::from(code - calls::FIRST_CALL)).unwrap();
                 // SAFETY: As at the head of this file.
-                return unsafe { raw::call(*number, words) };
+                unsafe { raw::call(*number, words) }
             }
         }
-        self.compare(&found, text)
     }
 
     /// Splits a mapping at `address` until this process has as many mappings as it may have.
@@ -372,48 +378,21 @@ impl<'a> Interpreter<'a> {
     /// The number of VMAs with this label that lie between two addresses.
     fn count(&mut self, label: &[u8], start: u64, end: u64) -> Result<u64> {
         let mut count = 0;
-        self.search(&mut |vma, _| {
+        self.maps.rewind(self.context.registers[MAPS])?;
+        loop {
+            let vma = self.maps.next()?;
             count += u64::from(vma.start >= start && vma.end <= end && vma.label == label);
-            vma.start >= end
-        })?;
-        Ok(count)
-    }
-
-    /// Appends the line `VmFlags` of the VMA at `address` to `flags`.
-    fn read_flags(&mut self, address: u64, flags: &mut Text) -> Result {
-        self.search(&mut |vma, _| vma.contains(address))?;
-        while self.maps.next_line()? {
-            if self.maps.line.starts_with(b"VmFlags:") {
-                flags.put(&self.maps.line);
-                return Ok(());
+            if vma.start >= end {
+                return Ok(count);
             }
-        }
-        Err(ENOENT)
-    }
-
-    fn compare(&mut self, found: &[u8], expected: &[u8]) -> Result<u64> {
-        match found == expected {
-            true => Ok(0),
-            false => self.differ(found.into(), expected.into()),
         }
     }
 
     fn compare_numbers(&mut self, found: u64, expected: u64) -> Result<u64> {
         match found == expected {
             true => Ok(0),
-            false => self.differ(found.into(), expected.into()),
+            false => differ(found.into(), expected.into(), self.console),
         }
-    }
-
-    /// Prints what was found and what was expected.
-    fn differ(&mut self, found: Value, expected: Value) -> Result<u64> {
-        put!(
-            self.console,
-            "#   expected {}\n#   seen {}\n",
-            expected,
-            found
-        );
-        Err(DIFFERENT)
     }
 
     /// Draws as many pages of the window as the diagram `expected` has.
@@ -422,34 +401,28 @@ impl<'a> Interpreter<'a> {
         let pages = expected.iter().filter(|byte| **byte != b'|').count() as u64;
         let end = window + pages * page;
         let mut diagram = Diagram::new(drawn, page, window, end);
-        self.search(&mut |vma, _| {
-            diagram.add(vma);
-            vma.end >= end
-        })?;
+        self.maps.rewind(self.context.registers[MAPS])?;
+        loop {
+            let vma = self.maps.next()?;
+            diagram.add(&vma);
+            if vma.end >= end {
+                break;
+            }
+        }
         diagram.finish();
         Ok(())
     }
 
-    /// The label of the VMA that contains `address`.
-    fn label(&mut self, address: u64, label: &mut Text) -> Result {
-        self.search(&mut |vma, _| {
-            let is_found = vma.contains(address);
-            if is_found {
-                label.put(vma.label);
-            }
-            is_found
-        })
-    }
-
     /// The first address of the first VMA whose label begins with `label`. Keeps its length.
     fn find(&mut self, label: &[u8]) -> Result<u64> {
-        let (mut start, mut length) = (0, 0);
-        self.search(&mut |vma, _| {
-            (start, length) = (vma.start, vma.end - vma.start);
-            vma.label.starts_with(label)
-        })?;
-        self.context.registers[LENGTH] = length;
-        Ok(start)
+        self.maps.rewind(self.context.registers[MAPS])?;
+        loop {
+            let vma = self.maps.next()?;
+            if vma.label.starts_with(label) {
+                self.context.registers[LENGTH] = vma.end - vma.start;
+                return Ok(vma.start);
+            }
+        }
     }
 
     /// Names the window's first page with each byte from `first` to `last`: at the first
@@ -486,12 +459,12 @@ impl<'a> Interpreter<'a> {
                 calls::ACCEPT => byte,
                 _ => b'a'.into(),
             };
-            let (mut label, mut found) = (Text::new(), Text::new());
+            let mut label = Text::new();
             label.put(b"[anon:");
             label.put(split(&name_with(byte, 0, size), 0).0);
             label.put(b"]");
-            self.label(window, &mut found)?;
-            self.compare(&found, &label)?;
+            let vma = self.maps.find(self.context.registers[MAPS], window)?;
+            compare(vma.label, &label, self.console)?;
         }
         Ok(0)
     }
@@ -528,97 +501,142 @@ impl<'a> Interpreter<'a> {
         );
         let end = window + DRAWN * page;
         // If the maps cannot be read, they are not shown.
-        let _ = self
-            .maps
-            .search(self.context.registers[MAPS], &mut |vma, line| {
-                if vma.end > window && vma.start < end {
-                    put!(console, "#   {}\n", line);
-                }
-                vma.start >= end
-            });
-    }
-
-    /// Passes the VMAs to `is_last`, see [`Maps::search`].
-    fn search(&mut self, is_last: &mut dyn FnMut(&Vma, &[u8]) -> bool) -> Result {
-        let file = self.context.registers[MAPS];
-        self.maps.search(file, is_last)
+        let _ = self.maps.rewind(self.context.registers[MAPS]);
+        while let Ok(vma) = self.maps.next()
+            && vma.start < end
+        {
+            if vma.end > window {
+                put!(console, "#   {}\n", self.maps.line());
+            }
+        }
     }
 }
 
-/// The VMAs in a maps file, one by one.
+/// Reader of a maps file, one VMA after another.
 struct Maps {
     file: Fd,
-    chunk: Vec<u8, 4096>,
-    /// How much of `chunk` has been used.
-    used: usize,
-    /// The line of the VMA, which may contain a path of PATH_MAX (4096) bytes.
-    line: Vec<u8, 4352>,
+    /// What has been read of the file. The line of a VMA may contain a path of PATH_MAX
+    /// (4096) bytes.
+    chunk: Vec<u8, 4352>,
+    /// How much of `chunk` is whole lines.
+    whole: usize,
+    /// Where the current line begins, and where the next one does.
+    line: usize,
+    next: usize,
+    /// Whether the stack of this process has been found, which comes last.
+    has_stack: bool,
 }
 
 impl Maps {
-    /// Reads `file` from its beginning, and passes each VMA, with its line, to `is_last`
-    /// until that returns true.
+    /// No file.
+    fn new() -> Self {
+        Maps {
+            file: raw::file(u64::MAX),
+            chunk: Vec::new(),
+            whole: 0,
+            line: 0,
+            next: 0,
+            has_stack: false,
+        }
+    }
+
+    /// Goes to the beginning of `file`.
+    fn rewind(&mut self, file: u64) -> Result {
+        self.file = raw::file(file);
+        self.chunk.clear();
+        (self.whole, self.next) = (0, 0);
+        self.has_stack = false;
+        raw::rewind(&self.file)
+    }
+
+    /// Goes to the next VMA.
     ///
     /// # Errors
     ///
-    /// That of a call; ENOENT if `is_last` has returned false for all VMAs; EIO if a line is
-    /// not that of a VMA, or if the file lacks the stack of this process, and so its end.
-    fn search(&mut self, file: u64, is_last: &mut dyn FnMut(&Vma, &[u8]) -> bool) -> Result {
-        self.file = raw::file(file);
-        self.chunk.clear();
-        self.used = 0;
-        raw::rewind(&self.file)?;
-        let here = (&raw const *self).addr() as u64;
-        let mut error = Errno::EIO;
-        while self.next_line()? {
-            // In smaps, lines that begin with a capital follow the line of a VMA.
-            if matches!(self.line.first(), Some(b'A'..=b'Z')) {
-                continue;
-            }
-            let vma = Vma::parse(&self.line).ok_or(Errno::EIO)?;
-            if is_last(&vma, &self.line) {
-                return Ok(());
-            }
-            if vma.contains(here) {
-                error = ENOENT;
-            }
+    /// That of a call; ENOENT at the end of the file; EIO if a line is not that of a VMA, or
+    /// if the file lacks the stack of this process, and so its end.
+    fn next(&mut self) -> Result<Vma<'_>> {
+        // In smaps, lines that begin with a capital follow the line of a VMA.
+        while let Some(b'A'..=b'Z') = self.rest()?.first() {
+            self.skip_line()?;
         }
-        Err(error)
+        let here = (&raw const *self).addr() as u64;
+        self.line = self.next;
+        let mut rest = after(&self.chunk, self.line);
+        let vma = Vma::take(&mut rest).ok_or(Errno::EIO)?;
+        self.next = self.chunk.len() - rest.len();
+        self.has_stack |= vma.contains(here);
+        Ok(vma)
     }
 
-    /// Reads the next line of the file into `line`, without its newline. Returns false at
-    /// the end of the file.
-    fn next_line(&mut self) -> Result<bool> {
-        self.line.clear();
-        loop {
-            while let Some(byte) = self.chunk.get(self.used).copied() {
-                self.used += 1;
-                if byte == b'\n' {
-                    return Ok(true);
-                }
-                self.line.push(byte).or(Err(Errno::EIO))?;
-            }
-            self.chunk.clear();
-            self.used = 0;
-            if io::read(&self.file, &mut self.chunk)? == 0 {
-                return Ok(false);
-            }
-        }
+    /// Goes to the VMA that contains `address`.
+    fn find(&mut self, file: u64, address: u64) -> Result<Vma<'_>> {
+        self.rewind(file)?;
+        while !self.next()?.contains(address) {}
+        Vma::parse(self.line()).ok_or(Errno::EIO)
     }
+
+    /// Goes to the line `VmFlags` of the VMA that contains `address`.
+    fn find_flags(&mut self, file: u64, address: u64) -> Result {
+        self.find(file, address)?;
+        while !self.line().starts_with(b"VmFlags:") {
+            self.skip_line()?;
+        }
+        Ok(())
+    }
+
+    /// The current line.
+    fn line(&self) -> &[u8] {
+        split(after(&self.chunk, self.line), b'\n').0
+    }
+
+    /// Goes to the next line.
+    fn skip_line(&mut self) -> Result {
+        let length = split(self.rest()?, b'\n').0.len();
+        self.line = self.next;
+        self.next += length + 1;
+        Ok(())
+    }
+
+    /// What follows the current line; at least a whole line.
+    fn rest(&mut self) -> Result<&[u8]> {
+        while self.next == self.whole {
+            // What is left is the beginning of a line.
+            io::remove(&mut self.chunk, self.whole);
+            let is_end = self.chunk.is_empty() && self.has_stack;
+            if io::read(&self.file, &mut self.chunk)? == 0 {
+                return Err(if is_end { ENOENT } else { Errno::EIO });
+            }
+            let last = self.chunk.iter().rposition(|byte| *byte == b'\n');
+            (self.whole, self.next) = (last.map_or(0, |last| last + 1), 0);
+        }
+        Ok(after(&self.chunk, self.next))
+    }
+}
+
+/// Compares texts. Prints both if they differ.
+fn compare(found: &[u8], expected: &[u8], console: &mut Console) -> Result<u64> {
+    match found == expected {
+        true => Ok(0),
+        false => differ(found.into(), expected.into(), console),
+    }
+}
+
+/// Prints what was found and what was expected.
+fn differ(found: Value, expected: Value, console: &mut Console) -> Result<u64> {
+    put!(console, "#   expected {}\n#   seen {}\n", expected, found);
+    Err(DIFFERENT)
 }
 
 /// Whether a step is the call under test, or PROCMAP_QUERY, which shows what it did.
 fn is_tested(step: &Step) -> bool {
     let words = words(step);
     match step.code {
-        // prctl(2), the first of the system calls. The kernel takes its option for an int.
-        calls::FIRST_CALL => words[0] as u32 == PR_SET_VMA,
+        // The kernel takes the option of prctl(2) for an int.
+        calls::PRCTL => words[0] as u32 == PR_SET_VMA,
         calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL | calls::THREAD_PRCTL => true,
-        code => {
-            let place = usize::from(code).checked_sub(calls::FIRST_CALL.into());
-            let number = place.and_then(|place| CALLS.get(place));
-            number == Some(&(call::ioctl as u16)) && words[1] == file::PROCMAP_QUERY
-        }
+        calls::IOCTL => words[1] == file::PROCMAP_QUERY,
+        _ => false,
     }
 }
 

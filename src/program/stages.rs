@@ -198,9 +198,11 @@ impl<'a> Stages<'a> {
         };
         let console = &mut *self.console;
         console.begin_error();
+        // What contains no value is not searched for placeholders.
+        put!(console, "prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, ");
         put!(
             console,
-            "prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, {hex}, {}, \"{}\"): {errno}",
+            "{hex}, {}, \"{}\"): {errno}",
             mapping.start() as u64,
             mapping.length(),
             failure.name,

@@ -57,21 +57,27 @@ pub fn assemble(cases: &str, verbs: &str) -> Result<Vec<u8>, Mistake> {
     let verbs = blocks(VERBS, verbs)?;
     let mut out = Vec::new();
     for Block { head, body } in &verbs {
+        let mut steps = Vec::new();
         for line in body {
-            step(line.text, head.text, &mut out).map_err(|what| line.mistake(what))?;
+            step(line.text, head.text, &mut steps).map_err(|what| line.mistake(what))?;
         }
-        out.push(0);
+        let size =
+            u8::try_from(steps.len()).map_err(|_| head.mistake("a verb has at most 255 bytes"))?;
+        out.push(size);
+        out.extend(steps);
     }
     out.push(0);
-    let cases = blocks(CASES, cases)?;
-    for Block { head, .. } in &cases {
+    let mut bodies = Vec::new();
+    for Block { head, body } in blocks(CASES, cases)? {
         condition(head.text, &mut out).map_err(|what| head.mistake(what))?;
+        let statements = statements(&mut body.iter(), head, false, &verbs)?;
+        let size = u16::try_from(statements.len());
+        let size = size.map_err(|_| head.mistake("a case has at most 65535 bytes"))?;
+        out.extend(size.to_be_bytes());
+        bodies.extend(statements);
     }
     out.push(0);
-    for Block { head, body } in cases {
-        out.extend(statements(&mut body.iter(), head, false, &verbs)?);
-        out.push(0);
-    }
+    out.extend(bodies);
     Ok(out)
 }
 

@@ -53,6 +53,15 @@ macro_rules! joined {
 /// Names of the constants, which count from 1.
 pub const CONSTANTS: &str = constants!(joined);
 
+/// The system calls, counted from 0.
+macro_rules! enumeration {
+    ($($name:ident)*) => {
+        #[allow(non_camel_case_types, dead_code)]
+        enum Call { $($name),* }
+    };
+}
+system_calls!(enumeration);
+
 /// Defines the operations of the interpreter, and lists the names of all operations.
 macro_rules! own_operations {
     ($($(#[$doc:meta])* $CODE:ident = $name:literal;)*) => {
@@ -63,6 +72,12 @@ macro_rules! own_operations {
 
         /// The first system call; the others follow in the order of their list.
         pub const FIRST_CALL: u8 = 1 + Place::CALL as u8;
+
+        /// prctl(2).
+        pub const PRCTL: u8 = FIRST_CALL + Call::prctl as u8;
+
+        /// ioctl(2).
+        pub const IOCTL: u8 = FIRST_CALL + Call::ioctl as u8;
 
         /// Names of the operations, those of the interpreter first. They count from 1.
         pub const OPERATIONS: &str = concat!($($name, " ",)* system_calls!(joined));

@@ -14,6 +14,7 @@ use core::ptr;
 use heapless::VecView;
 use linux_raw_sys::general::{POLLIN, POLLOUT, pollfd};
 use syscalls::Sysno;
+use vm_anon_name::scan::after;
 
 /// How many times in a row a call may be interrupted or not ready before that
 /// counts as a failure.
@@ -73,11 +74,21 @@ pub(crate) fn append(buffer: &mut VecView<u8>, bytes: &[u8]) -> bool {
         return false;
     }
     let end = buffer.as_mut_ptr().wrapping_add(buffer.len());
-    // SAFETY: The buffer has space for `bytes` after its content.
-    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len()) };
-    // SAFETY: The bytes up to `length` have just been written.
+    // SAFETY: The buffer has space for `length` bytes, of which the new ones are written
+    // next. In this order, the copy is the last call, which needs no stack frame.
     unsafe { buffer.set_len(length) };
+    // SAFETY: The buffer has space for `bytes` after its former content.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len()) };
     true
+}
+
+/// Removes the first `count` bytes of `buffer`, which has as many.
+pub(crate) fn remove(buffer: &mut VecView<u8>, count: usize) {
+    let rest = after(buffer, count);
+    let (start, length) = (rest.as_ptr(), rest.len());
+    // SAFETY: The buffer contains the bytes of `rest`, so it has space for them.
+    unsafe { ptr::copy(start, buffer.as_mut_ptr(), length) };
+    buffer.truncate(length);
 }
 
 /// `read(2)` until the end of the file.

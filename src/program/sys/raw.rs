@@ -23,7 +23,8 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
     unsafe { call!(number, a, b, c, d, e, f) }.map(|value| value as u64)
 }
 
-/// prctl(2) in a child process that shares this process's memory, as after vfork(2).
+/// prctl(2) in another thread of this process, or in a child process that shares its
+/// memory, as after vfork(2).
 ///
 /// # Errors
 ///
@@ -32,40 +33,23 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
 /// # Safety
 ///
 /// As for [`call`].
-pub(crate) unsafe fn prctl_in_child_process(arguments: [u64; 6]) -> Result<u64> {
-    // SAFETY: The caller's promise.
-    let (pid, result) = unsafe { prctl_in_sharing_child(SIGCHLD, arguments) }?;
-    wait(pid)?;
-    result
-}
-
-/// prctl(2) in another thread of this process.
-///
-/// # Errors
-///
-/// That of the call; EIO if the thread ended before it had a result.
-///
-/// # Safety
-///
-/// As for [`call`].
-pub(crate) unsafe fn prctl_in_thread(arguments: [u64; 6]) -> Result<u64> {
-    // SAFETY: The caller's promise.
-    let (_, result) = unsafe { prctl_in_sharing_child(CLONE_THREAD | CLONE_SIGHAND, arguments) }?;
-    result
-}
-
-/// Returns the child's id and its result.
-unsafe fn prctl_in_sharing_child(
-    flags: u32,
+pub(crate) unsafe fn prctl_in_sharing_child(
+    is_thread: bool,
     mut arguments: [u64; 6],
-) -> Result<(usize, Result<u64>)> {
-    let flags = flags | CLONE_VM | CLONE_VFORK;
+) -> Result<u64> {
+    let kind = match is_thread {
+        true => CLONE_THREAD | CLONE_SIGHAND,
+        false => SIGCHLD,
+    };
+    let flags = kind | CLONE_VM | CLONE_VFORK;
     arguments[5] = i64::from(-(EIO as i32)) as u64;
     // SAFETY: The caller's promise.
     let pid = unsafe { crate::arch::prctl_in_sharing_child(&mut arguments, flags) };
     let pid = Errno::check(pid)?;
-    let result = Errno::check(arguments[5] as usize).map(|value| value as u64);
-    Ok((pid, result))
+    if !is_thread {
+        wait(pid)?;
+    }
+    Errno::check(arguments[5] as usize).map(|value| value as u64)
 }
 
 /// Writes `bytes` at `address`. A page that cannot be written kills the process.

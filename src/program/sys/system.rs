@@ -7,7 +7,7 @@
 #![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
 
 use super::{Errno, Result};
-use core::{ffi::CStr, ptr};
+use core::{ffi::CStr, mem::MaybeUninit, ptr};
 use linux_raw_sys::general::*;
 use syscalls::{Sysno, raw_syscall};
 
@@ -83,17 +83,20 @@ impl Uname {
     #[inline(never)] // Inlined, it would copy the 390 bytes into each caller.
     pub(crate) fn get() -> Self {
         const EMPTY: [u8; FIELD] = [0; FIELD];
-        let mut names = Uname {
-            system: EMPTY,
-            node: EMPTY,
-            release: EMPTY,
-            version: EMPTY,
-            machine: EMPTY,
-            domain: EMPTY,
-        };
+        let mut names = MaybeUninit::<Self>::uninit();
         // SAFETY: The kernel writes a `struct new_utsname`, which `Uname` repeats.
-        let _ = unsafe { call!(Sysno::uname, &raw mut names) };
-        names
+        match unsafe { call!(Sysno::uname, names.as_mut_ptr()) } {
+            // SAFETY: The call succeeded, so the kernel has written all of it.
+            Ok(_) => unsafe { names.assume_init() },
+            Err(_) => Uname {
+                system: EMPTY,
+                node: EMPTY,
+                release: EMPTY,
+                version: EMPTY,
+                machine: EMPTY,
+                domain: EMPTY,
+            },
+        }
     }
 
     /// The kernel's release, such as `6.12.57`.

@@ -461,3 +461,20 @@ fn a_mistake_in_a_verb_is_named_with_its_line() {
     check("mmap AT LENGTH", "write a step as OPERATION(ARGUMENT, ...)");
     check(r#"chdir("/tmp)"#, r#""/tmp lacks its second quote"#);
 }
+
+#[test]
+fn the_sizes_of_a_verb_and_of_a_case_have_a_limit() {
+    // Each step takes 3 bytes, each statement 2.
+    let verbs = |steps| format!("heap\n{}", "  brk(0)\n".repeat(steps));
+    assert!(assemble("", &verbs(85)).is_ok());
+    assert_eq!(
+        mistake("", &verbs(86)),
+        "src/suite/verbs.txt:1: a verb has at most 255 bytes"
+    );
+    let case = |statements| format!("case\n{}", "  heap\n".repeat(statements));
+    assert!(assemble(&case(32_000), &VERBS).is_ok());
+    assert_eq!(
+        mistake(&case(33_000), &VERBS),
+        "src/suite/cases.txt:1: a case has at most 65535 bytes"
+    );
+}

@@ -19,13 +19,12 @@ pub fn print(assembled: &[u8], heads: &[Vec<String>]) -> Printed {
     assert_eq!(bytes.byte(), 0, "there are more verbs than heads");
     let mut conditions = Vec::new();
     while let Some(condition) = bytes.condition() {
-        conditions.push(condition);
+        let size = u16::from_be_bytes([bytes.byte(), bytes.byte()]);
+        conditions.push((condition, size.into()));
     }
-    let cases = conditions.into_iter().map(|condition| {
-        let statements = bytes.statements(heads, None);
-        assert_eq!(bytes.byte(), 0, "{condition}: more statements");
-        (condition, statements)
-    });
+    let cases = conditions
+        .into_iter()
+        .map(|(condition, size)| (condition, bytes.statements(heads, size)));
     let cases = cases.collect();
     assert!(bytes.0.is_empty(), "more cases than heads");
     Printed { verbs, cases }
@@ -99,11 +98,10 @@ impl Bytes<'_> {
     fn steps(&mut self, head: &[String]) -> Vec<String> {
         let parameters: Vec<&String> = head.iter().filter(|word| is_parameter(word)).collect();
         let mut steps = Vec::new();
-        loop {
+        let size = usize::from(self.byte());
+        let end = self.0.len() - size;
+        while self.0.len() > end {
             let code = self.byte();
-            if code == 0 {
-                return steps;
-            }
             let (operands, flags) = self.operands();
             let mut step = String::new();
             if flags & end::KEPT != 0 {
@@ -122,13 +120,15 @@ impl Bytes<'_> {
             let name = nth(OPERATIONS, code.into());
             steps.push(format!("{step}{name}({})", arguments.join(", ")));
         }
+        assert_eq!(self.0.len(), end, "{head:?} has another size");
+        steps
     }
 
-    /// The statements of a case, or of a child of this number of bytes.
-    fn statements(&mut self, heads: &[Vec<String>], size: Option<usize>) -> Vec<Vec<String>> {
-        let end = size.map(|size| self.0.len() - size);
+    /// The statements of a case, or of a child, which take `size` bytes.
+    fn statements(&mut self, heads: &[Vec<String>], size: usize) -> Vec<Vec<String>> {
+        let end = self.0.len() - size;
         let mut statements = Vec::new();
-        while self.0[0] != 0 && Some(self.0.len()) != end {
+        while self.0.len() > end {
             let head = &heads[usize::from(self.byte()) - 1];
             let (operands, flags) = self.operands();
             let of_step = end::KEPT | end::TRIED;
@@ -151,12 +151,13 @@ impl Bytes<'_> {
             }
             if words[0] == "fork" {
                 statements.push(vec!["fork".to_owned()]);
-                statements.extend(self.statements(heads, Some(words[1].parse().unwrap())));
+                statements.extend(self.statements(heads, words[1].parse().unwrap()));
                 statements.push(vec!["join".to_owned()]);
             } else {
                 statements.push(words);
             }
         }
+        assert_eq!(self.0.len(), end, "the last statement has another size");
         // The assembler puts this before the statements of each case and each child.
         assert_eq!(statements.remove(0), ["read", "self"]);
         statements
