@@ -1,9 +1,10 @@
 //! Passes the link arguments, assembles the suite, asks git for the revision.
 //!
-//! Link arguments from here apply to the executable alone, not to tests of the host,
-//! and in addition to RUSTFLAGS, which replace the rustflags of a configuration.
+//! Link arguments from here apply to the executable alone, not to the host tests. They
+//! are used in addition to RUSTFLAGS, which would replace rustflags in a Cargo
+//! configuration file.
 
-// A build that cannot go on panics, which Cargo reports.
+// On an error the script panics, and Cargo reports the message.
 #![allow(clippy::expect_used)]
 
 #[path = "../src/suite/assembler.rs"]
@@ -65,8 +66,8 @@ fn max_page_size(architecture: &str) -> u32 {
     }
 }
 
-/// Writes the assembled suite, which `src/program/cold.rs` includes, or reports the first
-/// mistake in its texts, which ends the build.
+/// Writes the assembled suite, which `src/program/cold.rs` includes. A mistake in the texts
+/// is reported and ends the build.
 fn assemble_suite() {
     println!("cargo::rerun-if-changed=src/suite");
     let read = |path| fs::read_to_string(path).expect("the suite can be read");

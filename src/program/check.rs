@@ -1,8 +1,8 @@
 //! `check`: runs the conformance suite and prints the results as KTAP.
 //!
 //! KTAP is the kernel's test protocol (`Documentation/dev-tools/ktap.rst`): a version, a
-//! plan, and one line for each case. Some monitors cannot tell a skipped case from a
-//! passed one there; the line `# vm_anon_name: CASE: skip` before it is for them.
+//! plan, and one line for each case. Some monitors take a skipped case for a passed one.
+//! For them, the line `# vm_anon_name: CASE: skip` precedes it.
 
 use crate::{
     cold,
@@ -36,7 +36,7 @@ const PROBE_TIMEOUT: i64 = 10;
 /// The signal with which a seccomp filter kills.
 const FILTERED: u8 = SIGSYS as u8;
 
-/// The signal with which the kernel kills a process to get its memory back.
+/// The signal with which the kernel kills a process when memory runs short.
 const OOM_KILLED: u8 = SIGKILL as u8;
 
 /// How a case ended.
@@ -47,8 +47,8 @@ enum Outcome {
     Skipped,
 }
 
-/// Helper cases that lower the limit on mappings, which makes some cases faster, and give
-/// it its old value.
+/// Helper cases that lower the limit on mappings, so that some cases take less time, and
+/// restore it.
 const LOWER: &CStr = c"..lower";
 const RESTORE: &CStr = c"..restore";
 
@@ -105,8 +105,8 @@ pub(crate) fn run(
     status
 }
 
-/// Advances to the next case, or the next helper case, with one of `names`; without names,
-/// to the next one at all.
+/// Advances to the next case, or the next helper case, that has one of `names`. No `names`
+/// means any name.
 fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], is_helper: bool) -> Option<Case<'a>> {
     cases.find(|case| {
         let is_named = names.iter().any(|name| name.to_bytes() == case.name);
@@ -114,7 +114,7 @@ fn next<'a>(cases: &mut Cases<'a>, names: &[&CStr], is_helper: bool) -> Option<C
     })
 }
 
-/// The case, or the helper case, of this name.
+/// The case, or the helper case, with this name.
 fn find<'a>(name: &CStr, is_helper: bool, interpreter: &Interpreter<'a>) -> Option<Case<'a>> {
     next(&mut { interpreter.suite.cases }, &[name], is_helper)
 }
@@ -125,7 +125,7 @@ fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
     case.is_some_and(|case| interpreter.run(case.statements).is_ok())
 }
 
-/// Runs the chosen cases, of which there are `count`. Returns the exit status.
+/// Runs the `count` cases that are chosen. Returns the exit status.
 fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8 {
     let console = &mut *interpreter.console;
     put!(console, "KTAP version 1\n1..{}\n# {}\n#", count, VERSION);
@@ -138,7 +138,7 @@ fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8
     let release = uname.release();
     let probe = match run_in_child(PROBE_TIMEOUT, &mut || naming::probe().is_err().into()) {
         Ok(ChildEnd::Killed(FILTERED)) => EPERM as i32,
-        // The cases report that the call kills or hangs.
+        // The cases will report that the call kills or hangs.
         Ok(ChildEnd::Killed(_) | ChildEnd::TimedOut) => 0,
         _ => naming::probe().err().map_or(0, Errno::number),
     };
@@ -157,7 +157,7 @@ fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8
                 Some(("/proc/self/maps", Errno::new(errno.into())))
             }
             Err(errno) => Some(("clone", errno)),
-            // If the child was killed, the cases report that, too.
+            // If the child was killed, the cases will report that, too.
             Ok(_) => None,
         };
         if let Some((what, errno)) = failure {
@@ -190,7 +190,7 @@ fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8
     }
 }
 
-/// Ends the report: nothing can be observed, because `what` failed with `errno`.
+/// Ends the report: no case can run, because `what` failed with `errno`.
 fn bail_out(what: &str, errno: Errno, console: &mut Console) {
     put!(console, "Bail out! {}: {errno}\n", what, errno);
 }
@@ -204,7 +204,7 @@ struct Kernel<'a> {
 }
 
 impl Kernel<'_> {
-    /// The bound of `case` that this version does not satisfy.
+    /// The condition on the version in `case` that this kernel does not satisfy.
     fn bound(&self, case: &Case) -> Option<(&'static str, Version)> {
         if self.version < case.since {
             Some(("since", case.since))
@@ -260,7 +260,7 @@ fn run_case<'a>(
             return PASSED;
         };
         interpreter.clean_up();
-        // The parent does not learn the reason. So the child prints the result.
+        // Only the child knows the reason, so it prints the result.
         match stop {
             Stop::Failed => FAILED,
             Stop::Skipped(code, errno) => {
@@ -300,7 +300,7 @@ fn skip(number: u64, case: &Case, what: &[u8], errno: Errno, console: &mut Conso
     put!(console, "\n");
 }
 
-/// Prints the result of a case. If it is skipped, the reason has to follow.
+/// Prints the result of a case. If it is skipped, the caller prints the reason next.
 fn print_result(outcome: Outcome, number: u64, case: &Case, console: &mut Console) -> Outcome {
     let name = case.name;
     let (word, result, end) = match outcome {

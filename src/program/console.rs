@@ -90,8 +90,8 @@ impl Console {
         }
     }
 
-    /// Appends `bytes` to a buffer that is full, or that goes to the kernel's log.
-    #[inline(never)] // Its frame would take 14 instructions for each piece of text.
+    /// Appends `bytes` if they do not fit in the buffer, or if it goes to the kernel's log.
+    #[inline(never)] // Inlined, its frame would take 14 instructions for each piece of text.
     fn put_slowly(&mut self, bytes: &[u8]) {
         if !io::append(&mut self.buffer, bytes) {
             self.flush();
@@ -99,7 +99,7 @@ impl Console {
                 write(self.is_log, &self.target, bytes, &mut self.failure);
             }
         }
-        // A record of the log is a whole line.
+        // Each write to the log makes a record, so each must be a whole line.
         if self.is_log && bytes.ends_with(b"\n") {
             self.flush();
         }
@@ -142,8 +142,8 @@ fn write(is_log: bool, target: &Fd, bytes: &[u8], failure: &mut Option<Errno>) {
     }
 }
 
-/// Writes lines to the kernel's log, which takes 10 records in 5 seconds from one open
-/// file (`devkmsg_write()` in kernel/printk/printk.c) and drops the rest.
+/// Writes lines to the kernel's log, and opens it anew for each: the kernel takes only 10
+/// records in 5 seconds from one open file (`devkmsg_write()` in kernel/printk/printk.c).
 fn log(text: &[u8]) -> Result {
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         let file = file::open(&CWD, LOG, O_WRONLY)?;

@@ -1,4 +1,4 @@
-//! Interpreter of the conformance suite: takes the steps of a case one by one.
+//! Interpreter of the conformance suite: executes the steps of a case one by one.
 //!
 //! # Safety
 //!
@@ -50,7 +50,8 @@ const TIMEOUT: i64 = 100;
 /// grows down needs 256 free pages below it.
 const RESERVED: u64 = 2048;
 
-/// Pages that a diagram can have, and whose VMAs a failure report shows.
+/// The largest number of pages in a diagram, and the number whose VMAs a failure report
+/// shows.
 const DRAWN: u64 = 32;
 
 /// The numbers of the system calls, in the order of their names.
@@ -67,15 +68,15 @@ const ENFILE: Errno = Errno::new(number::ENFILE);
 const ENOENT: Errno = Errno::ENOENT;
 const ENOMEM: Errno = Errno::new(number::ENOMEM);
 
-/// The error of a comparison that found a difference and has printed it. No system call of
-/// the suite fails with EBADMSG.
+/// EBADMSG, with which no system call of the suite fails: the error of a comparison that
+/// found a difference and has printed it.
 const DIFFERENT: Errno = Errno::new(number::EBADMSG);
 
-/// A diagram, a label or another text to compare; a longer one is cut.
+/// A diagram, a label or another text to compare. Bytes beyond the 256th are dropped.
 type Text = Vec<u8, 256>;
 
-/// How `repeat` would take a step once: the count, the stride, and the place of the argument
-/// that grows.
+/// The arguments of a `repeat` that executes a step once: the count, the stride, and the
+/// place of the argument that grows.
 const ONCE: [u64; 3] = [1, 0, 0];
 
 /// The exit statuses of the process of a case. The child of a case also has higher ones:
@@ -84,7 +85,7 @@ pub(crate) const PASSED: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 pub(crate) const SKIPPED: u8 = 2;
 
-/// How many mappings are created between two checks of the available memory.
+/// The number of mappings that are created between two checks of the available memory.
 const MAPPINGS: u32 = 2048;
 
 /// Memory to leave for other processes, in KiB.
@@ -92,7 +93,7 @@ const LEFT: u64 = 8 << 10;
 
 /// Why a case ended before its last statement.
 pub(crate) enum Stop {
-    /// It failed, which has been reported.
+    /// It failed, and the failure has been reported.
     Failed,
     /// This operation failed with an error for which the case is skipped.
     Skipped(u8, Errno),
@@ -103,7 +104,7 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) console: &'a mut Console,
     pub(crate) suite: Suite<'a>,
     pub(crate) context: Context<'a>,
-    /// Whether this case has made a call that is tested.
+    /// Whether this case has made a call under test.
     has_tested: bool,
     /// A file name that no other process uses, with its NUL.
     file_name: Text,
@@ -113,7 +114,7 @@ pub(crate) struct Interpreter<'a> {
 }
 
 impl<'a> Interpreter<'a> {
-    /// The state before the first case. The window is not reserved.
+    /// The state before the first case, without the window.
     pub(crate) fn new(suite: Suite<'a>, process: &Process, console: &'a mut Console) -> Self {
         let page = process.page_size() as u64;
         let mut interpreter = Interpreter {
@@ -144,7 +145,8 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    /// Does `work` in a child, which may crash or hang. Its result is the exit status.
+    /// Does `work` in a child, which may crash or hang. The result of `work` is the exit
+    /// status of the child.
     pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> u8) -> Result<ChildEnd> {
         self.console.flush();
         run_in_child(TIMEOUT, &mut || {
@@ -164,7 +166,7 @@ impl<'a> Interpreter<'a> {
         let _ = unsafe { raw::call(call::unlinkat as u16, words) };
     }
 
-    /// Says how a child ended.
+    /// Prints how a child ended, unless it exited.
     pub(crate) fn explain(&mut self, end: ChildEnd) {
         let console = &mut *self.console;
         match end {
@@ -224,7 +226,7 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    /// Takes a step as often as `repeat` says, or until it fails, and returns its last result.
+    /// Executes a step as often as `repeat` says, or until it fails. Returns the last result.
     fn repeat(
         &mut self,
         [count, stride, place]: [u64; 3],
@@ -250,8 +252,8 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Whether a step of the preparation failed because of what this process inherits, or of
-    /// a limit that another process has set. Neither is a fault of naming.
+    /// Whether a step of the preparation failed because of what this process inherits, or
+    /// because of a limit that another process has set. Neither is a defect of naming.
     fn is_unprepared(&self, step: &Step, errno: Errno) -> bool {
         step.code >= calls::EXHAUST
             && !is_tested(step)
@@ -259,8 +261,8 @@ impl<'a> Interpreter<'a> {
             && (!self.has_tested || is_limit(step, errno))
     }
 
-    /// Takes a step, and returns its result. `fork` takes the statements of its child off
-    /// `rest`.
+    /// Executes a step, and returns its result. `fork` removes the statements of its child
+    /// from `rest`.
     fn take(&mut self, step: &Step<'a>, rest: &mut Steps<'a>) -> Result<u64> {
         let words = words(step);
         let [first, second, third, ..] = words;
@@ -358,9 +360,9 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Splits a mapping at `address` until this process has as many mappings as it may have.
-    /// Stops before the memory for other processes runs short, because the kernel does not
-    /// charge the memory of mappings to any process.
+    /// Splits a mapping at `address` until this process is at the limit on mappings. Stops
+    /// before the memory for other processes runs short, because the OOM killer ignores the
+    /// memory of VMAs when it chooses a process.
     fn exhaust(&self, mut address: u64) -> Result<u64> {
         let page = self.context.page;
         for count in 1.. {
@@ -425,8 +427,8 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Names the window's first page with each byte from `first` to `last`: at the first
-    /// place of a name if it is accepted, at each place if it is rejected. Compares the
+    /// Names the window's first page with each byte from `first` to `last`, which `accept`
+    /// puts at the first place of a name, and `reject` at each place in turn. Compares the
     /// label after each byte.
     fn try_bytes(&mut self, code: u8, words: &[u64; 6]) -> Result<u64> {
         let [first, last, size, ..] = *words;
@@ -469,8 +471,8 @@ impl<'a> Interpreter<'a> {
         Ok(0)
     }
 
-    /// Reports the step that failed: what it was, how it should have ended and how it did,
-    /// and the VMAs in the window.
+    /// Reports the step that failed: its operation and operands, the expected result and the
+    /// one seen, and the VMAs in the window.
     fn report(&mut self, step: &Step, expected: u8, found: i32) {
         let console = &mut *self.console;
         put!(console, "# {}", operation(step.code));
@@ -515,20 +517,20 @@ impl<'a> Interpreter<'a> {
 /// Reader of a maps file, one VMA after another.
 struct Maps {
     file: Fd,
-    /// What has been read of the file. The line of a VMA may contain a path of PATH_MAX
-    /// (4096) bytes.
+    /// A part of the file. The line of a VMA may contain a path of PATH_MAX (4096) bytes.
     chunk: Vec<u8, 4352>,
-    /// How much of `chunk` is whole lines.
+    /// The length of the whole lines at the start of `chunk`.
     whole: usize,
-    /// Where the current line begins, and where the next one does.
+    /// The places in `chunk` at which the current line and the next one begin.
     line: usize,
     next: usize,
-    /// Whether the stack of this process has been found, which comes last.
+    /// Whether the VMA of this process's stack has been found. It comes last, so the maps
+    /// before it are complete.
     has_stack: bool,
 }
 
 impl Maps {
-    /// No file.
+    /// A reader without a file.
     fn new() -> Self {
         Maps {
             file: raw::file(u64::MAX),
@@ -553,10 +555,10 @@ impl Maps {
     ///
     /// # Errors
     ///
-    /// That of a call; ENOENT at the end of the file; EIO if a line is not that of a VMA, or
-    /// if the file lacks the stack of this process, and so its end.
+    /// The error of a call; ENOENT at the end of the file; EIO if a line is not that of a VMA,
+    /// or if the stack of this process, which comes last, is missing.
     fn next(&mut self) -> Result<Vma<'_>> {
-        // In smaps, lines that begin with a capital follow the line of a VMA.
+        // In smaps, the lines after that of a VMA begin with a capital.
         while let Some(b'A'..=b'Z') = self.rest()?.first() {
             self.skip_line()?;
         }
@@ -598,10 +600,10 @@ impl Maps {
         Ok(())
     }
 
-    /// What follows the current line; at least a whole line.
+    /// The text after the current line, which is at least one whole line.
     fn rest(&mut self) -> Result<&[u8]> {
         while self.next == self.whole {
-            // What is left is the beginning of a line.
+            // Keep the beginning of a line, which is not whole yet.
             io::remove(&mut self.chunk, self.whole);
             let is_end = self.chunk.is_empty() && self.has_stack;
             if io::read(&self.file, &mut self.chunk)? == 0 {
@@ -632,7 +634,7 @@ fn differ(found: Value, expected: Value, console: &mut Console) -> Result<u64> {
 fn is_tested(step: &Step) -> bool {
     let words = words(step);
     match step.code {
-        // The kernel takes the option of prctl(2) for an int.
+        // The kernel reads the option of prctl(2) as an int.
         calls::PRCTL => words[0] as u32 == PR_SET_VMA,
         calls::ACCEPT | calls::REJECT | calls::VFORK_PRCTL | calls::THREAD_PRCTL => true,
         calls::IOCTL => words[1] == file::PROCMAP_QUERY,
@@ -645,7 +647,8 @@ fn is_limit(step: &Step, errno: Errno) -> bool {
     errno == EMFILE || errno == ENFILE || step.code == calls::FORK && errno == Errno::EAGAIN
 }
 
-/// Makes this process the first that the kernel kills where memory runs short. Any user may.
+/// Makes this process the first that the kernel kills when memory runs short. That needs no
+/// privilege.
 fn offer_to_oom_killer() {
     if let Ok(file) = file::open(&CWD, c"/proc/self/oom_score_adj", O_WRONLY) {
         let _ = io::write_all(&file, b"1000");
@@ -671,7 +674,7 @@ fn available_memory() -> u64 {
     number(&mut rest).unwrap_or(u64::MAX)
 }
 
-/// The operands of a step as a system call gets them: six numbers.
+/// The operands of a step as the six arguments of a system call.
 fn words(step: &Step) -> [u64; 6] {
     step.operands.map(|operand| match operand {
         Operand::Number(number) => number,
@@ -679,7 +682,7 @@ fn words(step: &Step) -> [u64; 6] {
     })
 }
 
-/// A name of `size` letters, one of which is replaced by `byte`, and a NUL.
+/// A name of `size` bytes, all `a` but for `byte` at `place`, and a NUL.
 fn name_with(byte: u64, place: u64, size: u64) -> [u8; name::MAX_LENGTH + 1] {
     let mut name = [b'a'; _];
     *name.get_mut(place as usize).unwrap() = byte as u8;

@@ -6,7 +6,7 @@
 //!
 //! commands      options -> command -> exit status
 //!   stages      map, name, unmap                observer    what that changed in the maps
-//!   probe       can this kernel name memory?    naming      naming a page to find out
+//!   probe       can this kernel name memory?    naming      names a page as a trial
 //!   check       the suite as KTAP               interpreter runs one case
 //! pid1          console, /proc, power off, the next init
 //! console       output and error messages       prompt      waiting for Enter
@@ -16,9 +16,8 @@
 //! minimal       the whole minimal build: the stages alone
 //! ```
 //!
-//! A module calls only modules below or beside it in this list's lower layers: the
-//! commands call `console` and `sys`, and everything ends in `sys`. The feature
-//! `full` chooses between `commands` and `minimal`.
+//! Except for the code in `arch`, only `sys` makes system calls. The feature `full`
+//! chooses between `commands` and `minimal`.
 #![no_std]
 #![no_main]
 

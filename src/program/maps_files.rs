@@ -1,4 +1,4 @@
-//! The maps files of `--output`: each complete, or not there.
+//! The maps files of `--output`, each of which is complete or absent.
 
 use crate::sys::{
     Fd, Result,

@@ -1,9 +1,9 @@
 //! The memory routines that compiled Rust calls by their C names, and `strlen`.
 //!
-//! The compiler turns copies, fills and comparisons into calls of these, and there
-//! is no libc that defines them. `memcpy` moves words of eight bytes, the last of
-//! which overlaps the one before it; the other routines go byte by byte, because
-//! the program calls them rarely.
+//! The compiler turns copies, fills and comparisons into calls of these routines, and
+//! there is no libc that defines them. `memcpy` moves words of eight bytes; the last
+//! word may overlap the one before it. The other routines go byte by byte, because the
+//! program calls them rarely.
 //!
 //! # Safety
 //!

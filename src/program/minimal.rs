@@ -32,9 +32,8 @@ pub(crate) fn run(process: &Process) -> u8 {
     let buffer = &mut [0; MAX_DIGITS];
     let pid = digits(pid.into(), 10, 1, buffer);
 
-    // The page has to join anonymous memory, as it does in a program with a libc. It
-    // is requested right below, where it joins even if the kernel aligns large
-    // mappings to huge pages.
+    // The page has to join anonymous memory, as it does in a program with a libc. So six
+    // pages are mapped first, and the page is requested directly below them.
     let neighbour = map(0, NEIGHBOUR_PAGES * page);
     print(&[
         b"Memory map a region and print vm_area_struct\nPID: ",

@@ -1,4 +1,4 @@
-//! Finding out whether memory can be named.
+//! Trials of naming: whether memory can be named.
 
 use crate::sys::{
     Result,
@@ -7,10 +7,9 @@ use crate::sys::{
 
 /// Whether the kernel can name memory at all.
 ///
-/// The probe call succeeds where the feature exists. Its failure alone is not
-/// believed: a kernel with a fault in the probe call would count as one without
-/// the feature. So a page is named then, and its error is returned only if that
-/// fails, too.
+/// The probe call succeeds where the feature exists. If it fails, a page is named as
+/// well, because the defect may be in the probe call alone. Only if both fail, the
+/// error of the probe call is returned.
 pub(crate) fn probe() -> Result {
     let Err(errno) = memory::name_nothing() else {
         return Ok(());
@@ -22,7 +21,7 @@ pub(crate) fn probe() -> Result {
 pub(crate) fn map_named_page(shared: bool) -> Result<Mapping> {
     let page = memory::mmap(0, 1, shared)?; // The kernel rounds up to a page.
     if let Err(errno) = memory::set_name(&page, c"probe") {
-        let _ = memory::munmap(page); // The first failure says more.
+        let _ = memory::munmap(page); // The caller needs the first error.
         return Err(errno);
     }
     Ok(page)

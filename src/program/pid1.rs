@@ -43,7 +43,7 @@ const STALLED: u32 = 1000;
 /// If this process, with the id `pid`, is the first of the machine, sets up what an empty
 /// initramfs lacks: standard descriptors and `/proc`. Returns whether it is.
 ///
-/// The first process of a container is PID 1 of another PID namespace. It runs as any
+/// The first process of a container is PID 1 of another PID namespace. It runs like any
 /// other process, but needs handlers for the signals that should end it.
 pub(crate) fn take_over(pid: u32, console: &mut Console) -> bool {
     if pid != PID {
@@ -59,7 +59,7 @@ pub(crate) fn take_over(pid: u32, console: &mut Console) -> bool {
             let _ = unmount(c"/proc");
         }
     }
-    // The first process of the machine has the privilege to mount.
+    // Only in a container can PID 1 lack the privilege to mount.
     if is_first == Some(false) || mounted == Err(Errno::EPERM) {
         end_on_signals();
         return false;
@@ -86,7 +86,7 @@ fn in_first_namespace() -> Option<bool> {
     }
 }
 
-/// Opens the standard descriptors that are closed, or lead to a device that fails.
+/// Opens the standard descriptors that are closed, or all if the console's device fails.
 fn open_standard(console: &mut Console) {
     if io::probe_write(&STDOUT) == Err(Errno::EIO) {
         let _ = [STDIN, STDOUT, STDERR].map(file::close);
@@ -103,8 +103,8 @@ fn open_standard(console: &mut Console) {
     }
 }
 
-/// Opens the first console that can be written, or else the kernel's log. Without
-/// either there is nowhere to say so.
+/// Opens the first console that can be written, or else the kernel's log. If both fail,
+/// there is no place to report that.
 fn open_console(console: &mut Console) -> Option<Fd> {
     find_console().or_else(|| {
         // An image without device nodes gets them from a devtmpfs.
@@ -119,7 +119,7 @@ fn open_console(console: &mut Console) -> Option<Fd> {
 fn find_console() -> Option<Fd> {
     CONSOLES.iter().find_map(|path| {
         let file = file::open_terminal(path).ok()?;
-        // A serial line without hardware opens, and each write fails.
+        // A serial line without hardware can be opened, but each write fails.
         if io::probe_write(&file) != Err(Errno::EIO) {
             return Some(file);
         }
@@ -160,7 +160,7 @@ pub(crate) fn finish(
     leave(how, console)
 }
 
-/// Leaves the machine. Sleeps for ever if that is refused.
+/// Ends the machine. If the kernel refuses that, sleeps for ever.
 pub(crate) fn leave(how: Reboot, console: &mut Console) -> ! {
     drain(&STDOUT);
     drain(&STDERR);
@@ -180,7 +180,7 @@ fn drain(file: &Fd) {
     while rest > 0 {
         let unsent = terminal::unsent(file);
         if unsent == 0 {
-            // The driver waits for the bytes in the hardware.
+            // tcdrain(3) waits for the bytes that are still in the hardware.
             return terminal::drain(file);
         }
         rest = if unsent == before { rest - 1 } else { STALLED };

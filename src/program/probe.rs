@@ -1,4 +1,4 @@
-//! `probe`: one line and an exit status on what this kernel can name.
+//! `probe`: prints one line and returns an exit status on whether the kernel names memory.
 
 use crate::{
     commands::status,
@@ -25,8 +25,8 @@ const TOO_OLD: u8 = 5;
 const BLOCKED: u8 = 6;
 const NOT_SHOWN: u8 = 7;
 
-/// Results by exit status, for monitors that know only these three. Every other status
-/// is a failure.
+/// The result for each exit status, for monitors that know only these three. Every other
+/// status is a failure.
 const RESULTS: [(u8, &str); 3] = [
     (status::SUCCESS, "pass"),
     (status::LACKING, "skip"),
@@ -38,10 +38,10 @@ const FILTERED: u8 = SIGSYS as u8;
 
 /// Prints the line unless `quiet`, and returns the exit status. The line begins with
 /// a word for scripts. The first process of the machine also prints the result in the
-/// form that `check` uses, because a monitor sees the console and no exit status.
+/// form that `check` uses, because a monitor sees only the console, not the exit status.
 ///
-/// A seccomp filter may kill the process that makes the call, or never answer. So
-/// all of it is tried in a child first.
+/// A seccomp filter may kill the process that makes the call, or never answer. So a
+/// child tries everything first.
 pub(crate) fn run(quiet: bool, is_init: bool, stack: &Stack, console: &mut Console) -> u8 {
     reset_inherited();
     let uname = Uname::get();
@@ -61,7 +61,7 @@ pub(crate) fn run(quiet: bool, is_init: bool, stack: &Stack, console: &mut Conso
             put!(console, "killed by signal {}", signal);
             BLOCKED
         }
-        // Without a child, the calls are made here. A filter that kills ends the program.
+        // If there is no child, these are the first calls: a filter may kill the program.
         Ok(ChildEnd::Exited(_)) | Err(_) => print_verdict(release, stack, console),
     };
     put!(console, "\n");
@@ -74,7 +74,7 @@ pub(crate) fn run(quiet: bool, is_init: bool, stack: &Stack, console: &mut Conso
     status
 }
 
-/// The result that stands for an exit status.
+/// The result for an exit status.
 fn result(status: u8) -> &'static str {
     let mut results = RESULTS.iter();
     let known = results.find(|(known, _)| *known == status);
@@ -156,7 +156,8 @@ fn query_vma(page: &Mapping) -> Result {
     result
 }
 
-/// Yes or no, where `lacking` is the error of a kernel that cannot do it.
+/// Whether a call succeeded, in a word. `lacking` is the error of a kernel that does not
+/// support the call.
 fn answer(result: Result, lacking: Errno) -> &'static str {
     match result {
         Ok(()) => "yes",

@@ -25,8 +25,8 @@ impl Prompt {
     }
 
     /// Prints the prompt that `console` has collected and waits for the end of a
-    /// line. The terminal's echo of Enter ends the prompt's line; without it, this
-    /// function does.
+    /// line. If the terminal echoes Enter, the echo ends the line of the prompt;
+    /// otherwise this function ends it.
     ///
     /// # Errors
     ///

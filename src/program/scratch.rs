@@ -1,17 +1,17 @@
-//! Stack memory for large buffers, used without touching it in advance.
+//! Stack memory for large buffers. Only the pages that are used take memory.
 //!
 //! # Safety
 //!
-//! Unsafe, because the memory is lent as a typed buffer through a C function. It
-//! is valid for the length of one call, to which the closure's argument is bound.
+//! Unsafe, because an assembly function passes the memory as an untyped pointer. The
+//! memory is valid during one call, and the reference to it cannot outlive that call.
 #![allow(unsafe_code)]
 
 use crate::sys::process::stack_limit;
 use heapless::{Vec, VecView};
 
 /// The smallest limit on the stack that the program accepts, in bytes. The kernel
-/// puts up to 128 KiB of command line and environment there (a quarter of a higher
-/// limit).
+/// puts up to 128 KiB of command line and environment there, or up to a quarter of the
+/// limit if that is more.
 const LIMIT: u64 = 256 << 10;
 
 /// The size of the buffer in bytes.
@@ -26,8 +26,8 @@ impl Stack {
         (stack_limit() >= LIMIT).then_some(Stack(()))
     }
 
-    /// Calls `work` with an empty buffer for [`SPACE`] bytes on the stack. Only the
-    /// pages that get content are touched.
+    /// Calls `work` with an empty buffer for [`SPACE`] bytes on the stack. Only pages
+    /// that `work` fills take memory.
     pub(crate) fn with_buffer(&self, mut work: &mut dyn FnMut(&mut VecView<u8>)) {
         type Buffer = Vec<u8, SPACE>;
         extern "C" fn start(work: *mut u8, memory: *mut u8) {
@@ -41,7 +41,7 @@ impl Stack {
             work(buffer);
         }
         let (length, work) = (size_of::<Buffer>(), (&raw mut work).cast());
-        // SAFETY: `check` found a limit that leaves room for four times as much.
+        // SAFETY: `check` found a limit that is at least four times as large.
         unsafe { crate::arch::call_with_stack_memory(length, start, work) };
     }
 }

@@ -19,9 +19,9 @@ pub(crate) const FILE: &CStr = c"/proc/self/maps";
 ///
 /// # Errors
 ///
-/// That of open or read; EOVERFLOW if the maps do not fit; EIO if the file ends
-/// before the stack, or is not a maps file of this process. `copies` is unchanged
-/// then.
+/// The error of open or read; EOVERFLOW if the maps do not fit; EIO if the file ends
+/// before the stack, or is not a maps file of this process. On an error, `copies` is
+/// unchanged.
 pub(crate) fn take(copies: &mut VecView<u8>) -> Result {
     let before = copies.len();
     let result = read(copies);

@@ -60,8 +60,8 @@ const MUNMAP: Stage = Stage {
 /// the transcript of the C++ program.
 const NEIGHBOUR_PAGES: usize = 6;
 
-/// Walks through the stages and returns the exit status. After a call that failed,
-/// the stages that do not need it go on.
+/// Runs the stages and returns the exit status. If a call fails, the stages that do
+/// not depend on it still run.
 pub(crate) fn run(
     process: &Process,
     options: &Options,
@@ -122,8 +122,8 @@ impl<'a> Stages<'a> {
         put!(self.console, "PID: {}\n", self.pid);
         // In the C++ program, the new memory joins anonymous memory that libc has
         // mapped. This program has no libc, so it maps some itself, and requests the
-        // new memory directly below: the kernel would align a large mapping to huge
-        // pages, away from it.
+        // new memory directly below it. Without this hint, the kernel could align a
+        // large mapping to huge pages and leave a gap.
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
         self.finish(&START, None);
 
@@ -198,7 +198,7 @@ impl<'a> Stages<'a> {
         };
         let console = &mut *self.console;
         console.begin_error();
-        // What contains no value is not searched for placeholders.
+        // `put!` does not search this text for placeholders, because it has no values.
         put!(console, "prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, ");
         put!(
             console,
@@ -217,8 +217,8 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// Shows what `stage` changed, and waits for Enter. `named` has been named in this
-    /// stage.
+    /// Shows what `stage` changed, and waits for Enter. `named` is the mapping that got
+    /// its name in this stage, if any.
     fn finish(&mut self, stage: &Stage, named: Option<&Mapping>) {
         let named = named.map(|mapping| (mapping, self.options.name));
         let result = self.observer.observe(stage.file, named, self.console);

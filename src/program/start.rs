@@ -73,7 +73,7 @@ impl Process {
     /// The command line without the program's own name.
     pub(crate) fn words(&self) -> impl Iterator<Item = &'static CStr> {
         self.words.iter().map(|word| {
-            // SAFETY: The kernel's words are NUL-terminated and never written.
+            // SAFETY: The kernel terminates the words with a NUL, and nothing writes to them.
             unsafe { CStr::from_ptr(*word) }
         })
     }
@@ -83,14 +83,13 @@ impl Process {
         self.auxiliary(AT_PAGESZ)
     }
 
-    /// A number that no other process has: a part of the 16 random bytes that the kernel
-    /// gives to each.
+    /// A random number, so no other process has the same: half of the 16 bytes at AT_RANDOM.
     #[cfg_attr(not(feature = "full"), expect(dead_code))]
     pub(crate) fn random(&self) -> u64 {
         let bytes = core::ptr::with_exposed_provenance::<u64>(
             self.auxiliary(linux_raw_sys::auxvec::AT_RANDOM),
         );
-        // SAFETY: The kernel's bytes are on the stack, and never written.
+        // SAFETY: The kernel put these bytes on the stack, and nothing writes to them.
         unsafe { bytes.read_unaligned() }
     }
 

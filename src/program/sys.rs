@@ -2,7 +2,7 @@
 //!
 //! Each wrapper makes the one call whose manual page it is named after, and
 //! decides nothing. It takes and returns what Rust can check: slices, C strings,
-//! errors as values. The modules follow the manual's subjects.
+//! errors as values.
 //!
 //! # Safety
 //!
@@ -34,10 +34,9 @@ pub(crate) mod raw;
 pub(crate) mod system;
 pub(crate) mod terminal;
 
-/// An error number, in the form that the kernel returns it: negated, and as wide
-/// as a result, so that a [`Result`] fits in registers. (With 32 bits, as in the
-/// crate `syscalls`, results go through memory; that costs 500 bytes of the
-/// compressed executable.)
+/// An error number as the kernel returns it: negated, and as wide as a result, so
+/// that a [`Result`] fits in registers. (With 32 bits, as in the crate `syscalls`,
+/// results are passed in memory, which takes 500 bytes of the compressed executable.)
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Errno(NonZero<usize>);
 

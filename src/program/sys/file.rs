@@ -28,8 +28,8 @@ pub(crate) fn open(directory: &Fd, path: &CStr, flags: u32) -> Result<Fd> {
     moved.map(|number| Fd(number as isize))
 }
 
-/// `openat(2)` of a terminal for reading and writing, as the lowest free descriptor,
-/// which exec keeps.
+/// `openat(2)` of a terminal for reading and writing, as the lowest free descriptor.
+/// It stays open across execve(2).
 pub(crate) fn open_terminal(path: &CStr) -> Result<Fd> {
     open_lowest(&CWD, path, O_RDWR | O_NOCTTY)
 }
@@ -42,7 +42,8 @@ fn open_lowest(directory: &Fd, path: &CStr, flags: u32) -> Result<Fd> {
     Ok(Fd(file as isize))
 }
 
-/// `dup(2)`: a second descriptor for `file`, the lowest free one, which exec keeps.
+/// `dup(2)`: a second descriptor for `file`, the lowest free one. It stays open across
+/// execve(2).
 pub(crate) fn duplicate(file: &Fd) -> Result<Fd> {
     // SAFETY: No memory is involved.
     unsafe { call!(Sysno::dup, file.0) }.map(|file| Fd(file as isize))
@@ -61,8 +62,8 @@ pub(crate) fn close(file: Fd) -> Result {
     unsafe { call!(Sysno::close, file.0) }.map(drop)
 }
 
-/// `readlinkat(2)`: the target of the symbolic link `path`. Returns its length, at most
-/// that of `target`.
+/// `readlinkat(2)`: writes the target of the symbolic link `path` to `target`, cut to fit.
+/// Returns the number of bytes.
 pub(crate) fn read_link(path: &CStr, target: &mut [u8]) -> Result<usize> {
     let (start, length) = (target.as_mut_ptr(), target.len());
     // SAFETY: The kernel reads the C string and writes `target`.
@@ -95,8 +96,8 @@ pub(crate) fn make_directory(path: &CStr) -> Result {
 /// `_IOWR('f', 17, struct procmap_query)` in include/uapi/linux/fs.h.
 pub(crate) const PROCMAP_QUERY: u64 = 0xc068_6611;
 
-/// `ioctl(PROCMAP_QUERY)`: whether the maps file `maps` can be asked for the VMA at
-/// `address`.
+/// `ioctl(PROCMAP_QUERY)`: asks the maps file `maps` for the VMA at `address`. Discards the
+/// answer.
 pub(crate) fn query_vma(maps: &Fd, address: usize) -> Result {
     // SAFETY: All fields are numbers, for which zero bytes are a value.
     let mut query: procmap_query = unsafe { core::mem::zeroed() };

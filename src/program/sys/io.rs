@@ -1,4 +1,4 @@
-//! Reads and writes that wait and continue.
+//! Reads and writes that retry.
 //!
 //! A read or write may be interrupted, may fail because a nonblocking descriptor is
 //! not ready, and may transfer fewer bytes than requested. The functions here continue
@@ -24,7 +24,7 @@ pub(crate) const MAX_RETRIES: u32 = 100;
 ///
 /// # Errors
 ///
-/// That of the call; EIO if it writes nothing or more than asked.
+/// The error of the call; EIO if it writes no byte or more than requested.
 pub(crate) fn write_all(to: &Fd, mut bytes: &[u8]) -> Result {
     while !bytes.is_empty() {
         // SAFETY: The kernel reads `bytes`.
@@ -38,7 +38,7 @@ pub(crate) fn write_all(to: &Fd, mut bytes: &[u8]) -> Result {
     Ok(())
 }
 
-/// `write(2)` of no byte: whether `to` can be written. It fails with EIO for a terminal
+/// `write(2)` of 0 bytes: whether `to` can be written. It fails with EIO for a terminal
 /// without hardware.
 pub(crate) fn probe_write(to: &Fd) -> Result {
     // SAFETY: The kernel reads nothing.
@@ -66,23 +66,23 @@ pub(crate) fn read(from: &Fd, buffer: &mut VecView<u8>) -> Result<usize> {
     Ok(read)
 }
 
-/// Appends `bytes` to `buffer` and returns whether they fit. heapless copies byte by
-/// byte, which takes three times as many instructions.
+/// Appends `bytes` to `buffer` and returns whether they fit. The crate heapless copies
+/// byte by byte, which takes three times as many instructions.
 pub(crate) fn append(buffer: &mut VecView<u8>, bytes: &[u8]) -> bool {
     let length = buffer.len() + bytes.len();
     if length > buffer.capacity() {
         return false;
     }
     let end = buffer.as_mut_ptr().wrapping_add(buffer.len());
-    // SAFETY: The buffer has space for `length` bytes, of which the new ones are written
-    // next. In this order, the copy is the last call, which needs no stack frame.
+    // SAFETY: The buffer has space for `length` bytes, and the new ones are written next.
+    // In this order, the copy comes last and the function needs no stack frame.
     unsafe { buffer.set_len(length) };
     // SAFETY: The buffer has space for `bytes` after its former content.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len()) };
     true
 }
 
-/// Removes the first `count` bytes of `buffer`, which has as many.
+/// Removes the first `count` bytes of `buffer`. It must have at least that many.
 pub(crate) fn remove(buffer: &mut VecView<u8>, count: usize) {
     let rest = after(buffer, count);
     let (start, length) = (rest.as_ptr(), rest.len());
@@ -95,7 +95,7 @@ pub(crate) fn remove(buffer: &mut VecView<u8>, count: usize) {
 ///
 /// # Errors
 ///
-/// That of the call; EOVERFLOW if `buffer` fills up before the end.
+/// The error of the call; EOVERFLOW if `buffer` is full before the end of the file.
 pub(crate) fn read_to_end(from: &Fd, buffer: &mut VecView<u8>) -> Result {
     while !buffer.is_full() {
         if read(from, buffer)? == 0 {

@@ -59,8 +59,8 @@ pub(crate) fn set_name(mapping: &Mapping, name: &CStr) -> Result {
     set_anon_vma_name(mapping.start, mapping.length, name.as_ptr())
 }
 
-/// The same call for an empty range without a name, which changes nothing. It
-/// succeeds exactly where the kernel has the feature.
+/// The probe call: the same prctl(2) for an empty range without a name, which changes
+/// nothing. It succeeds if and only if the kernel has the feature.
 #[cfg(feature = "full")]
 pub(crate) fn name_nothing() -> Result {
     set_anon_vma_name(0, 0, core::ptr::null())

@@ -20,7 +20,7 @@ const _: () = {
     assert!(vector.iov_len == 4);
 };
 
-/// `writev(2)`: writes all `pieces`. It is an error (EIO) if the kernel writes less.
+/// `writev(2)`: writes all `pieces`. Fails with EIO if the kernel writes less.
 pub(crate) fn write(to: &Fd, pieces: &[&[u8]]) -> Result {
     let length = pieces.iter().map(|piece| piece.len()).sum();
     // SAFETY: The kernel reads `pieces` and what they refer to.

@@ -48,10 +48,10 @@ pub(crate) enum ChildEnd {
 ///
 /// # Errors
 ///
-/// There is no child, or the kernel does not tell how it ended.
+/// The child cannot be created, or the kernel does not report how it ended.
 #[cfg(feature = "full")]
 pub(crate) fn run_in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<ChildEnd> {
-    // A kernel without pidfds (before 5.2) leaves this value. It is never open.
+    // A kernel without pidfds (before 5.2) leaves this value, which is no open descriptor.
     let mut pidfd = i32::MAX;
     let flags = CLONE_PIDFD | SIGCHLD;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
@@ -65,7 +65,7 @@ pub(crate) fn run_in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result
     if !ends_within(pidfd, seconds) {
         // SAFETY: No memory of this process is involved.
         let _ = unsafe { call!(Sysno::kill, pid, SIGKILL) };
-        // A child that hangs in the kernel does not end even then. It is left behind.
+        // A child that hangs in the kernel does not end even then. It keeps running.
         ends_within(pidfd, 1);
         return Ok(ChildEnd::TimedOut);
     }
@@ -118,7 +118,7 @@ pub(crate) fn wait(pid: usize) -> Result<ChildEnd> {
     })
 }
 
-/// `execve(2)`: runs `path`, with itself as its only word. Returns only on failure.
+/// `execve(2)`: runs `path`, with `path` as the only argument. Returns only on failure.
 pub(crate) fn exec(path: &CStr, environment: *const *const c_char) -> Errno {
     let words = [path.as_ptr(), ptr::null()];
     // SAFETY: The kernel reads `path` and `words`, which end with NUL and NULL, and
@@ -143,14 +143,14 @@ pub(crate) fn block_write_signals() {
     let set = 1_u64 << (SIGPIPE - 1) | 1 << (SIGXFSZ - 1);
     let (start, no_old) = (&raw const set, ptr::null::<u8>());
     let size = size_of_val(&set);
-    // It cannot fail; if a filter refuses it, such a write ends the program.
+    // Only a filter can make the call fail; such a write then ends the program.
     // SAFETY: The kernel reads `set`.
     let _ = unsafe { call!(Sysno::rt_sigprocmask, SIG_BLOCK, start, no_old, size) };
 }
 
 /// `rt_sigaction(2)`: SIGINT and SIGTERM end this process with the status 128 + N, the
-/// one that a shell reports for signal N. PID 1 of a namespace ignores signals without a
-/// handler, except SIGKILL from outside.
+/// one that a shell reports for signal N. The kernel does not deliver signals without a
+/// handler to PID 1 of a namespace, except SIGKILL and SIGSTOP from outside.
 #[cfg(feature = "full")]
 pub(crate) fn end_on_signals() {
     extern "C" fn end(signal: u32) {
@@ -160,22 +160,23 @@ pub(crate) fn end_on_signals() {
     set_handler(SIGTERM, end as *const () as usize);
 }
 
-/// Resets inherited settings that would change results: `rt_sigaction(2)`,
-/// because the status of a
-/// child is lost if SIGCHLD is ignored; `personality(2)`, because UNAME26
-/// makes up a release and READ_IMPLIES_EXEC changes protections.
+/// Resets inherited settings that would change results. `rt_sigaction(2)`: if SIGCHLD is
+/// ignored, the status of a child is lost. `personality(2)`: UNAME26 changes the release,
+/// and READ_IMPLIES_EXEC the protections.
 #[cfg(feature = "full")]
 pub(crate) fn reset_inherited() {
     set_handler(SIGCHLD, 0);
-    // SAFETY: No memory is involved. A kernel or a filter without the call has nothing to undo.
+    // If the call is refused, the personality stays as it is.
+    // SAFETY: No memory is involved.
     let _ = unsafe { call!(Sysno::personality, 0) };
 }
 
-/// `prctl(PR_SET_MEMORY_MERGE)`: new memory is not mergeable by KSM, which a parent may have
-/// decided. It would not merge with older memory.
+/// `prctl(PR_SET_MEMORY_MERGE)`: turns off KSM for new mappings, which a parent may have
+/// turned on. Mappings with KSM do not merge with older ones without it.
 #[cfg(feature = "full")]
 pub(crate) fn reset_memory_merge() {
-    // SAFETY: No memory is involved. An older kernel has nothing to undo.
+    // A kernel without this option has no KSM for a whole process.
+    // SAFETY: No memory is involved.
     let _ = unsafe { call!(Sysno::prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0) };
 }
 

@@ -1,4 +1,4 @@
-//! What only the interpreter needs: any system call, and memory by its address.
+//! Any system call, and memory by its address, for the interpreter alone.
 //!
 //! # Safety
 //!
@@ -28,7 +28,7 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
 ///
 /// # Errors
 ///
-/// That of the call; EIO if the child was killed before it had a result.
+/// The error of the call; EIO if the child or thread ended before it had a result.
 ///
 /// # Safety
 ///
@@ -52,7 +52,7 @@ pub(crate) unsafe fn prctl_in_sharing_child(
     Errno::check(arguments[5] as usize).map(|value| value as u64)
 }
 
-/// Writes `bytes` at `address`. A page that cannot be written kills the process.
+/// Writes `bytes` at `address`. The process is killed if the page cannot be written.
 ///
 /// # Safety
 ///
@@ -65,7 +65,7 @@ pub(crate) unsafe fn write(address: u64, bytes: &[u8]) {
     }
 }
 
-/// Appends the bytes at `address`, up to a NUL or as far as there is space.
+/// Appends the bytes at `address` to `out`, up to a NUL or until `out` is full.
 ///
 /// # Safety
 ///
@@ -101,7 +101,7 @@ pub(crate) fn number(file: &Fd) -> u64 {
     file.0 as u64
 }
 
-/// The file descriptor of this number, which the suite has opened or not.
+/// The file descriptor with this number. It need not be open.
 pub(crate) fn file(number: u64) -> Fd {
     Fd(number as isize)
 }
@@ -114,8 +114,8 @@ pub(crate) fn rewind(file: &Fd) -> Result {
 
 /// Reserves `length` bytes of addresses, which stay unmapped, and returns the first.
 ///
-/// They lie below the addresses that the kernel chooses by itself. So nothing else gets
-/// mapped there, and the maps show them first.
+/// They are below the addresses that the kernel chooses by itself. So nothing else gets
+/// mapped there, and they come first in the maps.
 pub(crate) fn reserve(length: u64) -> Result<u64> {
     const LOW: u64 = 1 << 36;
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;

@@ -1,4 +1,4 @@
-//! The system: its names, mounts, and how to leave it.
+//! The system: its names, its mounts, and its end.
 //!
 //! # Safety
 //!
@@ -11,7 +11,7 @@ use core::{ffi::CStr, mem::MaybeUninit, ptr};
 use linux_raw_sys::general::*;
 use syscalls::{Sysno, raw_syscall};
 
-/// How [`reboot`] leaves the machine.
+/// How [`reboot`] ends the machine.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum Reboot {
@@ -43,8 +43,8 @@ pub(crate) fn sleep_10_ms() {
     let _ = unsafe { call!(Sysno::ppoll, nothing, 0, &raw mut timeout, nothing) };
 }
 
-/// `mount(2)`: mounts a `kind` of file system at `place`. EBUSY, because it is
-/// mounted there already, is a success.
+/// `mount(2)`: mounts a `kind` of file system at `place`. EBUSY counts as success: it
+/// is mounted there already.
 pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
     let (kind, place) = (kind.as_ptr(), place.as_ptr());
     // SAFETY: The kernel reads the C strings; there is no data.
@@ -55,7 +55,7 @@ pub(crate) fn mount(kind: &CStr, place: &CStr) -> Result {
     }
 }
 
-/// `umount2(2)`: takes the last mount off `place`.
+/// `umount2(2)`: detaches the last mount at `place`.
 pub(crate) fn unmount(place: &CStr) -> Result {
     // SAFETY: The kernel reads the C string.
     unsafe { call!(Sysno::umount2, place.as_ptr(), MNT_DETACH) }.map(drop)
