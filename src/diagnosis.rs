@@ -25,8 +25,8 @@ impl Version {
     /// The first version that names shared anonymous memory.
     pub const NAMES_SHARED: Version = Version::new(6, 2);
 
-    /// The version of a kernel whose release cannot be read: later than all
-    /// others, so that nothing is called too old without evidence.
+    /// The version of a kernel whose release cannot be read. It is later than all
+    /// others, so that such a kernel is not reported as too old.
     pub const UNKNOWN: Version = Version::new(255, 254);
 
     /// The version with these numbers.
@@ -68,8 +68,8 @@ pub enum Absence {
 }
 
 impl Absence {
-    /// What a kernel of this `release` lacks if the probe call fails with error
-    /// number `probe`; `None` if `probe` is 0, the call's success.
+    /// Why a kernel of this `release` names no memory, given the error number of the
+    /// probe call. `None` if that is 0, because the call succeeded.
     pub fn of(probe: i32, release: &[u8]) -> Option<Self> {
         if probe == 0 {
             return None;
@@ -106,14 +106,14 @@ impl Absence {
     }
 }
 
-/// A call that should have named memory and failed.
+/// A call to name memory that failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure<'a> {
     /// The error number of the call.
     pub errno: i32,
     /// The error number of the probe call; 0 for success.
     pub probe: i32,
-    /// The kernel's release, as uname(2) gives it.
+    /// The kernel's release, as uname(2) returns it.
     pub release: &'a [u8],
     /// The name that the call should have given.
     pub name: &'a [u8],
@@ -122,9 +122,8 @@ pub struct Failure<'a> {
 }
 
 impl Failure<'_> {
-    /// Writes the reason as a clause after `: `, or nothing if the error number
-    /// is all there is to say. Returns whether the kernel lacks the feature, as
-    /// opposed to a call that failed.
+    /// Writes `: ` and the reason as a clause, or nothing if the error number alone
+    /// gives the reason. Returns whether the kernel lacks the feature.
     pub fn explain(self, out: &mut impl Sink) -> bool {
         if let Some(absence) = Absence::of(self.probe, self.release) {
             put!(out, ": ");

@@ -29,7 +29,7 @@ pub struct Diagram<'a> {
     next: u64,
     /// The address after the last page to draw.
     end: u64,
-    /// Whether the last VMA ended at `next`, so that its bar is there already.
+    /// Whether the last VMA ended at `next`, so that the bar is already drawn.
     has_bar: bool,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Diagram<'a> {
     }
 }
 
-// Not one `match` on the labels: that compiles to a comparison of each single byte.
+// A single `match` on the labels would compile to a comparison of each byte.
 fn character(vma: &Vma) -> u8 {
     let is_shared = vma.label.starts_with(b"[anon_shmem:");
     match (vma.name(), vma.label) {

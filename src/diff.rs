@@ -12,7 +12,7 @@
 //!     both first lines are equal    -> print the open hunk; step over both
 //!     the old line starts lower     -> it was removed: add it to the hunk
 //!     the new line starts lower     -> it was added: add it to the hunk
-//!     both start at one address     -> it was changed: add both to the hunk
+//!     both have the same start      -> it was changed: add both to the hunk
 //! ```
 
 use crate::{
@@ -28,13 +28,13 @@ pub struct Malformed {
     pub line: u64,
 }
 
-/// Writes the difference between `old` and `new` to `out`, each line after
+/// Writes the difference between `old` and `new` to `out`, each line indented by
 /// `indent`. Returns whether the files differ.
 ///
 /// # Errors
 ///
-/// A line that is not a maps line, that starts below the end of the line before
-/// it, or that has no newline. The output then covers the lines before it.
+/// A line is not a maps line, or has no newline, or its VMA starts below the end of
+/// the VMA before it. The output then covers the lines before that line.
 pub fn normal(
     old: &[u8],
     new: &[u8],
@@ -98,7 +98,7 @@ struct Lines<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Before the first line.
+    /// The position before the first line.
     fn new(file: &'a [u8]) -> Self {
         Cursor {
             rest: file,

@@ -4,8 +4,8 @@ use crate::scan::{after, split};
 use linux_raw_sys::errno::EOPNOTSUPP;
 
 /// One line for each error number, in numerical order: the name and, where the
-/// name alone does not help a user of this program, the meaning. Line 0 is for
-/// numbers that are not in the list.
+/// name alone does not help a user of this program, the meaning. Line 0 stands for
+/// all numbers that are not in the list.
 ///
 /// The numbers 1 to 40 are the same on every architecture that has the generic
 /// numbering (`include/uapi/asm-generic/errno-base.h` and `errno.h`).
@@ -52,7 +52,7 @@ ENOTEMPTY
 ELOOP
 ";
 
-/// Where each line of [`ERRORS`] begins.
+/// The place in [`ERRORS`] at which each line begins.
 const LINES: [u16; 41] = {
     let mut lines = [0; _];
     let (mut line, mut place) = (1, 0);
@@ -72,14 +72,14 @@ pub fn name(number: i32) -> &'static [u8] {
     split(line(number), b':').0
 }
 
-/// What error `number` means, such as ` no such file` for 2 (with the space);
-/// empty if the name says it all.
+/// What error `number` means, such as ` no such file` for 2 (with the space); empty
+/// if the list has no meaning for it.
 pub fn meaning(number: i32) -> &'static [u8] {
     split(line(number), b':').1
 }
 
 fn line(number: i32) -> &'static [u8] {
-    // It is not in the list, because the numbers before it are not needed.
+    // EOPNOTSUPP is 95. The list ends at 40, because the numbers between are not needed.
     if number == EOPNOTSUPP as i32 {
         return b"EOPNOTSUPP: not in this kernel";
     }

@@ -1,7 +1,7 @@
 //! Numbers and bytes as text, without `core::fmt`.
 //!
-//! `core::fmt` would add about 2 KB to the compressed executable, so the few
-//! text forms that the program prints are made here:
+//! `core::fmt` would add about 2 KB to the compressed executable, so this module
+//! implements the few formats that the program prints:
 //!
 //! ```
 //! # use vm_anon_name::put;
@@ -31,7 +31,7 @@ pub trait Sink {
 /// | `{hex}` | a number in hexadecimal | `0x1f` |
 /// | `{errno}` | an error number with its name | `EINVAL (22)` |
 ///
-/// As values are escaped, none of them starts a new line or controls the terminal.
+/// Values are escaped, so no value can start a new line or control the terminal.
 /// The compiler checks the text: a missing or surplus value does not compile, nor
 /// does a byte that is neither printable ASCII nor a newline.
 ///
@@ -122,8 +122,8 @@ pub const fn placeholders(text: &str) -> usize {
     count
 }
 
-/// Appends `text` to `out`, each placeholder replaced by the next of `values`. There
-/// are as many of them, see [`put!`].
+/// Appends `text` to `out`, each placeholder replaced by the next of `values`.
+/// [`put!`] checks that there is one value for each placeholder.
 pub fn put_values(out: &mut impl Sink, text: &str, values: &[Value]) {
     let mut rest = text.as_bytes();
     for value in values {
@@ -166,8 +166,8 @@ fn put_escaped(text: &[u8], plain: u8, out: &mut impl Sink) {
     out.put(rest);
 }
 
-/// A sink for lines of unknown origin: it passes newlines on as they are, other
-/// bytes as [`Value::Text`] shows them.
+/// A sink for lines of unknown origin. It escapes them as [`put!`] escapes a value,
+/// except for newlines, which it passes on.
 pub struct Escaping<'a, S>(
     /// The destination.
     pub &'a mut S,
@@ -179,7 +179,7 @@ impl<S: Sink> Sink for Escaping<'_, S> {
     }
 }
 
-/// Appends as much as fits and drops the rest. A full vector may lack bytes.
+/// Appends as much as fits and drops the rest.
 impl<const N: usize> Sink for heapless::Vec<u8, N> {
     fn put(&mut self, bytes: &[u8]) {
         for byte in bytes {

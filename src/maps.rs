@@ -14,8 +14,8 @@ use crate::scan::{number, split};
 
 /// The column that the kernel pads the fields to before a label, on a 64-bit
 /// kernel: `25 + sizeof(void *) * 6 - 1` (`show_vma_header_prefix()`, `seq_pad()`).
-/// A 32-bit kernel pads to a smaller column, which reads the same way, because no
-/// label of the kernel begins with a space.
+/// A 32-bit kernel pads to a smaller column. Its lines are parsed correctly, too,
+/// because no label of the kernel begins with a space.
 const LABEL_COLUMN: usize = 72;
 
 /// A virtual memory area (VMA).
@@ -45,7 +45,7 @@ impl<'a> Vma<'a> {
     }
 
     /// Reads the first line of `text` and removes it, including the newline.
-    /// `None` if it is not a line of a maps file; `text` is unchanged then.
+    /// If it is not a line of a maps file, returns `None` and leaves `text` unchanged.
     pub fn take(text: &mut &'a [u8]) -> Option<Self> {
         let line = *text;
         let mut rest = line;
@@ -108,8 +108,8 @@ impl<'a> Vma<'a> {
     }
 }
 
-/// The VMA at `address` in `maps`. `None` if there is none before the first line
-/// that is not a VMA.
+/// The VMA that contains `address`. The search ends at the first line of `maps` that
+/// is not a VMA.
 pub fn find(maps: &[u8], address: u64) -> Option<Vma<'_>> {
     let mut rest = maps;
     loop {
@@ -135,7 +135,7 @@ fn hex(text: &mut &[u8], after: u8) -> Option<u64> {
         };
         let above = value.unwrap_or(0u64);
         if above >> 60 != 0 {
-            return None; // It has more than 64 bits.
+            return None; // The number has more than 64 bits.
         }
         value = Some(above << 4 | u64::from(digit));
     }

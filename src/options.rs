@@ -68,7 +68,7 @@ struct Spec {
     letter: u8,
     long: &'static str,
     takes_value: bool,
-    /// A bit `1 << Command` for each command that heeds it.
+    /// A bit `1 << Command` for each command on which it has an effect.
     commands: u8,
 }
 
@@ -103,7 +103,7 @@ const SPECS: [Spec; 11] = [
     spec(Flag::Version, b'V', "--version", false, ALL),
 ];
 
-/// Why a word cannot be used.
+/// Why a word is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     /// Neither a command nor an option.
@@ -120,9 +120,9 @@ pub enum Reason {
     SecondCommand,
     /// More than [`MAX_CASES`] cases.
     TooManyCases,
-    /// An option that the command does not heed.
+    /// An option without an effect on the command.
     NoEffect,
-    /// An option for PID 1 alone.
+    /// An option that only PID 1 accepts.
     NotInit,
 }
 
@@ -149,9 +149,9 @@ pub const MAX_CASES: usize = 64;
 /// The parsed command line.
 #[derive(Debug)]
 pub struct Options<'a> {
-    /// Whether all words can be used. If not, nothing may be carried out.
+    /// Whether the command line is valid. If not, the command must not run.
     pub usable: bool,
-    /// What to do; [`Command::Stages`] unless a word says otherwise.
+    /// What to do; [`Command::Stages`] unless a word names another command.
     pub command: Command,
     /// The name to give, valid or not.
     pub name: &'a CStr,
@@ -185,13 +185,12 @@ impl Default for Options<'_> {
 
 impl<'a> Options<'a> {
     /// Parses `words`, the command line without the program's own name, into the
-    /// default options. Each word that cannot be used is passed to `refuse` with the
-    /// reason.
+    /// default options. Passes each word that it refuses to `refuse`, with the reason.
     ///
-    /// The kernel passes the words of its own command line that it does not know to
-    /// PID 1, before those after `--`. Unknown words are harmless there if they come
-    /// first and a command or `--yes` follows. Without one, the program could not
-    /// tell whether stages that wait for Enter are wanted.
+    /// PID 1 gets the words after `--` on the kernel's command line and, before them,
+    /// the words that the kernel does not know. So PID 1 ignores unknown words that
+    /// come first, if a command or `--yes` follows. Without one, the program could
+    /// not tell whether stages that wait for Enter are wanted.
     pub fn parse(
         &mut self,
         words: &mut impl Iterator<Item = &'a CStr>,
@@ -242,8 +241,8 @@ impl<'a> Options<'a> {
         self.given >> flag as u16 & 1 != 0
     }
 
-    /// The helper case to run in this process, see [`Case::is_helper`]. Those that only
-    /// PID 1 runs begin with two dots.
+    /// The helper case to run in this process, see [`Case::is_helper`]. Excludes those
+    /// that only PID 1 runs, whose names begin with two dots.
     ///
     /// [`Case::is_helper`]: crate::suite::Case::is_helper
     pub fn helper(&self) -> Option<&'a CStr> {
@@ -251,8 +250,8 @@ impl<'a> Options<'a> {
         matches!(first.to_bytes(), [b'.', second, ..] if *second != b'.').then_some(first)
     }
 
-    /// Parses `-q`, `-qy`, `-nNAME`, `-n NAME`, `--name=NAME` or `--name NAME`. The
-    /// value becomes `word`, so that it is the word to refuse.
+    /// Parses `-q`, `-qy`, `-nNAME`, `-n NAME`, `--name=NAME` or `--name NAME`. Sets
+    /// `word` to the value, if there is one: an error is then about the value.
     fn option(
         &mut self,
         word: &mut &'a CStr,
@@ -283,8 +282,8 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// Records an option. The value, attached or else the next of `words`, becomes
-    /// `word`.
+    /// Records an option. If it takes a value, that is `attached` or else the next of
+    /// `words`; `word` is set to it.
     fn set(
         &mut self,
         spec: &Spec,

@@ -4,8 +4,8 @@
 
 /// The bytes of `text` before `place`. Panics if `text` is shorter.
 ///
-/// With one function for all of the program, a panic names this line, and not the
-/// caller's; each place in the executable would take 12 bytes of the compressed
+/// The whole program shares this function, so a panic names this line, not the
+/// caller's: the panic location of each caller would take 12 bytes of the compressed
 /// archive. The panic of a slice expression would add `core::fmt` to the program.
 pub fn before(text: &[u8], place: usize) -> &[u8] {
     text.get(..place).unwrap()

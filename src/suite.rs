@@ -8,14 +8,15 @@
 //! VERB       size of its steps, STEP...
 //! HEAD       name NUL, since (2 bytes), before (2), needs (1), size of the body (2)
 //! BODY       STATEMENT...                                      of each case
-//! STATEMENT  number of its verb, OPERAND..., what it must end with
+//! STATEMENT  number of its verb, OPERAND..., expected error, errors that skip the case
 //! STEP       code of its operation, OPERAND..., number of the register for its result
 //! OPERAND    a sum of terms
 //! ```
 //!
-//! Numbers count from 1. Those of two bytes are big-endian. `suite/encoding.rs` has the
-//! codes. The reader panics where the bytes have a defect, by `unwrap`: an index out of
-//! bounds would print the index, and add `core::fmt` to the program for that.
+//! Verbs, operations and registers are numbered from 1. Numbers of two bytes are
+//! big-endian. `suite/encoding.rs` has the codes. The reader calls `unwrap` where a defect
+//! in the bytes must panic: the message for an index out of bounds contains the index, and
+//! would add `core::fmt` to the program.
 
 #![allow(clippy::unwrap_used)]
 
@@ -38,7 +39,7 @@ pub struct Suite<'a> {
 }
 
 impl<'a> Suite<'a> {
-    /// Finds the parts of what the assembler wrote.
+    /// Splits the output of the assembler into its parts.
     pub fn new(assembled: &'a [u8]) -> Self {
         let verbs = Steps(assembled);
         let mut heads = verbs;
@@ -61,7 +62,7 @@ impl<'a> Suite<'a> {
     }
 }
 
-/// How many bytes of a case's head follow its name.
+/// The number of bytes in a case's head after the name and its NUL.
 const CONDITION: usize = 7;
 
 /// The cases, in the order of `cases.txt`.
@@ -94,24 +95,24 @@ impl<'a> Iterator for Cases<'a> {
 /// One case.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
-    /// What the case promises, in words joined by hyphens.
+    /// The name, which says what the case promises, in words joined by hyphens.
     pub name: &'a [u8],
-    /// The first Linux that it holds for.
+    /// The first version of Linux that it applies to.
     pub since: Version,
-    /// The first Linux after that for which it no longer holds.
+    /// The first later version that it no longer applies to.
     pub before: Version,
     needs: u8,
-    /// What it does.
+    /// Its statements.
     pub statements: Steps<'a>,
 }
 
 impl Case<'_> {
-    /// Whether it needs addresses of 64 bits.
+    /// Whether it needs 64-bit addresses.
     pub fn needs_64_bits(&self) -> bool {
         self.needs & needs::ADDRESSES_OF_64_BITS != 0
     }
 
-    /// Whether the kernel may kill it to get memory back.
+    /// Whether the kernel may kill its process when memory runs short.
     pub fn needs_memory(&self) -> bool {
         self.needs & needs::MEMORY != 0
     }
@@ -127,15 +128,15 @@ impl Case<'_> {
 pub struct Step<'a> {
     /// The code of the step's operation, see [`calls`], or the number of the statement's verb.
     pub code: u8,
-    /// The arguments of the operation or the verb, of which there are `count`.
+    /// The arguments of the operation or the verb.
     pub operands: Operands<'a>,
-    /// How many operands there are.
+    /// The number of these arguments.
     pub count: usize,
     /// The number of the register that keeps the step's result; 0 if none does.
     pub kept: u8,
-    /// Whether the step may fail.
+    /// Whether the verb continues if the step fails.
     pub may_fail: bool,
-    /// The number of the error that the statement must end with; 0 for success.
+    /// The error number that the statement must end with; 0 for success.
     pub expected: u8,
     /// Numbers of errors that skip the case.
     pub skips: &'a [u8],
@@ -151,27 +152,27 @@ pub enum Operand<'a> {
     Text(&'a [u8]),
 }
 
-/// The operands of a step. Those that are not there are 0.
+/// The operands of a step. Missing ones are 0.
 pub type Operands<'a> = [Operand<'a>; MAX_OPERANDS];
 
-/// What the steps of a case remember, see [`register`].
+/// The values of the registers, see [`register`].
 pub type Registers = [u64; register::NAMES.len()];
 
-/// What the terms of operands stand for.
+/// The values that the terms of operands refer to.
 #[derive(Clone)]
 pub struct Context<'a> {
     /// The size of a page.
     pub page: u64,
     /// The size of a huge page.
     pub huge: u64,
-    /// What the steps of a case remember.
+    /// The values of the registers.
     pub registers: Registers,
-    /// The operands of the statement whose steps are read.
+    /// The operands of the statement whose steps are being read.
     pub parameters: Operands<'a>,
 }
 
 impl Context<'_> {
-    /// Everything is 0.
+    /// A context in which everything is 0.
     pub const ZERO: Self = Context {
         page: 0,
         huge: 0,
@@ -213,19 +214,19 @@ impl<'a> Steps<'a> {
         Some(step)
     }
 
-    /// Whether all of them have been read.
+    /// Whether all steps have been read.
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes the next `length` bytes off.
+    /// Removes the next `length` bytes and returns them.
     pub fn take(&mut self, length: usize) -> Self {
         let taken = before(self.0, length);
         self.0 = after(self.0, length);
         Steps(taken)
     }
 
-    /// Takes the steps of a verb, after their size, off.
+    /// Removes the steps of a verb and their size, and returns the steps.
     fn verb(&mut self) -> Self {
         let size = self.byte();
         self.take(size.into())
@@ -243,7 +244,7 @@ impl<'a> Steps<'a> {
         text
     }
 
-    /// Reads the operands of `step`, and returns the digit at their end.
+    /// Reads the operands of `step`, and returns the flags at their end, see [`end`].
     fn operands(&mut self, step: &mut Step<'a>, context: &Context<'a>) -> u8 {
         let (mut digits, mut sign) = (0u64, 0);
         loop {
@@ -293,7 +294,7 @@ pub fn operation(code: u8) -> &'static [u8] {
     split(names, b' ').0
 }
 
-/// The item of this number, counted from 1.
+/// The item with this number, counted from 1.
 fn nth<T: Copy>(items: &[T], number: u64) -> T {
     *items.get((number as usize).wrapping_sub(1)).unwrap()
 }

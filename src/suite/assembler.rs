@@ -3,7 +3,7 @@
 //! It runs on the host: in the build script, in `cargo xtask check`, and in the tests. The
 //! heads of the two texts describe their languages, `suite.rs` the bytes.
 
-// The program uses the rest of them.
+// The assembler uses only a part of these modules, the program the rest.
 #[allow(dead_code, unreachable_pub)]
 mod calls;
 #[allow(dead_code, unreachable_pub)]
@@ -14,11 +14,11 @@ use std::fmt;
 use calls::{CONSTANTS, OPERATIONS};
 use encoding::{MAX_OPERANDS, end, needs, register, sign, term};
 
-/// Where the texts are, from the root of the repository on.
+/// The paths of the two texts, relative to the root of the repository.
 pub const CASES: &str = "src/suite/cases.txt";
 pub const VERBS: &str = "src/suite/verbs.txt";
 
-/// The errors that a case may expect, or be skipped for
+/// The errors that a case may expect, or that may skip it
 /// (`include/uapi/asm-generic/errno-base.h`, `errno.h`).
 pub const ERRORS: &[(&str, u8)] = &[
     ("EPERM", 1),
@@ -99,7 +99,7 @@ impl Line<'_> {
     }
 }
 
-/// A verb or a case: a line, and indented lines.
+/// A verb or a case: a head line, and the indented lines below it.
 struct Block<'a> {
     head: Line<'a>,
     body: Vec<Line<'a>>,
@@ -312,7 +312,7 @@ fn is_parameter(word: &str) -> bool {
             .all(|letter| letter.is_ascii_uppercase() || letter == '_')
 }
 
-/// The word that a statement has for a parameter.
+/// Assembles the word that a statement has in the place of `parameter`.
 fn operand(parameter: &str, word: &str) -> Result<Vec<u8>, String> {
     match (parameter, word.strip_prefix('&')) {
         ("NAME", Some(place)) => address(place),
@@ -352,7 +352,7 @@ fn argument(word: &str, parameters: &[&str]) -> Result<Vec<u8>, String> {
     })
 }
 
-/// A length counted from the window or, after `@`, from 0.
+/// An address, counted from the window or, after `@`, from 0.
 fn address(word: &str) -> Result<Vec<u8>, String> {
     match word.strip_prefix('@') {
         Some(length) => sum(Vec::new(), length, length_term),
@@ -360,7 +360,7 @@ fn address(word: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Terms with `+`, `|` or `-` between them, after those in `out`.
+/// Appends terms with `+`, `|` or `-` between them to those in `out`.
 fn sum(
     mut out: Vec<u8>,
     word: &str,
@@ -416,7 +416,7 @@ fn number(word: &str, unit: u8) -> Result<Vec<u8>, String> {
     }
 }
 
-/// A number, and not the constant `name`, which is unknown.
+/// A number. A word that begins with a capital is an error: there is no constant `name`.
 fn plain_number(word: &str, name: &str) -> Result<Vec<u8>, String> {
     match word.starts_with(|first: char| first.is_ascii_uppercase()) {
         true => Err(format!("unknown constant {name}")),
@@ -429,7 +429,7 @@ fn constant(name: &str) -> Option<Vec<u8>> {
     number_of(name, &names).map(|place| digits(place, term::CONSTANT))
 }
 
-/// The number of a name in a list, which counts from 1.
+/// The place of a name in a list, counted from 1.
 fn number_of(name: &str, names: &[&str]) -> Option<u8> {
     let place = names
         .iter()
@@ -437,7 +437,7 @@ fn number_of(name: &str, names: &[&str]) -> Option<u8> {
     place.map(|place| place as u8 + 1)
 }
 
-/// A number in hexadecimal digits, a byte each, the last of which tells what they are.
+/// A number as hexadecimal digits, one byte each; the last byte also holds `term`.
 fn digits(number: impl Into<u64>, term: u8) -> Vec<u8> {
     let digits = format!("{:x}", number.into());
     let digits = digits.chars().filter_map(|digit| digit.to_digit(16));
@@ -455,7 +455,7 @@ fn error(name: &str) -> Result<u8, String> {
         .ok_or(format!("unknown error {name}"))
 }
 
-/// Words between blanks. A word between backquotes may hold blanks, or nothing.
+/// Splits `text` at blanks. A word between backquotes may contain blanks or be empty.
 fn words(text: &str) -> Result<Vec<&str>, String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();

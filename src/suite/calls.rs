@@ -1,8 +1,8 @@
 //! The operations and constants that `verbs.txt` may use, by name.
 //!
-//! The assembler, in the build script, writes a name as its place in one of these lists.
-//! The program reads the place back as a number of the architecture that it was built
-//! for. So the assembled suite is the same for every architecture.
+//! The assembled suite contains, instead of a name, its place in these lists. The program
+//! looks up the number that the name has on its architecture, so the assembled suite is the
+//! same for every architecture.
 //!
 //! To use another system call or constant, add its name at the end of its list.
 
@@ -20,7 +20,8 @@ macro_rules! system_calls {
     };
 }
 
-/// Hands the names of the constants to the macro `$use`. The first 15 take a byte less.
+/// Passes the names of the constants to the macro `$use`. The first 15 take one byte in the
+/// assembled suite, the others two.
 #[macro_export]
 macro_rules! constants {
     ($use:ident) => {
@@ -45,7 +46,7 @@ macro_rules! constants {
     };
 }
 
-/// Joins names, a blank after each.
+/// Joins names, with a blank after each.
 macro_rules! joined {
     ($($name:ident)*) => { concat!($(stringify!($name), " "),*) };
 }
@@ -85,7 +86,8 @@ macro_rules! own_operations {
 }
 
 own_operations! {
-    // Those that fail with the error of a system call come last, beside these.
+    // Operations that can fail with the error of a system call come last, next to the
+    // system calls.
     /// `see(TEXT)`: TEXT is the diagram of the window's first pages.
     SEE = "see";
     /// `label(ADDRESS, TEXT)`: TEXT is the label of the VMA at ADDRESS.
@@ -95,15 +97,15 @@ own_operations! {
     /// `find(TEXT)`: returns the start of the first VMA whose label begins with TEXT, and
     /// sets `length`.
     FIND = "find";
-    /// `compare(ADDRESS, TEXT)`: TEXT is what memory holds at ADDRESS, up to a NUL.
+    /// `compare(ADDRESS, TEXT)`: the memory at ADDRESS contains TEXT and a NUL.
     COMPARE = "compare";
-    /// `expect(ADDRESS, NUMBER, SIZE)`: memory holds this number of 4 or 8 bytes.
+    /// `expect(ADDRESS, NUMBER, SIZE)`: the SIZE bytes (4 or 8) at ADDRESS are NUMBER.
     EXPECT = "expect";
-    /// `count(TEXT, ADDRESS, LENGTH, NUMBER)`: so many VMAs in this range have the label TEXT.
+    /// `count(TEXT, ADDRESS, LENGTH, NUMBER)`: NUMBER VMAs in this range have the label TEXT.
     COUNT = "count";
-    /// `note_flags(ADDRESS)`: remembers the line `VmFlags` of the VMA at ADDRESS, in smaps.
+    /// `note_flags(ADDRESS)`: stores the smaps line `VmFlags` of the VMA at ADDRESS.
     NOTE_FLAGS = "note_flags";
-    /// `same_flags(ADDRESS)`: the line is the one that was remembered.
+    /// `same_flags(ADDRESS)`: the line of the VMA at ADDRESS equals the stored one.
     SAME_FLAGS = "same_flags";
     /// `store(ADDRESS, NUMBER)`: writes a number as wide as an address.
     STORE = "store";
@@ -111,8 +113,8 @@ own_operations! {
     STORE64 = "store64";
     /// `poke(ADDRESS, TEXT)`: writes TEXT without a NUL.
     POKE = "poke";
-    /// `repeat(COUNT, STRIDE, PLACE)`: takes the next step COUNT times, or until it fails.
-    /// The argument at PLACE, counted from 0, grows by STRIDE each time.
+    /// `repeat(COUNT, STRIDE, PLACE)`: executes the next step COUNT times, or until it
+    /// fails. Its argument at PLACE, counted from 0, grows by STRIDE each time.
     REPEAT = "repeat";
     /// `unique(ADDRESS)`: writes a file name that no other process uses.
     UNIQUE = "unique";
@@ -124,8 +126,8 @@ own_operations! {
     VFORK_PRCTL = "vfork_prctl";
     /// `thread_prctl(...)`: prctl(2) in another thread.
     THREAD_PRCTL = "thread_prctl";
-    /// `exhaust(ADDRESS)`: splits the mapping there, two pages each time, until that fails or
-    /// memory runs short.
+    /// `exhaust(ADDRESS)`: splits every other page off the mapping there, until a split fails
+    /// or memory runs short.
     EXHAUST = "exhaust";
     /// `fork(SIZE)`: runs the next SIZE bytes of statements in a child.
     FORK = "fork";
