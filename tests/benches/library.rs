@@ -1,12 +1,12 @@
 //! Time per line of the core's parser and diff, and of other parsers.
 //!
-//! All parse the same bytes, except proc-maps, which always reads /proc/PID/maps. It
-//! reads as many mappings of this process, and the time of reading alone is measured
-//! beside it, to be subtracted. The other crates return owned values, and procfs and
-//! proc-maps a vector of them; the core borrows, which explains part of the
+//! All parse the same bytes, except proc-maps, which always reads /proc/PID/maps. For
+//! it, this process creates the same number of mappings, and the time to read the file
+//! is measured separately, to be subtracted. The other crates return owned values, and
+//! procfs and proc-maps a vector of them; the core borrows, which explains part of the
 //! difference.
 //!
-//! A line of the output is a number of lines, a contender and its nanoseconds per
+//! A line of the output has the number of lines, the contender, and its nanoseconds per
 //! line. The contenders take turns, and the fastest turn of each counts, because
 //! other load on the machine can only make a turn slower.
 
@@ -27,8 +27,8 @@ const LINES: [usize; 5] = [10, 100, 1_000, 10_000, 65_530];
 const TURNS: usize = 60;
 const LINES_PER_TURN: usize = 10_000;
 
-/// Name and work. The work returns a number that depends on all of it, so that the
-/// compiler cannot remove a part.
+/// A name, and a function to measure. The function returns a number that depends on all
+/// of its work, so that the compiler cannot remove a part.
 type Contender<'a> = (&'a str, &'a dyn Fn() -> usize);
 
 fn main() {

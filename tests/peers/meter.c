@@ -9,7 +9,7 @@
  * between them. The results go to the console in sections: a line `== NUMBER WHAT`,
  * where NUMBER counts the commands from 0, then text.
  *
- * It has to be a real kernel, because QEMU's user mode refuses PR_SET_VMA. All
+ * The machine runs a real kernel, because QEMU's user mode refuses PR_SET_VMA. All
  * commands start in the same way: without environment, and with their output in a
  * file, so that a libc does not flush it line by line.
  */
@@ -84,7 +84,7 @@ static void count_calls(int number, char **words)
 	int out = open_output(O_WRONLY | O_CREAT | O_TRUNC);
 	pid_t pid = start(words, in, out, 1);
 
-	/* It stops after execve(2), then before and after each call. */
+	/* The command stops after execve(2), then before and after each call. */
 	must(waitpid(pid, &status, 0) == pid, "waitpid");
 	while (WIFSTOPPED(status)) {
 		must(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0, "ptrace");

@@ -2,7 +2,7 @@
  * The four stages of vm_anon_name in C, for comparison.
  *
  * One source for glibc, musl and the kernel's nolibc. It has no options, no diff
- * and no diagnosis, so that the comparison is not to its disadvantage. Each prompt
+ * and no diagnosis, so that their cost is not counted against it. Each prompt
  * waits for Enter, unless there is an argument. Input is read with read(2), because
  * stdio's input would make each build larger.
  */

@@ -1,8 +1,8 @@
 /*
  * The four stages of vm_anon_name in C++ with iostream, for comparison.
  *
- * It does what peer.c does, in the language and with the library of the program
- * that vm_anon_name replaces.
+ * It does what peer.c does. The program that vm_anon_name replaces used this language
+ * and this library.
  */
 #include <cstdint>
 #include <cstdio>

@@ -20,7 +20,7 @@ use crate::report::{CaseResult, ExpectedResults, KtapReport};
 use crate::target::{self, Target};
 use crate::{paths, tool};
 
-/// Time limit of a run. It takes seconds, but each case that hangs takes 100 s.
+/// Time limit of a run. A run takes seconds, but each case that hangs takes 100 s.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Prefix of the line in which the program reports its exit status as PID 1.
@@ -68,13 +68,13 @@ pub struct CheckRun {
     pub version: String,
     /// The report, if it is complete.
     pub report: Option<KtapReport>,
-    /// What is wrong apart from the results of cases: panics, an incomplete report, a
-    /// wrong exit status.
+    /// Problems other than the results of cases: panics, an incomplete report, a wrong
+    /// exit status.
     pub problems: Vec<String>,
     /// Results that differ from the expected ones, except failures.
     pub differences: Vec<String>,
-    /// Whether the results must be the expected ones, because the kernel is of the
-    /// version that they were recorded with.
+    /// Whether the kernel has the version for which the expected results were recorded.
+    /// Only then must the results be the expected ones.
     pub is_pinned: bool,
     /// Duration of the boot.
     pub took: Duration,
@@ -83,8 +83,9 @@ pub struct CheckRun {
 }
 
 impl TestedKernel {
-    /// The kernel of that name, or else the image at that path, for an architecture. Without
-    /// `target`, names of kernels are whole, and an image is for the default architecture.
+    /// The kernel with the name `word`, or else the image at the path `word`, for an
+    /// architecture. Without `target`, `word` is the full name of a kernel, or the path of an
+    /// image for the default architecture.
     pub fn of(target: Option<&'static Target>, word: &str) -> Result<Self> {
         let found = match target {
             Some(target) => kernels::find_for(target, word),
@@ -124,8 +125,8 @@ impl TestedKernel {
         }
     }
 
-    /// Boots the kernel with the program as PID 1 and these arguments. `name` is that
-    /// of the log.
+    /// Boots the kernel with the program as PID 1 and these arguments. The log is called
+    /// `name`.
     pub fn boot(&self, initramfs: &Path, name: &str, args: &[&str]) -> Result<Boot> {
         let mut machine = self.machine(initramfs)?;
         // After an oops a kernel may hang, and the boot would last until the deadline.
@@ -180,7 +181,7 @@ impl TestedKernel {
 /// The first version of Linux that names anonymous memory.
 pub const NAMES: (u32, u32) = (5, 17);
 
-/// Whether this release, such as 5.10.0-32-cloud, is older than that version.
+/// Whether `release`, such as 5.10.0-32-cloud, is older than `version`.
 pub fn is_older(release: &str, version: (u32, u32)) -> bool {
     let mut numbers = release.split('.').map_while(|number| number.parse().ok());
     match (numbers.next(), numbers.next()) {
@@ -260,7 +261,7 @@ impl CheckRun {
     }
 }
 
-/// One line, followed by what is wrong.
+/// One line with the result, then the problems and differences.
 impl fmt::Display for CheckRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_ok() { "ok" } else { "FAILED" };

@@ -37,7 +37,8 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// A package in one version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Package {
-    /// Version in Debian's notation. The first field, because packages compare by it.
+    /// Version in Debian's notation. It is the first field, so that packages are ordered
+    /// by version.
     pub version: Version,
     /// Name.
     pub name: String,
@@ -67,7 +68,7 @@ impl Package {
         &self.version.upstream_version
     }
 
-    /// File name for what belongs to this version of the package.
+    /// File name for files that belong to this version of the package.
     pub fn label(&self) -> String {
         // make takes a colon in a path, here from an epoch, for the end of a target.
         format!("{}-{}", self.name, self.version).replace(':', ".")
@@ -144,7 +145,7 @@ pub fn with_package<T>(pattern: &str, attempt: impl Fn(&Package) -> Result<T>) -
     loop {
         let package = newest(pattern)?;
         match attempt(&package) {
-            // Lists outlive files; the next older version follows.
+            // The lists may name files that the archive has removed: try an older version.
             Err(error) if error.is::<NotServed>() => {}
             outcome => {
                 if let Some(pin) = &pin {
@@ -173,7 +174,7 @@ pub fn unpack(name: &str) -> Result<PathBuf> {
     with_package(&literal(name), Package::unpack)
 }
 
-/// The version of a package that [`unpack`] gives.
+/// The version of a package that [`unpack`] unpacks.
 pub fn version(name: &str) -> Result<Version> {
     with_package(&literal(name), |package| {
         package.unpack()?;
@@ -272,8 +273,8 @@ impl Archive {
             .output()
             .with_context(|| format!("cannot run {}", tool::show(&update)))?;
         let messages = tool::tail(&String::from_utf8_lossy(&output.stderr));
-        // apt fails if one suite does, but keeps the lists of the others, and without
-        // a network those of the last time.
+        // apt fails if one suite fails, but it keeps the lists of the others. Without a
+        // network, it keeps the previous lists.
         if !self.has_lists()? {
             bail!("Debian's package lists cannot be fetched\n{messages}");
         }
@@ -287,7 +288,8 @@ impl Archive {
         Ok(files.any(|file| file.file_name().to_string_lossy().contains("_Packages")))
     }
 
-    /// File whose time is that of the last update, and whose content is apt's messages.
+    /// File with apt's messages of the last update. Its modification time is the time of
+    /// that update.
     fn stamp(&self) -> PathBuf {
         self.root.join("refreshed")
     }
@@ -310,7 +312,7 @@ impl Archive {
         let names = tool::output(self.apt("apt-cache").arg("pkgnames"))?;
         let names: Vec<&str> = names.lines().filter(|name| whole.is_match(name)).collect();
         if names.is_empty() {
-            // apt-cache fails without a name.
+            // apt-cache fails without a package name.
             return Ok(Vec::new());
         }
         let mut show = self.apt("apt-cache");
@@ -363,8 +365,8 @@ fn machine_sources() -> Result<Vec<Source>> {
     if !known.is_empty() {
         return Ok(known);
     }
-    // Before the first `apt-get update` the origin of an archive is not known. The
-    // names of Debian's suites are rarely used by others.
+    // Before the first `apt-get update` the origin of an archive is not known, so Debian's
+    // archives are recognised by the names of their suites.
     let mut configured = index_targets(&["--no-release-info"])?;
     configured.retain(|source| {
         let release = source.suite.split('-').next();

@@ -1,9 +1,9 @@
 //! Coverage-guided fuzzing of the program's pure core, with libFuzzer.
 //!
 //! The targets are in `tests/fuzz`, a package outside the workspace. They are built by
-//! the workspace's stable toolchain, without sanitizers: those need a nightly one, and
-//! find what safe code cannot do. cargo-fuzz is installed into the cache unless it is
-//! in PATH.
+//! the workspace's stable toolchain, without sanitizers, which need a nightly toolchain
+//! and detect errors that safe code cannot have. cargo-fuzz is installed into the cache
+//! unless it is in PATH.
 //!
 //! Inputs that a run finds, and those on which a target fails, are kept in the target
 //! directory. The next run starts with them.
@@ -48,7 +48,7 @@ pub fn run(target: &str, time: Duration) -> Result<()> {
     fuzz.arg(target)
         .arg(&found)
         .arg(package.join("corpus").join(target));
-    // The last of several options counts; cargo-fuzz passes a directory of the package.
+    // cargo-fuzz passes a prefix in the package first. libFuzzer uses the last one.
     let failures = format!("-artifact_prefix={}-failed-", found.display());
     let time = format!("-max_total_time={}", time.as_secs());
     fuzz.args([

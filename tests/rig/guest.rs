@@ -1,7 +1,7 @@
 //! Guests with a shell: runs a script as PID 1 and returns the files that it keeps.
 //!
 //! A script copies a file to the host with `keep NAME FILE`, which prints it in base64.
-//! The console is the only way out of a guest, and a tty changes newlines.
+//! The console is the only way out of a guest, and its tty would change newlines.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +54,7 @@ pub fn initramfs(script: &str) -> Result<Initramfs> {
     initramfs_for(target::DEFAULT, script)
 }
 
-/// The same archive for another architecture.
+/// The archive of [`initramfs`] for another architecture.
 pub fn initramfs_for(target: &'static Target, script: &str) -> Result<Initramfs> {
     let busybox = debian::unpack("busybox-static")?;
     let busybox = ["bin/busybox", "usr/bin/busybox"]
@@ -94,7 +94,7 @@ impl Kept {
         file.ok_or_else(|| anyhow!("the guest has not kept {name}:\n{}", self.console))
     }
 
-    /// The same as UTF-8.
+    /// The file that was kept as `name`, as UTF-8.
     pub fn text(&self, name: &str) -> Result<&str> {
         std::str::from_utf8(self.bytes(name)?).with_context(|| format!("{name} is not UTF-8"))
     }

@@ -1,5 +1,5 @@
-//! The agent in the guest: one boot runs the program thousands of times under prepared
-//! conditions. This builds the agent, gives it its tasks and reads its answers.
+//! The agent in the guest, which runs the program thousands of times in one boot under
+//! prepared conditions. This module builds it, gives it tasks and reads its answers.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ const FEATURES: &[&str] = &["--features", "agent"];
 /// Architecture of the agent.
 static TARGET: &Target = target::DEFAULT;
 
-/// The longest time for all tasks of a boot.
+/// Time limit for all tasks of a boot.
 const TIMEOUT: Duration = Duration::from_secs(1200);
 
 /// The guest's clock counts instructions, 4 ns each, and jumps ahead while the guest is idle.

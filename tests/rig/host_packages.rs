@@ -1,8 +1,8 @@
 //! Debian packages that the host needs, by purpose.
 //!
-//! Whether a purpose is met is found by looking for files, without a package manager.
-//! If it is not, the packages are installed if the rig runs as root, and otherwise the
-//! error names the command that installs them.
+//! The rig finds out by looking for files whether the packages are installed, so it needs
+//! no package manager for that. If some are missing, it installs them if it runs as root;
+//! otherwise the error names the command that installs them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,7 +22,7 @@ pub struct Purpose {
     pub(crate) is_met: fn() -> bool,
 }
 
-/// For building kernels, beside the compiler.
+/// For building kernels, in addition to the compiler.
 pub const KERNEL_BUILD: Purpose = Purpose {
     what: "build kernels",
     packages: &[
@@ -90,7 +90,7 @@ pub const CROSS_LIBC: Purpose = Purpose {
     },
 };
 
-/// For compiling the program, and Rust's core library before it, where neither the active
+/// For compiling the program together with Rust's core library, if neither the active
 /// toolchain nor Debian has that library for the target.
 pub const RUST_SOURCE: Purpose = Purpose {
     what: "compile Rust's core library",
@@ -147,8 +147,8 @@ impl Purpose {
         if self.is_foreign() {
             tool::output(Command::new("dpkg").args(["--add-architecture", "arm64"]))?;
         }
-        // It fails if any archive of the machine fails, even one that is not needed.
-        // If one is, the installation fails.
+        // The update fails if any archive of the machine fails, even one that is not
+        // needed here. If an archive that is needed fails, the installation below fails.
         if let Err(error) = tool::output(apt_get().arg("update")) {
             eprintln!("{error:#}");
         }
@@ -190,7 +190,7 @@ fn is_root() -> Result<bool> {
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
-    // New machines often run another apt at boot.
+    // New machines often run another apt at boot, which holds the lock.
     command.args(["-o", "DPkg::Lock::Timeout=300"]);
     command
 }

@@ -1,7 +1,7 @@
 //! Initramfs archives in the cpio format "newc".
 //!
-//! See Documentation/driver-api/early-userspace/buffer-format.rst in Linux. Equal
-//! entries give equal bytes on every machine: no entry has a time, all belong to root.
+//! See Documentation/driver-api/early-userspace/buffer-format.rst in Linux. Archives are
+//! reproducible: no entry has a time, and all entries belong to root.
 
 use std::fs;
 use std::io;
@@ -43,7 +43,7 @@ impl Initramfs {
         Self::with_program_for(target::DEFAULT, build)
     }
 
-    /// The same archive for another architecture.
+    /// The archive of [`Initramfs::with_program`] for another architecture.
     pub fn with_program_for(target: &'static Target, build: Build) -> Result<Self> {
         let path = program::build_for(target, build)?;
         let program = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -68,7 +68,7 @@ impl Initramfs {
     /// The bytes of the archive.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut archive = Vec::new();
-        // The kernel takes entries with equal inode numbers for hard links.
+        // The kernel treats entries with equal inode numbers as hard links.
         for (number, entry) in (1..).zip(&self.entries) {
             entry
                 .write(number, &mut archive)

@@ -1,8 +1,8 @@
 //! Kernels that the program is tested on, and how each is obtained.
 //!
 //! Most are built here from Debian's sources, with a small configuration, because no
-//! kernel of Debian has `CONFIG_ANON_VMA_NAME`. The kernels of Debian are in the list
-//! as what users run into: too old to name memory, or built without the option.
+//! kernel of Debian has `CONFIG_ANON_VMA_NAME`. Debian's own kernels are in the list
+//! because many users have such kernels: too old, or built without the option.
 //!
 //! A kernel is built or fetched once. The cache identifies an image by the version of
 //! its package and a hash of its configuration.
@@ -69,8 +69,8 @@ pub const ALL: &[Kernel] = &[
     },
     Kernel {
         source: built(SOURCE_6_12, RICH),
-        // The least that KASAN and MTE run with, and the property that gives the
-        // machine memory with tags.
+        // KASAN and MTE need this much memory. The property of the machine adds memory
+        // tags.
         memory_mib: 512,
         board: Some("virt,mte=on"),
         ..with_names(
@@ -110,7 +110,7 @@ pub const ALL: &[Kernel] = &[
         ..without_names(
             "debian-newest",
             "the newest kernel of Debian, built without names",
-            // Newer kernels are in this package; linux-image only installs them.
+            // Newer images are in this package; linux-image only depends on it.
             r"linux-binary-\d+\.\d+.*-cloud-arm64",
         )
     },
@@ -146,7 +146,7 @@ const fn without_names(name: &'static str, why: &'static str, package: &'static 
     Kernel {
         source: Source::Stock { package },
         names: false,
-        // It has the drivers of many clouds built in.
+        // Debian's kernels have many drivers built in and need more memory.
         memory_mib: 256,
         ..with_names(name, why)
     }
@@ -231,8 +231,8 @@ pub fn find(name: &str) -> Result<&'static Kernel> {
     })
 }
 
-/// The kernel of that name for an architecture. The name of a kernel for another than the
-/// default architecture begins with that of its architecture, which may be left out here.
+/// The kernel of that name for an architecture. If the architecture is not the default one,
+/// the names of its kernels begin with its name, which may be left out here.
 pub fn find_for(target: &Target, name: &str) -> Result<&'static Kernel> {
     let mut kernels = ALL.iter().filter(|it| it.target.name == target.name);
     let short = |kernel: &Kernel| {
@@ -300,7 +300,7 @@ impl Kernel {
         Ok(self.machine_with(&self.image()?.path, initramfs))
     }
 
-    /// The same machine with a variant of this kernel.
+    /// The machine of [`Kernel::machine`] with another image, built from this kernel.
     pub fn machine_with(&self, image: &Path, initramfs: &Path) -> Machine {
         let mut machine = Machine::new(self.target, image, initramfs);
         machine.memory_mib = self.memory_mib;
@@ -330,8 +330,8 @@ impl Kernel {
         })
     }
 
-    /// A configured tree of its own for this kernel, and the directory of the tree: one
-    /// below `parent` in the cache. Other processes wait for it until it is dropped.
+    /// A configured tree for this kernel alone, and its directory, which is below `parent`
+    /// in the cache. Other processes wait for the tree until it is dropped.
     pub fn own_tree(&self, parent: &str) -> Result<(PathBuf, Tree)> {
         let Source::Built { .. } = self.source else {
             bail!("{} is not built here", self.name);
@@ -396,9 +396,9 @@ impl Kernel {
         Tree::open(package, self.target, name, &self.label(package), lock)
     }
 
-    /// Removes what is not needed again: gigabytes of objects and sources. The tree of
-    /// the default kernel stays, because mutants are built from it, and so do sources
-    /// that several kernels are built from.
+    /// Removes gigabytes of objects and sources that are not needed again. Keeps the tree
+    /// of the default kernel, because mutants are built from it, and sources that several
+    /// kernels are built from.
     fn clean_up(&self, tree: &Tree) -> Result<()> {
         if self.name != DEFAULT {
             paths::remove(&tree.build)?;
@@ -412,7 +412,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Fails if the newest kernel is one that the list has under another name.
+    /// Fails if the newest kernel is also in the list under another name.
     fn expect_new(&self, package: &Package) -> Result<()> {
         if self.name == "newest" && package.version < "6.13".parse::<Version>()? {
             bail!("Debian has no sources newer than {}", package.version);
@@ -427,9 +427,8 @@ impl Kernel {
     }
 
     /// Configuration lines on top of `make tinyconfig`: those of the kernel's base, of its
-    /// architecture, and its own. Of an option that occurs twice
-    /// the last line counts. Comments are left out, so that editing them does not
-    /// change the hash and rebuild the kernel.
+    /// architecture, and its own. If an option occurs twice, the last line counts. Comments
+    /// are left out, so that editing them does not change the hash and rebuild the kernel.
     fn config(&self) -> String {
         let (base, lacks, options) = match self.source {
             Source::Built {

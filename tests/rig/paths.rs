@@ -1,7 +1,7 @@
 //! Locations of the rig's files, and atomic writes.
 //!
-//! What is expensive and the same for every checkout (packages, kernels) is in the user's
-//! cache directory; what belongs to one checkout (initramfs, logs) is in its target
+//! Files that are expensive and the same for every checkout (packages, kernels) are in the
+//! user's cache directory; files of one checkout (initramfs, logs) are in its target
 //! directory. Both may be deleted while the rig does not run.
 
 use std::env;

@@ -4,8 +4,8 @@
 //! otherwise; a message says which. The path of the executable is taken from Cargo's JSON
 //! messages.
 //!
-//! The linker and the flags of an architecture are not in a configuration of Cargo: where
-//! the target is that of the host, the rig and build scripts would get them, too.
+//! The linker and the flags of an architecture are not in a configuration file of Cargo: if
+//! it is the architecture of the host, they would also apply to the rig and to build scripts.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 
 /// Prefixes of the variables that `cargo run` and `cargo test` set for the rig's package.
-/// Cargo must not see them when it builds the program.
+/// They are removed when the rig calls Cargo to build the program.
 const OUTER_CARGO: &[&str] = &[
     "CARGO_BIN_",
     "CARGO_CRATE_NAME",
@@ -103,7 +103,7 @@ pub fn build_variant(
     build_variant_for(target::DEFAULT, build, variant, adjust)
 }
 
-/// The same for another architecture.
+/// The same as [`build_variant`], for another architecture.
 pub fn build_variant_for(
     target: &'static Target,
     build: Build,
@@ -162,8 +162,8 @@ fn build_command(target: &'static Target, build: Build) -> Result<Command> {
     let mut cargo = compiler.cargo("build");
     cargo.args(["--package", PACKAGE, "--target", target.triple]);
     cargo.args(build.profile()).args(build.features());
-    // As a flag, because a linker that is configured for the host's triple would also link
-    // build scripts.
+    // The linker is a flag here, because a linker in Cargo's configuration for the host's
+    // triple would also link build scripts.
     let linker = format!("-Clinker={}", compiler.linker()?.display());
     let flags = [&[linker.as_str()], target.rustflags].concat();
     cargo.env(FLAGS_VARIABLE, flags.join(FLAG_SEPARATOR));
@@ -203,7 +203,7 @@ enum Compiler {
     Active,
     /// Debian's, with the linker of the active toolchain.
     Debian,
-    /// The same, which compiles the core library, too, from Debian's sources.
+    /// Debian's, which also compiles the core library, from Debian's sources.
     DebianSource,
 }
 
@@ -258,7 +258,7 @@ impl Compiler {
         }
     }
 
-    /// The linker: an active rustc finds its own.
+    /// The linker: that of the active toolchain.
     fn linker(self) -> Result<PathBuf> {
         match self {
             Compiler::Active => Ok("rust-lld".into()),

@@ -1,8 +1,8 @@
 //! QEMU machines: boots a kernel, drives its console, reports how the boot ended.
 //!
 //! QEMU's exit status is not used: with `-no-reboot` a kernel that panics makes
-//! QEMU exit with 0, as one that powers off does. The console decides. All of it is
-//! kept in a log file, whose first line is the command that repeats the boot.
+//! QEMU exit with 0, as one that powers off does. The console shows how the boot ended. It
+//! is kept in a log file, whose first line is the command that repeats the boot.
 //!
 //! QEMU ends with its [`Session`], and with the rig even if that is killed.
 

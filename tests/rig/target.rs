@@ -1,4 +1,4 @@
-//! Architectures that the program is built for, and what the rig has to know of each.
+//! Architectures that the program is built for, with all that differs between them.
 //!
 //! A new architecture is a new [`Target`] here, its configuration in `rig/kernels`, and its
 //! kernels in the list of [`kernels`](crate::kernels).
@@ -27,7 +27,7 @@ pub struct Target {
     pub gnu: &'static str,
     /// The C compiler that builds kernels.
     pub(crate) compiler: Purpose,
-    /// How the kernel's build system calls the architecture: the value of `ARCH`.
+    /// The architecture in the kernel's build system: the value of `ARCH`.
     pub(crate) linux: &'static str,
     /// Goal of make that builds the image.
     pub(crate) image_goal: &'static str,
@@ -94,7 +94,7 @@ pub static AARCH64: Target = Target {
 /// All architectures, the default first.
 pub static ALL: [&Target; 1] = [&AARCH64];
 
-/// The architecture for what does not depend on it.
+/// The architecture for everything that does not depend on the architecture.
 pub static DEFAULT: &Target = &AARCH64;
 
 /// The architecture of that name.
@@ -104,7 +104,7 @@ pub fn find(name: &str) -> Result<&'static Target> {
     found.with_context(|| format!("no target is called {name}"))
 }
 
-/// The parser of the names, and of `others`, for the command line.
+/// A command line parser that accepts the names of architectures, and `others`.
 pub fn names(others: &[&'static str]) -> PossibleValuesParser {
     let names = ALL.map(|target| target.name);
     PossibleValuesParser::new(names.iter().chain(others))

@@ -1,5 +1,5 @@
-//! Calls of other programs. An error has the command in shell syntax and the last lines
-//! of its output.
+//! Calls of other programs. The error message has the command in shell syntax and the last
+//! lines of its output.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};

@@ -9,10 +9,10 @@ use rig::kernels::{self, Kernel};
 use rig::report::junit;
 use rig::target;
 
-/// What is checked, and where the results go.
+/// Options of `check`.
 #[derive(Args)]
 pub struct Check {
-    /// Only kernels for this architecture. It is that of an image file, too.
+    /// Only kernels for this architecture; also the architecture of an image file.
     #[arg(long, value_parser = target::names(&[]))]
     target: Option<String>,
     /// A kernel by its name in the list, or an image file. Default: all kernels that

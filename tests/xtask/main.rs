@@ -76,7 +76,7 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 60)]
         seconds: u64,
     },
-    /// Measure the program beside peers in C++ and C, and its start as PID 1.
+    /// Measure the program, peers in C++ and C, and the program as PID 1.
     Bench(measure::Bench),
     /// Print the size of both builds by section and by module.
     Size,
@@ -195,7 +195,7 @@ fn build(which: &Which, target: &str) -> Result<()> {
 fn run_natively(options: &RunCommand) -> Result<()> {
     let mut targets = target::ALL.into_iter();
     let target = targets.find(|target| target.is_host());
-    let target = target.context("no target is that of this machine")?;
+    let target = target.context("no target is for this machine")?;
     let path = program::build_for(target, options.which.build())?;
     let error = Command::new(&path).args(&options.args).exec();
     Err(error).with_context(|| format!("cannot run {}", path.display()))

@@ -5,7 +5,7 @@ use clap::Args;
 use rig::measure::{boot_time, library, size, table};
 use rig::program::Build;
 
-/// What to measure.
+/// Options of `bench`.
 #[derive(Args)]
 pub(crate) struct Bench {
     /// Write the tables into README.md instead of printing them.
@@ -14,7 +14,7 @@ pub(crate) struct Bench {
     /// Print the guest time of each case of `check`, longest first.
     #[arg(long, conflicts_with = "write")]
     cases: bool,
-    /// Measure the library instead, beside other crates that parse maps.
+    /// Measure the library instead, and other crates that parse maps.
     #[arg(long, conflicts_with_all = ["write", "cases"])]
     library: bool,
 }

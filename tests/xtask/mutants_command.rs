@@ -14,7 +14,7 @@ use rig::mutation::campaign::{self, Plan};
 use rig::report::CaseResult;
 use rig::target;
 
-/// Which mutants are run.
+/// Options of `mutants`.
 #[derive(Args)]
 pub struct Mutants {
     /// The mutants by name, see --list; with --every-line the functions. Default: all.

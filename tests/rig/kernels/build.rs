@@ -185,7 +185,7 @@ impl Tree {
         command.arg(format!("CROSS_COMPILE={}-", self.target.gnu));
         let jobs = thread::available_parallelism().map_or(1, usize::from);
         command.arg(format!("-j{jobs}")).args(arguments);
-        // If make runs the rig, its flags do not apply here.
+        // If make runs the rig, the flags of that make do not apply here.
         command
             .env_remove("MAKEFLAGS")
             .env("LC_ALL", "C")
@@ -264,7 +264,7 @@ fn verify(asked: &str, got: &str) -> Result<()> {
     Ok(())
 }
 
-/// Options of a configuration. Of an option that is set twice the last value counts.
+/// Options of a configuration. If an option is set twice, the last value counts.
 fn options(config: &str) -> BTreeMap<&str, &str> {
     config.lines().filter_map(parse_option).collect()
 }

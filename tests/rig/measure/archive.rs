@@ -1,4 +1,4 @@
-//! The size of the program where an image pays for it: in a compressed initramfs.
+//! The size of the program in a compressed initramfs.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ pub enum Compressor {
 }
 
 impl Compressor {
-    /// The command as one types it.
+    /// The command line of the compressor.
     pub fn command_line(self) -> &'static str {
         match self {
             Compressor::Gzip => "gzip -9 -n",

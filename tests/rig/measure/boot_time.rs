@@ -18,7 +18,7 @@ use crate::kernels;
 use crate::program::Build;
 use crate::qemu::{Boot, Machine};
 
-/// Many times what a boot takes. With too little memory, some boots never end.
+/// Many times the duration of a boot. With too little memory, some boots never end.
 const DEADLINE: Duration = Duration::from_secs(40);
 
 /// The guest time of the command from the start of PID 1 to the power-down, in
@@ -105,7 +105,7 @@ fn with_fixed_clock(machine: &Machine) -> Machine {
         "base=2026-01-01,clock=vm",
     ];
     machine.extra_qemu.extend(options.map(str::to_owned));
-    // The level of the two messages whose stamps are read.
+    // This log level includes the two messages whose time stamps are read.
     machine.append = "norandmaps printk.time=1 loglevel=7".to_owned();
     machine
 }

@@ -1,9 +1,9 @@
-//! The limits on what the program costs, and the figures beside them.
+//! The limits on the cost of the program, and the measured figures.
 //!
-//! A limit is on what a user pays for: bytes in a compressed initramfs, memory,
+//! The limits are on what a user pays for: bytes in a compressed initramfs, memory,
 //! time. The raw size of the full build has only an outer limit, which catches
-//! accidents. The conformance cases are limited apart from the code, so that a new
-//! case needs no bytes from elsewhere.
+//! accidents. Each conformance case adds to the limit, so that a new case does not
+//! take bytes from the code.
 
 use std::fmt;
 use std::fs;
@@ -16,9 +16,8 @@ use super::{Stages, boot_time, size};
 use crate::program::{self, Build};
 use crate::progress::Progress;
 
-/// The limits of the full build that are not met, with the ceilings that the test asserts
-/// in their place: they keep the figures from growing. A row leaves this list when its
-/// limit is met.
+/// The limits of the full build that are not met yet. The test asserts these ceilings in
+/// their place, so that the figures do not grow. Remove a row when its limit is met.
 const CEILINGS: &[(&str, u64)] = &[
     ("initramfs, `gzip -9 -n`", 26_500),
     ("initramfs, `gzip -9 -n`, without the cases", 20_000),
@@ -32,7 +31,7 @@ const CEILINGS: &[(&str, u64)] = &[
 
 /// A figure and its limit.
 pub struct Budget {
-    /// The build that it is about.
+    /// The build that was measured.
     pub build: Build,
     what: String,
     measured: u64,
@@ -49,8 +48,7 @@ enum Unit {
     Microseconds,
 }
 
-/// Compares everything that has a limit with it: the stages as measured, and the
-/// rest, which is measured here.
+/// Compares all figures with their limits: those in `stages`, and others that it measures.
 pub fn compare(stages: &Stages) -> Result<Vec<Budget>> {
     let progress = Progress::start("measuring archives, guest time and guest memory");
     let mut budgets = full_build(stages)?;
@@ -68,7 +66,7 @@ pub fn report(budgets: &[Budget], build: Build) -> String {
 }
 
 impl Budget {
-    /// Whether the figure is within the limit or, until it is, below its ceiling.
+    /// Whether the figure is within the limit or, if it has a ceiling, below that.
     pub fn is_kept(&self) -> bool {
         match self.ceiling() {
             Some(ceiling) => (self.limit + 1..=ceiling).contains(&self.measured),

@@ -1,7 +1,7 @@
-//! The library's parser beside crates that do the same, in time per line.
+//! The time per line of the library's parser and of crates that do the same.
 //!
-//! `tests/benches/library.rs` measures. Here its numbers become a table and two
-//! kinds of ratios, because times differ between machines: the fastest other crate
+//! `tests/benches/library.rs` measures the times. This module makes a table of them and
+//! two kinds of ratios, because times differ between machines: the fastest other crate
 //! to the library, and the longest maps to shorter ones.
 
 use anyhow::{Context, Result};
@@ -12,7 +12,7 @@ use crate::tool;
 const LINES: [u32; 5] = [10, 100, 1_000, 10_000, 65_530];
 const OURS: &str = "vm_anon_name";
 const DIFF: &str = "diff";
-/// The crate that reads the file itself, and the entry with the time of reading.
+/// The crate that reads the file itself, and the entry with the time of reading alone.
 const READER: (&str, &str) = ("proc-maps", "read-alone");
 
 /// Nanoseconds per line, for each crate and number of lines.

@@ -4,9 +4,9 @@
 //! same way: without environment, its output in a file, addresses not randomised.
 //! It counts system calls itself.
 //!
-//! QEMU counts the instructions: it executes one at a time and logs each address.
-//! Only the meter and the program run, and the meter is linked to addresses that
-//! no program uses, so the addresses tell the programs apart.
+//! For instructions, QEMU executes one at a time and logs its address. Only the meter
+//! and the program run, and the meter is linked to addresses that no program uses, so
+//! the address shows which of them executes an instruction.
 //!
 //! QEMU's user mode would be simpler, but it refuses `PR_SET_VMA` with EINVAL.
 
@@ -36,7 +36,7 @@ const USER: &str = "0..0xffffffffffff";
 
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// What one run of a program cost.
+/// The cost of one run of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
     /// Its standard output.
@@ -110,7 +110,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 fn machine(initramfs: &Path, task: &str) -> Result<Machine> {
     let mut machine = kernels::find(kernels::DEFAULT)?.machine(initramfs)?;
     machine.name = format!("meter-{task}");
-    // The same addresses have the same digits to print.
+    // Fixed addresses, so that each run prints the same digits.
     machine.append = "norandmaps".to_owned();
     machine.args = vec![task.to_owned()];
     Ok(machine)
@@ -189,7 +189,7 @@ fn count_instructions(initramfs: &Path, programs: usize) -> Result<Vec<u64>> {
     let options = ["-d", "exec,nochain", "-dfilter", USER, "-D", &file];
     machine.extra_qemu.extend(options.map(str::to_owned));
     let outcome = Report::of(&machine).and_then(|_| runs(&log));
-    // It has about a hundred megabytes and is of no further use.
+    // The log has about a hundred megabytes and is not needed any more.
     let _ = fs::remove_file(&log);
     let runs = outcome?;
     ensure!(
@@ -216,7 +216,8 @@ fn runs(log: &Path) -> Result<Vec<u64>> {
     let file = File::open(log).with_context(|| format!("cannot read {}", log.display()))?;
     let mut runs = Vec::new();
     let mut run = 0;
-    // `None` until the meter starts: early in the boot, the kernel has such addresses, too.
+    // `None` until the meter starts: early in the boot, the kernel executes at such
+    // addresses, too.
     let mut last = None;
     for line in BufReader::new(file).lines() {
         let Some(address) = executed(&line?) else {
@@ -226,8 +227,8 @@ fn runs(log: &Path) -> Result<Vec<u64>> {
             runs.extend((run > 0).then_some(run));
             (run, last) = (0, Some(address));
         } else if last.is_some() && last != Some(address) {
-            // An address that comes twice is one instruction, which was restarted
-            // after a page fault.
+            // The same address twice in a row is one instruction that was restarted after
+            // a page fault.
             (run, last) = (run + 1, Some(address));
         }
     }

@@ -1,4 +1,4 @@
-//! What the program costs, measured beside programs that do the same job.
+//! Measurements of the cost of the program, and of peers that do the same job.
 //!
 //! All sizes, counts and times are the same on every machine with the same tools:
 //! no figure depends on the speed of the host, except those of [`library`].
@@ -39,7 +39,7 @@ pub struct Subject {
     pub path: PathBuf,
     /// Its arguments.
     pub words: &'static [&'static str],
-    /// The exit status it has to have.
+    /// The exit status that is expected.
     pub status: u8,
 }
 
@@ -62,7 +62,7 @@ impl Subject {
     }
 }
 
-/// What the stages cost in each program.
+/// The cost of the stages in each program.
 pub struct Stages {
     /// The peers, from the largest to the smallest, then the minimal and the full build.
     pub programs: Vec<(Subject, Figures)>,
@@ -83,7 +83,7 @@ impl Stages {
         let mut subjects = peers::build()?;
         subjects.extend([Subject::program(Build::Minimal)?, full, refused_name]);
         let mut figures = meter::measure(&subjects)?;
-        let refused_name = figures.pop().context("the refused name was measured")?;
+        let refused_name = figures.pop().context("the refused name was not measured")?;
         Ok(Self {
             programs: subjects.into_iter().zip(figures).collect(),
             refused_name,
@@ -94,6 +94,6 @@ impl Stages {
     pub fn of(&self, build: Build) -> Result<&Figures> {
         let mut programs = self.programs.iter();
         let found = programs.find(|(subject, _)| subject.name == build.name());
-        Ok(&found.context("both builds were measured")?.1)
+        Ok(&found.context("one of the builds was not measured")?.1)
     }
 }

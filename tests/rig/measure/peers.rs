@@ -1,4 +1,4 @@
-//! The same job in C++ and C, built as small as their tools make it.
+//! Builds of the peers: programs in C++ and C that do the same job, as small as possible.
 //!
 //! The flags make the peers smaller, so that the table shows the cost of their
 //! libraries. All are linked by lld, as the program is: GNU ld aligns each segment
@@ -36,15 +36,15 @@ const FLAGS: &[&str] = &[
     "-Wall",
     "-Wextra",
     "-Werror",
-    // Only used functions and data.
+    // Leave out unused functions and data.
     "-ffunction-sections",
     "-fdata-sections",
     "-Wl,--gc-sections",
-    // Neither relocations nor a table of addresses.
+    // Leave out relocations and the table of addresses.
     "-fno-pie",
     "-no-pie",
     "-Wl,-z,norelro",
-    // Constants beside the code: one segment less.
+    // Put constants beside the code, which saves a segment.
     "-Wl,--no-rosegment",
     // No notes.
     "-fno-ident",
@@ -73,13 +73,13 @@ pub fn build() -> Result<Vec<Subject>> {
     ])
 }
 
-/// Builds the init of the machine that measures.
+/// Builds the meter, which is the init of the machine that measures programs.
 pub(super) fn meter() -> Result<PathBuf> {
     host_packages::PEERS.ensure()?;
     let bench = Workbench::open()?;
     let mut command = bench.compiler(GCC);
     command.arg("-static");
-    // Its addresses tell its instructions from those of the program.
+    // These addresses distinguish its instructions from those of the program.
     command.arg(format!("-Wl,--image-base={:#x}", super::meter::METER.start));
     command.arg(source("meter.c"));
     bench.compile(command, "meter")
@@ -130,7 +130,7 @@ impl Workbench {
         let linker = directory.join("ld.lld");
         if !linker.exists() {
             let found = which("ld.lld").context("lld is installed")?;
-            // It fails if another test has made the link in the meantime.
+            // This fails if another test has made the link in the meantime.
             let _ = symlink(found, &linker);
         }
         Ok(Self { directory })

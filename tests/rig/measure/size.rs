@@ -1,10 +1,9 @@
-//! Which section and which module the bytes of the program belong to.
+//! The size of the program by section and by module.
 //!
 //! The shipped file has neither symbols nor line numbers. So the program is built
 //! once more with both, into a directory of its own; its loaded part has to have the
-//! same size. Code belongs to the source file of its line, including what was
-//! inlined from other crates; constants belong to the file whose code refers to
-//! them.
+//! same size. Code is counted for the source file of its line, including code inlined
+//! from other crates; constants are counted for the file whose code refers to them.
 
 mod constants;
 
@@ -161,8 +160,8 @@ impl<'a> Program<'a> {
         start.context("no mapping symbols")
     }
 
-    /// As many bytes have to be loaded as of the shipped file. They may differ: with
-    /// line numbers, the compiler places some functions differently.
+    /// Fails unless as many bytes are loaded as from the shipped file. The bytes themselves
+    /// may differ: with line numbers, the compiler places some functions differently.
     fn check_against(&self, shipped: &[u8]) -> Result<()> {
         let shipped = loaded_size(&object::File::parse(shipped)?);
         let size = loaded_size(&self.file);
@@ -173,7 +172,7 @@ impl<'a> Program<'a> {
         Ok(())
     }
 
-    /// The parts in their order, with what lies around them in the file.
+    /// The sizes of the parts in their order, of the headers before and the rest after them.
     fn sections(&self, file_size: u64) -> Result<Vec<(String, u64)>> {
         let mut shares = Vec::new();
         let mut end = 0;
@@ -208,7 +207,7 @@ impl<'a> Program<'a> {
     fn constants(&self) -> Result<Shares> {
         let (code, data): (Vec<_>, Vec<_>) =
             self.parts()?.into_iter().partition(|part| part.is_code);
-        let code = code.first().context("the program has code")?;
+        let code = code.first().context("the program has no code")?;
         let mut constants = constants::Constants::new(code.address, code.data);
         for part in &data {
             constants.add_section(part.address, part.data);
@@ -236,8 +235,8 @@ impl<'a> Program<'a> {
         shares
     }
 
-    /// The module of an instruction. Of the functions that were inlined there, it is
-    /// that of the innermost one in the program, or else in another crate.
+    /// The module of an instruction. If several functions were inlined there, it is the
+    /// module of the innermost function in the program, or else in another crate.
     fn module_of(&self, address: u64) -> Result<String> {
         let none = |error| anyhow!("{address:#x} has no line: {error}");
         let mut frames = self.lines.find_frames(address).map_err(none)?;

@@ -88,7 +88,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// The host, which has no influence on the figures.
+/// The host. The figures do not depend on it.
 fn machine() -> Result<String> {
     let field = |path: &str, name: &str, mark: char| -> Option<String> {
         let text = fs::read_to_string(Path::new(path)).ok()?;

@@ -40,7 +40,7 @@ impl Lab {
         let label = parent
             .build
             .file_name()
-            .context("a build directory has a name")?;
+            .context("the build directory has no name")?;
         let directory = paths::cache("mutants")?.join(label);
         remove_others(&directory)?;
         Ok(Self {
@@ -66,7 +66,7 @@ impl Lab {
         Ok(image)
     }
 
-    /// Makes the sources the original ones with the mutant's patch. Files that do not
+    /// Sets the sources to the original ones with the mutant's patch. Files that do not
     /// change keep their modification time, so that make compiles only what differs
     /// from the last mutant.
     fn apply(&self, mutant: &Mutant) -> Result<()> {
@@ -78,7 +78,7 @@ impl Lab {
             }
             let (content, to) = (read(&from)?, self.tree.source.join(&file));
             if read(&to)? != content {
-                // This replaces the file: it may be a hard link to the original.
+                // This replaces the file instead of writing to it, because it may be a hard link.
                 paths::write(&to, content)?;
             }
         }

@@ -2,12 +2,13 @@
 //!
 //! A mutant is caught by the first result that differs from that of the same kernel
 //! without a mutant, by a report that is not complete, by a complaint of the kernel, by a
-//! panic or by a hang. One that `check` does not catch is tried with `probe`.
+//! panic or by a hang. A mutant that `check` does not catch is tried with `probe`.
 //!
-//! Of `check` run only the cases that execute the place of the mutant, if they are few,
-//! and a mutant whose place never runs is not booted: elsewhere the kernel is the same.
+//! The place of a mutant is the code that it changes. If few cases execute that place,
+//! only these run. If nothing executes it, the mutant is not booted: all other code is
+//! that of the original kernel.
 //!
-//! Fates are written down as they come, so that an interrupted campaign goes on.
+//! Each fate is saved at once, so that an interrupted campaign can continue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -33,17 +34,17 @@ use crate::program::{self, Build};
 use crate::progress::Progress;
 use crate::qemu::{Ending, Machine};
 
-/// The boot parameter that selects no mutant and lists those whose places ran.
+/// The value of the boot parameter that selects no mutant and lists those whose places ran.
 const REACHED: isize = -1;
 
-/// How long the first boots may take, of which nothing is known yet.
+/// Time limit of the first boots, before the duration of a boot is known.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How long any boot may say nothing at least, and how often as long as the whole boot
-/// without a mutant.
+/// Time limit from one result to the next: at least this time, and at least this many times
+/// the duration of a boot without a mutant.
 const DEADLINE: (Duration, u32) = (Duration::from_secs(15), 2);
 
-/// How many cases a boot runs whose places are noted together.
+/// The number of cases in a group. One boot per group records which places its cases run.
 const GROUP: usize = 7;
 
 /// How many groups a boot may run by name; the kernel passes 32 words to PID 1.
@@ -52,37 +53,37 @@ const GROUPS: usize = 4;
 /// A line of `check` that is a result.
 const RESULT: &str = r"(?m)^(?:not )?ok \d+ [^\r\n]*\r*\n";
 
-/// What to try, and how.
+/// The options of a campaign.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Only mutants of these functions; all, if there are none.
     pub functions: Vec<String>,
-    /// How many boots at once.
+    /// The number of boots at once.
     pub jobs: usize,
     /// A file to test instead of the program of this checkout.
     pub program: Option<PathBuf>,
-    /// Forgets what is known of this kernel and program.
+    /// Whether to discard the saved fates for this kernel and program.
     pub again: bool,
 }
 
-/// What became of a mutant.
+/// The fate of a mutant in a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Noticed, and by what.
+    /// Detected; the case or the event that shows it.
     Caught(String),
-    /// Everything was as without it.
+    /// All results were as without it.
     Survived,
     /// A survivor whose place never ran.
     NotReached,
-    /// A survivor with the object code of the original.
+    /// A survivor that compiles to the object code of the original.
     Equivalent,
-    /// A survivor of which the list says that no program sees it.
+    /// A survivor on the list of mutants that no program can observe.
     Unobservable,
     /// Not in the kernel.
     Excluded(Exclusion),
 }
 
-/// What became of all mutants.
+/// The result of a campaign.
 pub struct Outcome {
     /// Each mutant with its number, its change and its fate.
     pub rows: Vec<Row>,
@@ -102,7 +103,7 @@ pub struct Row {
     pub mutant: Mutant,
     /// The change as text.
     pub change: String,
-    /// What became of it.
+    /// Its fate.
     pub fate: Fate,
 }
 
@@ -128,7 +129,8 @@ pub fn run(kernel: &Kernel, plan: &Plan) -> Result<Outcome> {
     }
     let mut stale = apply(&list, &lab, &mut fates);
     if kernel.name != kernel.sources() {
-        // Other options may make a mutant observable.
+        // The list is for the first kernel with these sources. Under the options of another
+        // one, a mutant may be observable.
         stale.clear();
     }
     let file = directory.join(format!("{}.jsonl", kernel.name));
@@ -159,20 +161,20 @@ struct Guest<'a> {
     kernel: &'a Kernel,
     image: PathBuf,
     initramfs: PathBuf,
-    /// Changes with the kernel, the mutants and the program.
+    /// A hash of the kernel, the mutants and the program.
     label: String,
     /// The results of `check`, without their numbers.
     results: Vec<String>,
     status: u8,
     /// What `probe` prints.
     probe: String,
-    /// How long nothing may come from the console.
+    /// Time limit from one result to the next.
     deadline: Duration,
     /// The mutants whose places run.
     reached: BTreeSet<usize>,
-    /// Those whose places run in every boot.
+    /// The mutants whose places run in every boot.
     always: BTreeSet<usize>,
-    /// Those whose places run in a boot of `probe`.
+    /// The mutants whose places run in a boot of `probe`.
     probed: BTreeSet<usize>,
     /// Groups of cases, each with the mutants whose places they run.
     groups: Vec<(Vec<String>, BTreeSet<usize>)>,
@@ -246,7 +248,7 @@ impl<'a> Guest<'a> {
         Ok(())
     }
 
-    /// Finds which places each group of cases runs.
+    /// Finds the mutants whose places run in each group of cases.
     fn learn_groups(&self) -> Result<Vec<(Vec<String>, BTreeSet<usize>)>> {
         let step = Progress::start("noting which mutants the cases reach");
         let names = self.results.iter().map(|result| name(result).to_owned());
@@ -265,7 +267,7 @@ impl<'a> Guest<'a> {
         Ok(groups)
     }
 
-    /// The cases to run for this mutant; none means all.
+    /// The cases to run for this mutant; an empty list means all.
     fn cases(&self, number: usize) -> Vec<&str> {
         let groups = self
             .groups
@@ -301,7 +303,8 @@ impl<'a> Guest<'a> {
         Ok(noticed.map_or(Fate::Survived, Fate::Caught))
     }
 
-    /// Runs `check` until a result differs, and says what that was.
+    /// Runs `check` until it differs from a run without a mutant. Returns the name of the
+    /// case, or another description of the difference; `None` if there is none.
     fn check(&self, number: usize) -> Result<Option<String>> {
         let cases = self.cases(number);
         let expected = self.results.iter().map(String::as_str);
@@ -356,7 +359,7 @@ impl<'a> Guest<'a> {
     }
 }
 
-/// Boots all that are wanted and not known from the notes.
+/// Boots all mutants that are wanted and have no saved fate.
 fn try_all(
     lab: &Lab,
     guest: &Guest<'_>,
@@ -409,7 +412,7 @@ fn try_all(
     Ok(fates)
 }
 
-/// Marks the survivors of the list, and returns its entries that are wrong.
+/// Marks the survivors that are on the list, and returns the entries that are wrong.
 fn apply(list: &Unobservable, lab: &Lab, fates: &mut BTreeMap<usize, Fate>) -> Vec<String> {
     let mut stale = Vec::new();
     for (number, mutant) in lab.included() {
@@ -454,7 +457,7 @@ impl Outcome {
         }
     }
 
-    /// The mutants that nothing noticed and that are on no list.
+    /// The mutants that were not caught and are not on the list.
     pub fn survivors(&self) -> impl Iterator<Item = &Row> {
         let survived = |row: &&Row| matches!(row.fate, Fate::Survived | Fate::NotReached);
         self.rows.iter().filter(survived)
@@ -591,7 +594,7 @@ fn without_number(result: &str) -> String {
     words.join(" ")
 }
 
-/// The case that a result without number is of.
+/// The case of a result without its number.
 fn name(result: &str) -> &str {
     let result = result.strip_prefix("not ").unwrap_or(result);
     result.split(' ').nth(1).unwrap_or_default()
@@ -606,15 +609,16 @@ fn reached(text: &str) -> BTreeSet<usize> {
         .collect()
 }
 
-/// Removes the log of a boot. Hundreds would say little; a number repeats the boot.
+/// Removes the log of a boot. Hundreds of logs are not useful, and the number of a mutant is
+/// enough to repeat its boot.
 fn forget(log: &Path) {
     for log in [log, &log.with_extension("stderr")] {
-        // It may never have been written.
+        // The log may never have been written.
         let _ = fs::remove_file(log);
     }
 }
 
-/// What the program said, without the messages of the kernel.
+/// The output of the program, without the messages of the kernel.
 fn said(text: &str) -> String {
     let lines = text
         .lines()
@@ -646,7 +650,7 @@ fn note(fate: &Fate) -> String {
     }
 }
 
-/// The fates that an earlier run wrote down.
+/// The fates that an earlier run saved.
 fn parse_notes(text: &str) -> BTreeMap<usize, Fate> {
     let mut fates = BTreeMap::new();
     for line in text.lines() {

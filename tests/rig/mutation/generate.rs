@@ -1,9 +1,9 @@
 //! Generator of mutants: small changes to the syntax tree of C functions.
 //!
-//! One change a mutant. Expressions are replaced where their value is read; statements
-//! are dropped. Left sides of assignments, types, sizes of arrays, labels and
-//! initialisers of static data stay as they are, for a change there cannot be selected
-//! at run time.
+//! A mutant is one change. Expressions are replaced where their value is read;
+//! statements are dropped. Left sides of assignments, types, sizes of arrays, labels and
+//! initialisers of static data stay as they are, because a change there cannot be
+//! selected at run time.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -37,7 +37,7 @@ pub enum Operator {
     Arithmetic,
     /// A number, character or constant moves by one, or becomes zero.
     Constant,
-    /// A string loses a character, or all of them.
+    /// A string loses one character or all.
     Text,
     /// An error number becomes another, or success.
     Error,
@@ -71,16 +71,16 @@ impl Operator {
     }
 }
 
-/// What a mutant replaces.
+/// The kind of text that a mutant replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Site {
     /// The beginning of a function's body; nothing is replaced.
     Entry,
     /// A whole statement, which is left out.
     Statement,
-    /// An expression of which only the truth counts.
+    /// An expression whose value is only tested for zero.
     Condition,
-    /// An expression, by another of the same type.
+    /// An expression, which is replaced by another of the same type.
     Expression,
 }
 
@@ -93,24 +93,25 @@ pub struct Mutant {
     pub function: String,
     /// What kind of change it is.
     pub operator: Operator,
-    /// The how-many-eth of this operator in the function, from 1.
+    /// Its number among the mutants of this operator in the function, from 1.
     pub ordinal: usize,
     /// A hash of the statement and of the change.
     pub hash: String,
     /// The line of the place, from 1.
     pub line: usize,
-    /// What is replaced.
+    /// The kind of text that is replaced.
     pub site: Site,
-    /// Its bytes in the file.
+    /// The range of bytes in the file that is replaced.
     pub span: Range<usize>,
-    /// The text in its place.
+    /// The text that replaces them.
     pub replacement: String,
     /// Whether the place is in the body of a macro, which must stay one line.
     pub in_macro: bool,
 }
 
 impl Mutant {
-    /// A name without text of the kernel, which changes when the code or the change does.
+    /// An identifier that contains no source text of the kernel. It is different for other
+    /// source text and for another change.
     pub fn id(&self) -> String {
         let operator = self.operator.name();
         format!(
@@ -137,7 +138,7 @@ pub fn mutants(file: &str, source: &str) -> Result<Vec<Mutant>> {
     mutants_in(file, source, targets::WHOLE)
 }
 
-/// The same with these functions as the ones that are mutated as a whole.
+/// The same, with `whole` as the functions in which every statement is mutated.
 pub fn mutants_in(file: &str, source: &str, whole: &[&str]) -> Result<Vec<Mutant>> {
     let tree = parse(source)?;
     let mut generator = Generator::new(file, source, whole)?;
@@ -169,7 +170,7 @@ const COUNTERPARTS: &[(&str, &str)] = &[
 /// Errors that mutants exchange: the first by the second, every other by the first.
 const ERRORS: (&str, &str) = ("EINVAL", "ENOMEM");
 
-/// A change before it is counted and named.
+/// A change before it gets its number and its hash.
 struct Draft {
     operator: Operator,
     site: Site,
@@ -191,26 +192,26 @@ struct Generator<'a> {
     /// Macros of this file that are strings.
     texts: BTreeMap<String, String>,
     drafts: Vec<Draft>,
-    /// The expressions of which only the truth counts.
+    /// The expressions whose value is only tested for zero.
     truths: HashSet<Range<usize>>,
     seen: HashSet<(Range<usize>, String)>,
 }
 
-/// Where the walk is.
+/// The part of the file that is being walked, and what to mutate there.
 #[derive(Clone)]
 struct Scope<'a> {
     function: &'a str,
     /// The text that the nodes refer to.
     text: &'a str,
-    /// What to add to a node's offset for the offset in the file.
+    /// The difference between an offset in the file and a node's offset.
     shift: isize,
-    /// Only what mentions a name is mutated.
+    /// Whether to mutate only statements that mention a name.
     only_names: bool,
     in_macro: bool,
     returns: Returns,
 }
 
-/// What a function returns, as far as mutants care.
+/// The kind of value that a function returns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Returns {
     Nothing,
@@ -235,7 +236,7 @@ impl<'a> Generator<'a> {
         })
     }
 
-    /// Numbers the drafts within each function and hashes what they change.
+    /// Numbers the drafts within each function, and hashes the code that they change.
     fn finish(mut self) -> Vec<Mutant> {
         self.drafts
             .sort_by_key(|draft| (draft.span.start, draft.span.end, draft.operator));
@@ -275,7 +276,7 @@ impl<'a> Generator<'a> {
         mutants
     }
 
-    /// Notes the macros that are defined as one string.
+    /// Records the macros that are defined as one string.
     fn collect_texts(&mut self, node: Node<'_>) {
         for child in children(node) {
             if child.kind() == "preproc_def"
@@ -298,7 +299,7 @@ impl<'a> Generator<'a> {
             match child.kind() {
                 "function_definition" => self.walk_function(child),
                 "preproc_function_def" => self.walk_macro(child)?,
-                // A macro that the parser does not understand makes a file one error.
+                // If the parser does not understand a macro, the whole file is one ERROR node.
                 kind if kind.starts_with("preproc") || kind == "ERROR" => self.walk_file(child)?,
                 _ => {}
             }
@@ -340,8 +341,8 @@ impl<'a> Generator<'a> {
         self.walk_block(body, &scope);
     }
 
-    /// Parses the body of a macro, which to the parser is bare text, as if it were the
-    /// body of a function.
+    /// Parses the body of a macro, which is plain text in the syntax tree, like the body of
+    /// a function.
     fn walk_macro(&mut self, node: Node<'_>) -> Result<()> {
         let (Some(name), Some(value)) = (field(node, "name"), field(node, "value")) else {
             return Ok(());
@@ -390,7 +391,7 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// Mutates all statements below.
+    /// Mutates all statements below `node`.
     fn walk_block(&mut self, node: Node<'_>, scope: &Scope<'_>) {
         for child in children(node) {
             self.walk_statement(child, scope);
@@ -402,7 +403,7 @@ impl<'a> Generator<'a> {
             "expression_statement" => {
                 if self.is_in_scope(node, scope) && !self.is_assertion(node, scope) {
                     match macro_arguments(node, scope.text) {
-                        // It may declare something.
+                        // A macro may declare something, so its call is not dropped.
                         Some(arguments) => self.walk_expressions(arguments, node, scope),
                         None => {
                             self.drop(node, scope);
@@ -468,7 +469,7 @@ impl<'a> Generator<'a> {
             if !scope.only_names || is_named {
                 self.decide(condition, scope);
                 self.walk_expression(condition, condition, scope);
-                // What a condition on a name decides belongs to the naming path.
+                // The statements that depend on a condition on a name are mutated, too.
                 inner.only_names = false;
             }
         }
@@ -560,7 +561,7 @@ impl<'a> Generator<'a> {
                 }
             }
             "call_expression" if self.call(node, unit, scope) => return,
-            // What an address is taken of is no value.
+            // The operand of `&` is not a value.
             "pointer_expression" if text.starts_with('&') => return,
             "field_expression" => {
                 if let Some(name) = field(node, "field") {
@@ -638,7 +639,7 @@ impl<'a> Generator<'a> {
             self.push(kind, Site::Expression, span, text, unit, scope);
         };
         for (index, other) in others.iter().enumerate() {
-            // The second of two is the negation, which a condition gets anyway.
+            // The second of two is the negation, which [`Operator::Negate`] makes already.
             if kind == Operator::Bound && is_truth(node) && index + 1 == others.len() {
                 continue;
             }
@@ -659,7 +660,7 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// Whether the operand is done with.
+    /// Mutates a unary expression. Returns whether its operand needs no further walk.
     fn unary(&mut self, node: Node<'_>, unit: Node<'_>, scope: &Scope<'_>) -> bool {
         let (Some(operator), Some(argument)) = (field(node, "operator"), field(node, "argument"))
         else {
@@ -704,7 +705,7 @@ impl<'a> Generator<'a> {
         self.push(operator, site, node.byte_range(), changed, unit, scope);
     }
 
-    /// Whether the arguments are done with.
+    /// Mutates a call. Returns whether its arguments need no further walk.
     fn call(&mut self, node: Node<'_>, unit: Node<'_>, scope: &Scope<'_>) -> bool {
         if self.is_assertion(node, scope) {
             return true;
@@ -741,7 +742,7 @@ impl<'a> Generator<'a> {
         true
     }
 
-    /// A variable or a constant.
+    /// Mutates a variable or a constant.
     fn identifier(&mut self, node: Node<'_>, unit: Node<'_>, scope: &Scope<'_>) {
         let text = &scope.text[node.byte_range()];
         if text == "NULL" {
@@ -765,8 +766,8 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// Replaces the name by each of its counterparts; whether one exists shows when it
-    /// is compiled.
+    /// Replaces the name by each of its counterparts. The compiler will refuse those that do
+    /// not exist.
     fn counterpart(&mut self, node: Node<'_>, name: Node<'_>, unit: Node<'_>, scope: &Scope<'_>) {
         let parts: Vec<&str> = scope.text[name.byte_range()].split('_').collect();
         for (first, second) in COUNTERPARTS {
@@ -926,7 +927,7 @@ fn bare(node: Node<'_>) -> Node<'_> {
     }
 }
 
-/// Whether only the truth of the expression counts.
+/// Whether the value of the expression is only tested for zero.
 fn is_truth(node: Node<'_>) -> bool {
     let Some(mut parent) = node.parent() else {
         return false;
@@ -940,7 +941,7 @@ fn is_truth(node: Node<'_>) -> bool {
         }
     }
     if node.kind() == "parenthesized_expression" {
-        // The expression inside is looked at instead.
+        // The expression inside is examined instead.
         return false;
     }
     let operator = field(parent, "operator").map(|operator| operator.kind());
@@ -957,7 +958,7 @@ fn is_truth(node: Node<'_>) -> bool {
     }
 }
 
-/// The arguments of a statement that is the use of a macro, by its letters.
+/// The arguments of a statement that calls a macro, recognised by its name in capitals.
 fn macro_arguments<'tree>(statement: Node<'tree>, text: &str) -> Option<Node<'tree>> {
     let call = children(statement).next()?;
     let function = field(call, "function")?;
@@ -993,7 +994,7 @@ fn is_errno(text: &str) -> bool {
     text.len() > 3 && text.starts_with('E') && is_constant(text)
 }
 
-/// Whether the word is a constant by its letters: PATH_MAX.
+/// Whether the word is in capitals, as the name of a constant: PATH_MAX.
 fn is_constant(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     text.len() > 1 && text.bytes().all(is_letter)
@@ -1027,7 +1028,7 @@ fn without_each(literal: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The characters of a string as they are written, escapes in one piece.
+/// The characters of a string literal. An escape is one character.
 fn characters(literal: &str) -> Vec<&str> {
     let mut rest = literal.trim_matches('"');
     let mut characters = Vec::new();

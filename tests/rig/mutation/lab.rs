@@ -1,9 +1,9 @@
-//! Kernels that hold all mutants at once, and the proof that one is equivalent.
+//! Kernels that contain all mutants at once, and the search for equivalent mutants.
 //!
 //! The sources are a tree of their own, whose files are hard links to the shared ones.
-//! Mutants that the compiler refuses are found by its messages, a round at a time, until
-//! the rest compiles. The image and the list of what was left out are kept under a hash
-//! of the generated sources.
+//! The compiler's messages show which mutants do not compile. These are left out, in
+//! several rounds, until the rest compiles. The image and the list of the mutants that were
+//! left out are cached under a hash of the generated sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,14 +24,14 @@ use crate::tool;
 /// The directory of the cache.
 const CACHE: &str = "mutation";
 
-/// How often the compiler is asked which mutants it refuses.
+/// The largest number of these rounds.
 const ROUNDS: usize = 20;
 
-/// How many lines from an error a mutant is suspected first.
+/// The distance from an error, in lines, within which mutants are suspected first.
 const NEAR: usize = 4;
 
-/// Warnings by which the types of a changed expression do not fit: nobody makes such a
-/// change by mistake and keeps it.
+/// Warnings about the types of a changed expression. They exclude a mutant, because a
+/// programmer would notice such a mistake.
 const TYPE_WARNINGS: &str = r"int-conversion|incompatible-pointer-types|discarded-qualifiers\
 |pointer/integer type mismatch|pointer type mismatch|comparison between pointer and integer\
 |comparison of distinct pointer types|int-to-pointer-cast|pointer-to-int-cast|makes pointer from integer|makes integer from pointer";
@@ -42,7 +42,7 @@ pub struct Lab {
     directory: PathBuf,
     /// The text of each file with mutants, as Debian has it.
     originals: BTreeMap<String, String>,
-    /// All mutants; the number of each is its index and one.
+    /// All mutants. The number of a mutant is its index plus 1.
     pub mutants: Vec<Mutant>,
     /// Why mutants are not in the kernel.
     pub excluded: BTreeMap<usize, Exclusion>,
@@ -51,7 +51,7 @@ pub struct Lab {
 /// Why a mutant is not in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exclusion {
-    /// The options of this kernel leave its place out.
+    /// The configuration of this kernel leaves its place out.
     NotConfigured,
     /// The compiler refuses it.
     DoesNotCompile,
@@ -127,7 +127,7 @@ impl Lab {
     }
 
     fn build(&mut self) -> Result<()> {
-        // The unchanged objects come first: Kbuild notes the command of each.
+        // Build the unchanged objects first, because Kbuild records the command of each.
         self.restore()?;
         let objects = self.objects();
         let goals: Vec<&str> = objects.iter().map(String::as_str).collect();
@@ -145,7 +145,7 @@ impl Lab {
         sources.map(|stem| format!("{stem}.o")).collect()
     }
 
-    /// Makes all files what Debian has.
+    /// Restores the text of all files.
     fn restore(&self) -> Result<()> {
         for (file, text) in &self.originals {
             self.write(file, text)?;
@@ -157,7 +157,7 @@ impl Lab {
         let path = self.tree.source.join(file);
         match fs::read_to_string(&path) {
             Ok(present) if present == text => Ok(()),
-            // A new file in its place: the old one may be a link.
+            // Replace the file, because the old one may be a hard link.
             _ => paths::write(&path, text),
         }
     }
@@ -180,7 +180,7 @@ impl Lab {
         Ok(())
     }
 
-    /// The text of every file with all mutants in it but these.
+    /// The text of every file with all its mutants except `excluded`.
     fn schemata(&self, excluded: &BTreeMap<usize, Exclusion>) -> BTreeMap<&str, schemata::Schema> {
         let schema = |(file, text): (&'_ String, &'_ String)| {
             let numbered = (1..).zip(&self.mutants);
@@ -262,7 +262,7 @@ impl Lab {
         bail!("after {ROUNDS} rounds some mutants still do not compile")
     }
 
-    /// Tries mutants near these lines one at a time, then those of the whole functions.
+    /// Tries mutants near these lines one at a time, then all in the functions around them.
     fn find_uncompilable(
         &self,
         schemata: &BTreeMap<&str, schemata::Schema>,
@@ -301,7 +301,8 @@ impl Lab {
         Ok(BTreeSet::new())
     }
 
-    /// Whether the sources compile with this mutant alone, chosen at run time.
+    /// Whether the sources compile with this mutant as the only one, still selected at run
+    /// time.
     fn compiles(&self, number: usize) -> Result<bool> {
         let mutant = &self.mutants[number - 1];
         let text = schemata::schema(self.source(mutant), &[(number, mutant)]).text;
@@ -314,8 +315,8 @@ impl Lab {
         Ok(true)
     }
 
-    /// The objects that a mutant may change: that of its file, or all whose sources use
-    /// what the header has.
+    /// The objects that a mutant may change: that of its file or, for a header, those of all
+    /// files that use it.
     fn users(&self, mutant: &Mutant) -> Result<Vec<String>> {
         if let Some(stem) = mutant.file.strip_suffix(".c") {
             return Ok(vec![format!("{stem}.o")]);
@@ -346,12 +347,12 @@ impl Lab {
         Ok(users)
     }
 
-    /// Runs the compiler as Kbuild does for this object, as far as `stage`, and returns
-    /// the result, or nothing if there are errors.
+    /// Runs the compiler as Kbuild does for this object, but stops after `stage`. Returns
+    /// the output, or `None` if there are errors.
     fn compile(&self, object: &str, stage: &str) -> Result<Option<Vec<u8>>> {
         let (directory, name) = object
             .rsplit_once('/')
-            .context("an object is in a directory")?;
+            .context("the object has no directory")?;
         let note = self.tree.build.join(format!("{directory}/.{name}.cmd"));
         let note =
             fs::read_to_string(&note).with_context(|| format!("cannot read {}", note.display()))?;
@@ -366,7 +367,7 @@ impl Lab {
             "no '{old}' in the command {command}"
         );
         let command = command.replace(&old, &format!(" {stage} -o {path} "));
-        // The list of what the object depends on stays that of make.
+        // Leave out the option that would overwrite make's list of dependencies.
         let words = command
             .split(' ')
             .filter(|word| !word.starts_with("-Wp,-MMD,"));
@@ -385,7 +386,7 @@ impl Lab {
         }
     }
 
-    /// Those of the mutants that compile to the same object code as the original.
+    /// The mutants among these that compile to the same object code as the original.
     pub fn equivalent(&self, numbers: &[usize]) -> Result<BTreeSet<usize>> {
         let known = self
             .directory
@@ -450,7 +451,7 @@ impl Lab {
         Ok(is_same)
     }
 
-    /// Functions listed as on the naming path of which these sources have none.
+    /// Functions listed in [`targets`] that these sources do not have.
     pub fn missing(&self) -> Vec<&'static str> {
         let found: BTreeSet<&str> = self.mutants.iter().map(|it| it.function.as_str()).collect();
         let whole = targets::WHOLE.iter().copied();
@@ -458,7 +459,7 @@ impl Lab {
     }
 }
 
-/// The unchanged text of the files with mutants; the first time they are put aside.
+/// The unchanged text of the files with mutants, which is copied the first time.
 fn originals(directory: &Path, source: &Path) -> Result<BTreeMap<String, String>> {
     let aside = directory.join("originals");
     if !aside.exists() {
@@ -494,17 +495,17 @@ struct Complaint {
     is_error: bool,
 }
 
-/// The places of errors, and of warnings that count as such. An error within a macro or
-/// an inline function of the kernel has further places, where that is used.
+/// The places of errors, and of warnings that count as errors. An error in a macro or an
+/// inline function also has the places where this is used.
 fn complaints(said: &str) -> Result<Vec<Complaint>> {
     let files = targets::FILES.join("|");
     let place = Regex::new(&format!(r"^\S*?\b({files}):(\d+):\d+: "))?;
     let inlined = Regex::new(&format!(r" inlined from .* at \S*?\b({files}):(\d+):"))?;
     let types = Regex::new(&TYPE_WARNINGS.replace("\\\n", ""))?;
     let mut complaints = Vec::new();
-    // Where the function is inlined that the next message is about.
+    // The places where the function of the next message is inlined.
     let mut users = Vec::new();
-    // What the last message was that is no note.
+    // The kind of the last error or warning; notes belong to it.
     let (mut is_error, mut is_relevant) = (false, false);
     for line in said.lines() {
         if let Some(parts) = inlined.captures(line) {
@@ -548,7 +549,7 @@ fn parse_excluded(text: &str) -> Result<BTreeMap<usize, Exclusion>> {
     Ok(excluded)
 }
 
-/// Lines of a number and whether that mutant is equivalent.
+/// Parses lines with the number of a mutant and whether it is equivalent.
 fn parse_answers(text: &str) -> BTreeMap<usize, bool> {
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
     pairs

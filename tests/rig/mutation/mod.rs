@@ -1,4 +1,5 @@
-//! Mutation testing of the kernel's own feature: every line on the naming path.
+//! Mutation testing of the kernel: every line on the naming path, that is, of the code that
+//! sets, keeps and shows names.
 //!
 //! [`generate`] parses the functions that [`targets`] lists and proposes each small
 //! change that a mutation tester makes: a statement dropped, a condition negated, a

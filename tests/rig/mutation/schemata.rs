@@ -1,8 +1,8 @@
 //! Many mutants in one source text, each selected by its number at run time.
 //!
 //! An expression becomes `(vm_mutant_is(7) ? (changed) : (original))`, a statement
-//! `{ if (!vm_mutant_is(8)) statement }`. Each change is on lines of its own, so that a
-//! message of the compiler tells which mutant it is about.
+//! `{ if (!vm_mutant_is(8)) statement }`. Each change is on lines of its own, so that the
+//! line in a message of the compiler shows which mutant it is about.
 
 use std::cmp::Reverse;
 use std::iter::Peekable;
@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::generate::{Mutant, Site, one_line};
 
-/// Declares what the schemata call; the first line of every file with mutants.
+/// The first line of every file with mutants, which declares the functions that they call.
 pub const INCLUDE: &str = "#include <linux/vm_mutant.h>\n";
 
 /// A source text with mutants in it.
@@ -24,7 +24,7 @@ pub struct Schema {
     pub drops: Vec<(usize, usize)>,
 }
 
-/// The text with these mutants, which are all of one file; each has a number.
+/// The text of a file with these mutants, all of this file, each under its number.
 pub fn schema(source: &str, mutants: &[(usize, &Mutant)]) -> Schema {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut sorted = mutants.to_vec();
@@ -56,7 +56,7 @@ pub fn schema(source: &str, mutants: &[(usize, &Mutant)]) -> Schema {
     }
 }
 
-/// The text with one change and no choice; every line keeps its number.
+/// The text with one mutant that is always active. Every line keeps its number.
 pub fn single(source: &str, mutant: &Mutant) -> String {
     let old = &source[mutant.span.clone()];
     let new = match mutant.site {
@@ -130,7 +130,7 @@ impl<'a> Writer<'a> {
                 self.push(" }");
             }
             Site::Condition | Site::Expression => {
-                // A pointer and a number are one type as conditions.
+                // `!!` makes an int of pointers and numbers, so that both branches have one type.
                 let truth = match group.site {
                     Site::Condition => "!!",
                     _ => "",

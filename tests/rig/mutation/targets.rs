@@ -2,7 +2,7 @@
 //!
 //! Every statement is mutated in the functions of [`WHOLE`]. In every other function of
 //! [`FILES`], macros with parameters included, only the statements that mention a name
-//! are. A file or function that a version of Linux does not have is passed over.
+//! are. Files and functions that a version of Linux does not have are skipped.
 
 /// The files on the naming path, from 6.1 to 7.3.
 pub const FILES: &[&str] = &[
@@ -68,15 +68,15 @@ pub const WHOLE: &[&str] = &[
     "vma_is_anon_shmem",
 ];
 
-/// Functions that mention these words for another purpose: what memory is shared for the
-/// sake of huge pages and of userfaultfd.
+/// Functions that contain [`WORDS`] for another purpose: they ask whether memory is shared,
+/// for huge pages and for userfaultfd.
 pub const OTHERS: &[&str] = &["shmem_allowable_huge_orders", "vma_is_shmem"];
 
-/// The words by which a statement of any other function mentions a name.
+/// A statement of any other function mentions a name if this expression matches it.
 pub const WORDS: &str = r"anon_name|anon_vma_name|ANON_NAME|ANON_VMA_NAME|show_map_vma\
 |get_vma_name|shmem_anon_vm_ops|vma_is_anon_shmem|vma_modify_\w*name";
 
-/// Calls that check the kernel itself. To mutate them changes no behaviour.
+/// Calls that check the kernel itself. Mutating them changes no behaviour.
 pub const ASSERTIONS: &str = r"^(VM_)?(WARN|BUG)_ON|assert|^ASSERT_|^lockdep_";
 
 /// Macros whose arguments are types and fields, not values.

@@ -1,5 +1,5 @@
-//! Trials of the generator on a small program: which mutants it proposes, and that each
-//! behaves the same selected at run time as compiled alone.
+//! Tests of the generator on a small program: which mutants it proposes, and that each
+//! behaves the same whether it is selected at run time or compiled alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ const SOURCE: &str = include_str!("fixture.c");
 const EXPECTED: &str = include_str!("fixture.expected");
 const WHOLE: &[&str] = &["is_valid", "check_range", "find", "set"];
 
-/// Stops a mutant that runs without end, by processor time, and selects one.
+/// Selects a mutant, and limits its processor time, because some run without end.
 const MAIN: &str = r#"
 #include <stdlib.h>
 #include <sys/time.h>
@@ -83,7 +83,7 @@ fn one_program_behaves_like_each_mutant_alone() {
     let directory = tempfile::tempdir().unwrap();
     let (all, alone) = (directory.path().join("all"), directory.path().join("alone"));
     let mutants = mutants();
-    // A function without a variable of that name.
+    // The function `find` has no variable `end`.
     let is_refused = |it: &Mutant| it.function == "find" && it.replacement == "end";
     let numbered = (1..).zip(&mutants).filter(|(_, it)| !is_refused(it));
     let numbered: Vec<(usize, &Mutant)> = numbered.collect();

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use super::generate::Mutant;
 use crate::paths;
 
-/// The mutants' ids, each with the reason why no program sees it.
+/// The ids of the mutants, each with the reason why no program can observe it.
 pub type Unobservable = BTreeMap<String, String>;
 
 /// The file for the sources of that name.

@@ -41,7 +41,7 @@ impl fmt::Display for Ending {
     }
 }
 
-/// Makes an ending of the kernel's line.
+/// Converts the kernel's last line to an ending.
 type ToEnding = fn(String) -> Ending;
 
 /// Messages that the kernel prints at its end even with `quiet`, the first match
@@ -55,7 +55,7 @@ const LAST_MESSAGES: &[(&str, ToEnding)] = &[
     ("reboot: System halted", |_| Ending::Halted),
 ];
 
-/// How the boot ended according to the kernel's messages, if they say it yet.
+/// How the boot ended according to the kernel's messages; `None` without such a message.
 pub(super) fn ending_in(text: &[u8]) -> Option<Ending> {
     let text = String::from_utf8_lossy(text);
     LAST_MESSAGES.iter().find_map(|(words, ending)| {

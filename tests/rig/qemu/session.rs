@@ -116,7 +116,7 @@ impl Session {
         let other_serial: Vec<_> = logs.map(|log| fs::read(log).unwrap_or_default()).collect();
         let mut ending = self.ending();
         if let Ending::QemuFailed(_) = ending {
-            // The kernel's last message is not on a virtio console: that is shut down.
+            // The kernel's last message is not on a virtio console, which is shut down before.
             let mut outputs = other_serial.iter();
             ending = outputs.find_map(|text| ending_in(text)).unwrap_or(ending);
         }
@@ -133,8 +133,8 @@ impl Session {
     fn receive(&mut self) -> Result<bool> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            // With output pending, recv_timeout would return it even now: a machine
-            // that prints without end would never be stopped.
+            // recv_timeout returns pending output even after the deadline, so it would
+            // never stop a machine that prints without end.
             return Ok(false);
         }
         let chunk = match self.output.recv_timeout(left) {
@@ -170,8 +170,8 @@ impl Session {
     }
 
     fn ending(&mut self) -> Ending {
-        // QEMU closes its output before it exits, so try_wait alone does not tell
-        // that it hangs.
+        // QEMU closes its output before it exits, so a process that still runs does not
+        // mean by itself that QEMU hangs.
         let is_running = Instant::now() >= self.end && matches!(self.qemu.try_wait(), Ok(None));
         if let Some(ending) = self.ending.clone() {
             return ending;
@@ -199,7 +199,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Both fail if QEMU has been waited for, which is fine.
+        // Both fail if QEMU has already been waited for; that is no error.
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
     }

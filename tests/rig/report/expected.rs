@@ -8,9 +8,9 @@
 //! fail CASE: REFERENCE
 //! ```
 //!
-//! REASON is the one of the report, in which `RELEASE` replaces the release of the
-//! kernel. `*` is every case. REFERENCE says which fault of this kernel makes a correct
-//! case fail, and where that is documented. It is written by hand.
+//! REASON is the reason in the report, with `RELEASE` for the release of the kernel. `*`
+//! stands for all cases. REFERENCE says which defect of this kernel makes a correct case
+//! fail, and where that is documented. It is written by hand.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::{KtapReport, Outcome};
 use crate::paths;
 
-/// Listed in place of a case: all cases.
+/// The name that stands for all cases.
 const ALL: &str = "*";
 
 /// Replaces the release of the kernel in a reason.
@@ -97,7 +97,7 @@ impl ExpectedResults {
     }
 
     /// Every result that differs from the expected one, except failures, one text each.
-    /// `is_whole` tells that the report has all cases of the suite.
+    /// `is_whole` says whether the report has all cases of the suite.
     pub fn differences(&self, report: &KtapReport, is_whole: bool) -> Vec<String> {
         let mut differences = Vec::new();
         for case in &report.cases {
@@ -144,7 +144,7 @@ impl ExpectedResults {
                 Some(("fail", ..)) => &mut expected.failed,
                 _ => bail!("'{line}' is neither 'skip CASE: REASON' nor 'fail CASE: REFERENCE'"),
             };
-            let (_, case, words) = parts.context("the line has three parts")?;
+            let (_, case, words) = parts.context("the line lacks one of its three parts")?;
             let former = list.insert(case.to_owned(), words.to_owned());
             ensure!(former.is_none(), "{case} is listed twice");
         }

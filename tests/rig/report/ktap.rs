@@ -2,9 +2,9 @@
 //!
 //! KTAP (Documentation/dev-tools/ktap.rst in Linux) lets a reader ignore lines that it
 //! does not know and results that are missing. This one accepts only a complete report:
-//! the plan, all results in order, each outcome also in the line for readers without
-//! SKIP, and totals that agree. A kernel that prints a warning or an oops meanwhile
-//! makes the report an error, even if every case has passed.
+//! the plan, all results in order, before each result the line that repeats its outcome
+//! for readers without SKIP, and correct totals. If the kernel prints a warning or an
+//! oops meanwhile, the report is an error, even if every case has passed.
 
 use std::collections::BTreeSet;
 use std::iter::Enumerate;
@@ -41,7 +41,7 @@ pub struct CaseResult {
 pub enum Outcome {
     /// The kernel behaved as the case expects.
     Passed,
-    /// It did not, or the case could not be completed.
+    /// The kernel did not, or the case could not be completed.
     Failed,
     /// The case does not apply to this kernel; the reason.
     Skipped(String),
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next line and its number, unless it is the end.
+    /// The next line and its number, or `None` at the end.
     fn next(&mut self) -> Option<(usize, &'a str)> {
         let (index, line) = self.lines.find(|(_, line)| !is_printk(line))?;
         Some((index + 1, line.trim_end_matches('\r')))

@@ -1,25 +1,25 @@
 //! Attributes constants to the code that refers to them first.
 //!
 //! The compiler gives most constants no symbol. But each address that code takes
-//! (`adr`, or `adrp` and the instruction after it), and each address among the
-//! constants themselves, is the start of one, which reaches to the next start. A
-//! constant that only other constants refer to belongs to the owner of those.
+//! (`adr`, or `adrp` and the instruction after it), and each address that a constant
+//! contains, is the start of a constant, which extends to the next start. A constant
+//! that only other constants refer to belongs to their owner.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-/// The largest distance of an `adrp` and the instruction that adds to it, in bytes.
+/// The largest distance from an `adrp` to the instruction that adds to it, in bytes.
 const NEAR: u64 = 32;
 
 /// The constants of an aarch64 executable.
 pub(super) struct Constants<'a> {
-    /// Addresses that code takes, with that of the first instruction to do so.
+    /// Addresses that code takes, each with the address of the first instruction that takes it.
     taken: HashMap<u64, u64>,
     sections: Vec<(u64, &'a [u8])>,
 }
 
 impl<'a> Constants<'a> {
-    /// Without constants yet, for the code that uses them.
+    /// No constants yet; `code` is the code that uses them.
     pub(super) fn new(address: u64, code: &[u8]) -> Self {
         Self {
             taken: addresses_taken(address, code),
@@ -76,7 +76,7 @@ impl<'a> Constants<'a> {
         self.ranges().any(|range| range.contains(&address))
     }
 
-    /// Places among the constants that hold addresses of constants, with these.
+    /// The places in constants that contain the address of a constant, and this address.
     fn pointers(&self) -> Vec<(u64, u64)> {
         let mut pointers = Vec::new();
         for (address, data) in &self.sections {
@@ -94,7 +94,7 @@ impl<'a> Constants<'a> {
     }
 }
 
-/// Addresses that code takes, with that of the first instruction to do so.
+/// Addresses that code takes, each with the address of the first instruction that takes it.
 fn addresses_taken(address: u64, code: &[u8]) -> HashMap<u64, u64> {
     let mut taken = HashMap::new();
     let mut pages: HashMap<u32, (u64, u64)> = HashMap::new();
@@ -102,7 +102,7 @@ fn addresses_taken(address: u64, code: &[u8]) -> HashMap<u64, u64> {
         let word = bytes.try_into().map(u32::from_le_bytes).unwrap_or_default();
         let (target, source) = (word & 31, word >> 5 & 31);
         let low = u64::from(word >> 10 & 0xfff);
-        // After a longer distance, the register has another value.
+        // After a longer distance, the register may have another value.
         let page_of = |register| {
             let (page, given) = pages.get(&register)?;
             (at - given < NEAR).then_some(page)
