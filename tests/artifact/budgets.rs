@@ -1,4 +1,4 @@
-//! The limits on the cost of the program, and whether each byte has an owner.
+//! The budgets of the program, and the attribution of its bytes to modules.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The program beside the same job in C++ and C.
+//! The program in comparison with peers in C++ and C that do the same job.
 
 use rig::program::Build;
 
@@ -21,7 +21,8 @@ fn peers_print_what_the_program_prints() {
     }
 }
 
-/// Constants and code; in the full build, the suite and the help apart from them.
+/// The minimal build has one segment for constants and code. In the full build, another one
+/// has the suite and the help.
 #[test]
 fn each_segment_is_one_mapping() {
     for (build, mappings) in [(Build::Minimal, 1), (Build::Full, 2)] {
@@ -29,7 +30,7 @@ fn each_segment_is_one_mapping() {
     }
 }
 
-/// The transcript without what differs from run to run.
+/// The transcript without the numbers that differ from run to run.
 fn masked(transcript: &str) -> String {
     let pid = transcript
         .lines()

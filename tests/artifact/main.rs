@@ -1,4 +1,4 @@
-//! The shipped file: its shape, what it costs, and the same job in other languages.
+//! Tests of the shipped file: its ELF layout, its cost, and its peers in other languages.
 
 mod budgets;
 mod comparison;

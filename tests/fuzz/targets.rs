@@ -129,7 +129,7 @@ fn patched(old: &[u8], patch: &[u8]) -> Vec<u8> {
     new
 }
 
-/// The line of the old file that a command such as `3,4c5` starts at.
+/// The line of the old file at which a command such as `3,4c5` starts.
 fn first_changed_line(command: &[u8]) -> u64 {
     let text = std::str::from_utf8(command).expect("a command is ASCII");
     let end = text

@@ -1,7 +1,8 @@
-//! Every fault of every system call of a run, injected one at a time.
+//! A fault campaign: every fault of every system call of a run, injected one at a time.
 //!
-//! A trace of the run without faults gives the calls, so a call that is new in the program
-//! is covered at once. If `errnos.txt` lacks it, the campaign fails and names it.
+//! A trace of the run without faults gives the calls, so new calls of the program are
+//! covered without a change here. If `errnos.txt` lacks a call, the campaign fails and
+//! names it.
 
 use std::collections::BTreeSet;
 
@@ -72,7 +73,7 @@ fn missing(expected: &[Call], made: &[Call]) -> Vec<Call> {
     expected.iter().filter(is_missing).cloned().collect()
 }
 
-/// The faults that a call can have, by the table.
+/// The faults that a call can have, from the table `errnos.txt`.
 fn faults(call: &str) -> Result<Vec<Fault>> {
     let mut rows = ERRNOS.lines().filter(|line| !line.starts_with('#'));
     let row = rows

@@ -29,7 +29,7 @@ use crate::sandbox::{self, ROOT};
 /// The exit status of a child that could not execute the program.
 const CANNOT_EXECUTE: i32 = 120;
 
-/// The number of bytes that are read from a pipe at once: all that it can hold.
+/// The number of bytes to read from a pipe in one read: all that it can hold.
 const PIPE_SIZE: usize = 1 << 20;
 
 /// A child process that is, or will be, the program.
@@ -48,7 +48,7 @@ pub(crate) struct Child {
 pub(crate) struct Collector {
     pipe: Option<File>,
     bytes: Vec<u8>,
-    /// The number of bytes to read at once.
+    /// The number of bytes to read in one read.
     chunk: usize,
     /// The number of bytes that the agent itself wrote into the pipe to fill it.
     padding: usize,
@@ -179,7 +179,7 @@ fn output(kind: Output) -> Result<(Option<OwnedFd>, Collector)> {
     match kind {
         Output::Pipe => {}
         Output::SlowPipe | Output::SlowPipeNonblocking => {
-            // The pipe starts full, and each look of the supervisor frees a few bytes.
+            // The pipe starts full, and each poll of the supervisor frees a few bytes.
             let size = fcntl(&into, FcntlArg::F_SETPIPE_SZ(4096))?;
             collector.padding = usize::try_from(size)?;
             collector.chunk = 100;
@@ -253,7 +253,8 @@ pub(crate) fn number(call: &str) -> Result<Sysno> {
     Sysno::from_str(call).map_err(|()| anyhow!("unknown system call {call}"))
 }
 
-/// Makes the files descriptors 0, 1 and 2, and closes the descriptor where there is none.
+/// Installs the files as descriptors 0, 1 and 2. Closes a descriptor for which there is no
+/// file.
 fn set_standard(standard: [Option<OwnedFd>; 3]) -> Result<()> {
     // They may have the numbers 0, 1 and 2 themselves, so first move them out of the way.
     let mut moved: [Option<RawFd>; 3] = [None; 3];
@@ -275,7 +276,7 @@ fn set_standard(standard: [Option<OwnedFd>; 3]) -> Result<()> {
     Ok(())
 }
 
-/// Sets the soft and the hard limit of a resource, which is the kernel's number of it.
+/// Sets the soft and the hard limit of a resource, given by its number in the kernel.
 pub(crate) fn set_limit(resource: u32, limit: u64) -> Result<()> {
     let limits = libc::rlimit64 {
         rlim_cur: limit,

@@ -9,8 +9,8 @@
 //! with        a tool for shells: executes a program under unusual conditions
 //! ```
 //!
-//! A module calls only those below it. The agent has one thread. It answers a task that
-//! fails with the error.
+//! A module calls only those below it. The agent has one thread. If a task fails, the
+//! answer is the error.
 
 mod campaign;
 mod launch;

@@ -109,7 +109,7 @@ pub enum Stdin {
     Typed,
     /// As `Typed`, with `O_NONBLOCK`.
     TypedNonblocking,
-    /// As `TypedNonblocking`, and open for reading and writing, so always writable.
+    /// As `TypedNonblocking`, but open for reading and writing, so that it is always writable.
     TypedReadWrite,
     /// A directory.
     Directory,

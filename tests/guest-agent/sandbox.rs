@@ -1,8 +1,8 @@
 //! The root file system of the program, prepared for each run and removed after it.
 //!
 //! The program's root is [`ROOT`], a tmpfs with some device nodes, with `/proc` and `/out`
-//! in the state that the run asks for, and with a regular file in place of `/dev/console`,
-//! from which the agent reads what the program wrote there.
+//! in the state that the run asks for. `/dev/console` is a regular file, from which the
+//! agent reads what the program wrote.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -22,8 +22,8 @@ use crate::launch::{self, Child};
 /// The directory that becomes the program's root.
 pub(crate) const ROOT: &str = "/sandbox";
 
-/// `vm.max_map_count`. Small, so that a case that maps until the limit makes a few calls
-/// instead of the default's 65,530, each of which gets every fault.
+/// `vm.max_map_count`. With the default of 65,530, a case that maps until the limit would
+/// make too many calls, because every fault is injected into each of them.
 const MAX_MAP_COUNT: &str = "40";
 
 /// Prepares the guest for the agent itself, once.
@@ -50,7 +50,7 @@ impl Sandbox {
             let mode = Mode::from_bits_truncate(0o666);
             mknod(path.as_str(), SFlag::S_IFCHR, mode, makedev(1, minor))?;
         }
-        // That of another PID namespace is mounted in it.
+        // The `/proc` of another PID namespace can only be mounted inside that namespace.
         if !run.is_pid1 {
             make_proc(run.proc)?;
         }
@@ -158,8 +158,8 @@ fn make_directory(path: &str) -> Result<()> {
     }
 }
 
-/// In PID 1 of a new namespace, after chroot(2): mounts a `/proc` by which that is the first
-/// namespace, so that the program takes itself for the first process of a machine.
+/// In PID 1 of a new namespace, after chroot(2): mounts a `/proc` in which this namespace
+/// looks like the first one, so that the program acts as the first process of a machine.
 pub(crate) fn pretend_first_namespace() -> Result<()> {
     make_directory("/proc")?;
     mount_at("proc", "/proc", "")?;

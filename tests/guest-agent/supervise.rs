@@ -14,13 +14,13 @@ use nix::unistd::Pid;
 
 use crate::launch::Child;
 
-/// The longest time for a run, which normally takes some hundredths of a second.
+/// Time limit for a run, which normally takes some hundredths of a second.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The time between two looks at the process.
+/// The time between two polls of the process.
 const INTERVAL: Duration = Duration::from_micros(500);
 
-/// The number of looks in a row that must find the process in a state. The process may be
+/// The number of polls in a row that must find the process in a state. The process may be
 /// asleep for a moment without waiting for input.
 const LOOKS: u32 = 4;
 
@@ -56,7 +56,7 @@ fn prompts(child: &Child) -> usize {
     child.stdout.text().matches(PROMPT).count()
 }
 
-/// Sends `signals` at a pause. The last one may end the program; each other must neither end
+/// Sends `signals` at a pause. The last one may end the program; the others must end neither
 /// the program nor the pause.
 fn send_signals(child: &mut Child, signals: &[i32]) -> Result<()> {
     for signal in signals {
@@ -79,7 +79,7 @@ fn send_signals(child: &mut Child, signals: &[i32]) -> Result<()> {
 fn press_enter(child: &mut Child) -> Result<()> {
     let keyboard = child.keyboard.as_mut().context("no keyboard")?;
     match keyboard.write_all(b"\n") {
-        // The process has ended. The next look will report that.
+        // The process has ended. The next poll will report that.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
     }

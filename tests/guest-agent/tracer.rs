@@ -10,7 +10,8 @@
 //! held until its parent waits for it or exits, and the parent of a `vfork` is held until the
 //! child has ended.
 //!
-//! strace can inject errors too (`--inject`), but neither short counts nor this order.
+//! strace can inject errors too (`--inject`), but not short counts, and it cannot fix this
+//! order.
 //!
 //! # Safety
 //!
@@ -33,8 +34,8 @@ use syscalls::Sysno;
 use crate::launch::Child;
 use crate::supervise::end_of;
 
-/// The longest time for a run, in seconds of guest time. It is longer than the program waits
-/// for a child. The clock of the guest jumps ahead while all processes wait.
+/// Time limit for a run, in seconds of guest time. The program itself waits a shorter
+/// time for a child. The clock of the guest jumps ahead while all processes wait.
 const TIMEOUT: u32 = 1000;
 
 /// The largest number of calls in a run. A run without faults makes some hundred.
@@ -84,7 +85,7 @@ pub(crate) fn trace(child: &mut Child, fault: Option<&(Call, Fault)>) -> Result<
 struct Process {
     /// See [`Call::process`].
     number: u32,
-    /// Whether it executes the program, and no longer the agent.
+    /// Whether it executes the program instead of the agent.
     is_program: bool,
     /// Whether it must not run until its parent waits.
     is_held: bool,
@@ -94,7 +95,7 @@ struct Process {
     vfork_child: Option<VforkChild>,
     /// The number of calls made so far, by system call number.
     counts: BTreeMap<i32, u32>,
-    /// The return value for the `close` that it is making.
+    /// The return value to report for the `close` in progress.
     close_result: Option<i64>,
 }
 
@@ -119,7 +120,7 @@ impl Tracer<'_> {
         while !self.processes.is_empty() {
             let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
                 Ok(status) => status,
-                Err(Errno::EINTR | Errno::ECHILD) => return Ok(()), // TIMEOUT is over.
+                Err(Errno::EINTR | Errno::ECHILD) => return Ok(()), // The time is over.
                 Err(errno) => return Err(errno).context("waitpid"),
             };
             if let Some((pid, end)) = end_of(&status) {
@@ -136,7 +137,7 @@ impl Tracer<'_> {
         Ok(())
     }
 
-    /// Returns whether the trace goes on.
+    /// Returns whether the trace continues.
     fn handle_stop(&mut self, status: WaitStatus) -> Result<bool> {
         match status {
             WaitStatus::PtraceSyscall(pid) => self.after_close(pid)?,
@@ -189,7 +190,7 @@ impl Tracer<'_> {
     }
 
     /// Records the call that the process is about to make, and injects the fault if it is
-    /// for this call. Returns whether the trace goes on.
+    /// for this call. Returns whether the trace continues.
     fn before_call(&mut self, pid: Pid) -> Result<bool> {
         let process = self.process(pid)?;
         if !process.is_program {
@@ -290,7 +291,7 @@ impl Tracer<'_> {
         Ok(())
     }
 
-    /// Lets the parent of the vfork child that has ended make its next call.
+    /// Resumes the parent that waits before its next call for this vfork child.
     fn release_vfork_parent(&mut self, ended: Pid) -> Result<()> {
         let parent = self.processes.iter_mut().find_map(|(pid, process)| {
             let child = process.vfork_child.take_if(|child| child.pid == ended)?;
@@ -338,7 +339,7 @@ fn waits_for_child(call: Sysno) -> bool {
 
 fn resume(pid: Pid, signal: Option<Signal>) -> Result<()> {
     match ptrace::cont(pid, signal) {
-        // It was killed in the meantime. `waitpid` will report its end.
+        // The process was killed in the meantime. `waitpid` will report its end.
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
         Err(errno) => Err(errno).context("resume"),
     }

@@ -8,13 +8,13 @@
 //! block=all                  all signals are blocked
 //! prctl=OPTION,ARGUMENT,...  prctl(2), by numbers
 //! limit=RESOURCE,BYTES       setrlimit(2): both the soft and the hard limit, by numbers
-//! refuse=CALL,ERRNO          a seccomp filter gives the system call this errno
+//! refuse=CALL,ERRNO          a seccomp filter makes the system call fail with this errno
 //! drop=CAPABILITY            prctl(PR_CAPBSET_DROP), by number
 //! user=UID                   setgid(2) and setuid(2)
 //! personality=FLAGS          personality(2), in hexadecimal
 //! directory=removed          the current directory no longer exists
 //! files=COUNT                all file descriptors below COUNT are open
-//! executable=deleted|memfd   the program is a copy that no directory has
+//! executable=deleted|memfd   the program is a copy that is in no directory
 //! polled=TTY                 the serial port has no interrupt: the driver sends 16 bytes a tick
 //! ```
 //!
@@ -38,7 +38,7 @@ use guest_agent::FilterAction;
 
 use crate::launch;
 
-/// The name under which the agent's executable is this tool.
+/// The name by which the agent's executable acts as this tool.
 pub(crate) const NAME: &str = "with";
 
 /// Whether the first word of a command line calls this tool.
@@ -49,7 +49,7 @@ pub(crate) fn is_called(program: &str) -> bool {
 /// Sets the conditions, and becomes the program.
 pub(crate) fn run(words: &[String]) -> Result<Infallible> {
     let mut copy = None;
-    // The Rust runtime ignores it.
+    // The Rust runtime ignores SIGPIPE.
     // SAFETY: No handler is involved.
     check(unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) == libc::SIG_ERR })?;
     let mut words = words.iter();
@@ -142,7 +142,7 @@ fn check(failed: bool) -> Result<()> {
     Ok(())
 }
 
-/// The kernel's `struct serial_struct`, as far as it is used: `irq` is the fourth number.
+/// The kernel's `struct serial_struct` as an array. The fourth number is `irq`.
 type SerialStruct = [u32; 18];
 
 /// `setserial TTY irq 0`: the 8250 driver then fills the FIFO of 16 bytes from a timer, about
@@ -169,7 +169,7 @@ fn execute(program: &str, words: &[String]) -> Result<nix::errno::Errno> {
     Ok(nix::unistd::execvp(&path, &arguments(words)?).unwrap_err())
 }
 
-/// Executes a copy of the program that was removed from its tmpfs, or never was in a directory.
+/// Executes a copy of the program that was removed from its tmpfs, or is in a memfd.
 fn execute_copy(program: &str, words: &[String], kind: &str) -> Result<nix::errno::Errno> {
     let content = fs::read(program)?;
     let name = c"copy";

@@ -1,4 +1,4 @@
-//! Why a kernel names no memory, or refused this name.
+//! The explanations of why a kernel names no memory, or refused a name.
 
 use vm_anon_name::diagnosis::{Absence, Failure, Version};
 
@@ -95,7 +95,7 @@ fn check_absence(probe: i32, release: &str, expected: &str) {
 #[test]
 fn absence_is_explained() {
     check_absence(0, "6.12.117", "");
-    // A backport has the feature whatever the release says.
+    // A backport has the feature, although its release is older.
     check_absence(0, "5.10.198-android13-4", "");
     check_absence(
         EINVAL,
@@ -250,7 +250,7 @@ fn shared_memory_is_named_since_6_2() {
         true,
         ": this kernel was built without CONFIG_SHMEM",
     );
-    // The naming of private memory has no known reason for EBADF.
+    // EBADF for private memory has no known reason.
     let failure = Failure {
         shared: false,
         ..failure
@@ -276,7 +276,7 @@ fn other_errors_are_not_explained() {
         };
         check_failure(failure, false, "");
     };
-    // A valid name is not the reason for EINVAL, nor a bad one for other errors.
+    // A valid name is not the reason for EINVAL, and a bad name not for other errors.
     check(EINVAL, b"good");
     check(EFAULT, b"[");
     check(EPERM, b"good");

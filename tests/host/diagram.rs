@@ -11,8 +11,8 @@ const PAGE: u64 = 0x4000;
 /// The first address of the diagrams, with space for VMAs below it.
 const START: u64 = 0x100 * PAGE;
 
-/// A VMA: its first page and the page after its last, counted from the diagram's first
-/// page, and its label.
+/// A VMA: its first page, the page after its last, and its label. The pages are counted
+/// from the first page of the diagram.
 struct Pages<'a>(i64, i64, &'a str);
 
 /// The diagram of the first `count` pages.

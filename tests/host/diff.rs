@@ -18,8 +18,8 @@ const MAX_VMAS: u64 = 65530;
 
 const PAGE: u64 = 0x1000;
 
-/// How many pairs of files GNU diff gets in one run, because starting it takes
-/// longer than a comparison.
+/// The number of pairs of files that one run of GNU diff compares, because starting it
+/// takes longer than a comparison.
 const BATCH: usize = 64;
 
 /// Result and output of the core's diff. The error is the number of the malformed
@@ -109,7 +109,7 @@ fn area(start: u64, end: u64, label: &[u8]) -> Area {
     }
 }
 
-/// The maps of the description from which this program started.
+/// The maps and diffs in the original description of this program.
 #[test]
 fn the_described_stages_have_the_described_diffs() {
     let maps = |from_25: &[Area]| {
@@ -204,7 +204,7 @@ fn the_largest_maps_files_are_compared() {
         file(&areas.collect::<Vec<_>>())
     };
     let old = maps(b"", 1);
-    // In one pair all lines change; in the other one only the first and the last.
+    // In one pair all lines change; in the other, only the first and the last.
     check_with_gnu(&[(old.clone(), maps(b"[anon:x]", 1)), (old, maps(b"", 2))]);
 }
 
@@ -365,7 +365,7 @@ fn damage(file: &mut Vec<u8>, line: Index, damage: Damage) -> u64 {
     at as u64 + 1
 }
 
-/// As many files as proptest's configuration asks for, in batches.
+/// Proptest's configuration with one case per batch, so that the number of files is as usual.
 fn batches() -> Config {
     let default = Config::default();
     Config {

@@ -1,7 +1,7 @@
 //! The fuzz targets on their corpus and on random mutations of it.
 //!
 //! The mutations are the same in each run. `cargo xtask fuzz` searches for new
-//! inputs by coverage, without a limit.
+//! inputs by coverage, for as long as it runs.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -73,7 +73,7 @@ impl Mutation {
     }
 }
 
-/// The lines with their newlines; an empty line if there is none.
+/// The lines with their newlines. An empty input counts as one empty line.
 fn lines(input: &[u8]) -> Vec<&[u8]> {
     let lines: Vec<&[u8]> = input.split_inclusive(|byte| *byte == b'\n').collect();
     match lines.is_empty() {

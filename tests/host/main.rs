@@ -1,12 +1,12 @@
 //! Tests of the pure core on the host, one module for each module of the core.
 //!
-//! The expected results come from elsewhere where possible: `/proc/PID/maps` as real
+//! Where possible, the expected results are independent: `/proc/PID/maps` as real
 //! kernels printed it ([`fixtures`]), the crate procfs, GNU diff. General rules are
 //! checked on generated input by proptest, which stores a seed for each failure in
 //! `tests/proptest-regressions` and tries these seeds first.
 //!
-//! `PROPTEST_CASES=N` changes the number of generated inputs (256 by default), also
-//! that of mutated inputs in [`fuzz`].
+//! `PROPTEST_CASES=N` changes the number of generated inputs (256 by default), and in
+//! proportion that of mutated inputs in [`fuzz`].
 
 mod diagnosis;
 mod diagram;

@@ -1,4 +1,4 @@
-//! The command line: every option in every form, and words that cannot be used.
+//! Tests of the command line: every option in every form, and words that are refused.
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
@@ -195,7 +195,7 @@ fn check_init(words: &[&str], expected: Parsed) {
     assert_eq!(parse(&c_strings(words), true), expected, "{words:?}");
 }
 
-/// Checks a command line with one fault, which neither PID 1 nor others can use.
+/// Checks a command line with one mistake, which PID 1 and other processes refuse.
 #[track_caller]
 fn check_refused(words: &[&str], expected: Parsed, word: &str, reason: &str) {
     let expected = expected.refused(word, reason);
@@ -253,7 +253,7 @@ fn every_option_is_accepted_in_every_form() {
     }
 }
 
-/// Tries all letters, so that no option is left out of `KNOWN` and the help.
+/// Tries all letters, so that no option is missing in `KNOWN` and the help.
 #[test]
 fn no_other_letter_is_an_option() {
     for byte in 1..=u8::MAX {
@@ -428,7 +428,7 @@ fn unknown_words_are_refused() {
         let expected = Parsed::default().refused(word, UNKNOWN);
         check(&[word], expected.clone());
         check(&[word, "-y"], expected.clone().given("y"));
-        // The words after it are parsed all the same.
+        // The words after it are still parsed.
         check(&[word, "-n", "a"], expected.given("n").name("a"));
     }
     for word in ["-qx", "-q-", "-q-y", "-q=yes"] {
@@ -486,7 +486,7 @@ fn pid_1_refuses_unknown_words_after_a_known_one() {
     check_init(&["-yx"], expected().refused("-yx", UNKNOWN));
     let expected = Parsed::default().given("qy").refused("ro", UNKNOWN);
     check_init(&["-q", "ro", "-y"], expected);
-    // Tolerated ones do not make others tolerable.
+    // A tolerated word before them does not make them valid.
     let expected = probe().refused("ro", UNKNOWN).refused("rw", UNKNOWN);
     check_init(&["ro", "probe", "rw"], expected);
     // `--` alone is not a known word.
@@ -720,7 +720,7 @@ fn the_help_fits_a_serial_terminal() {
     }
 }
 
-/// Words that are made of parts of options, and arbitrary words.
+/// Words made of parts of options, and arbitrary words.
 fn words() -> impl Strategy<Value = CString> {
     let likely = "-{0,3}(quiet|yes|name|size|shared|output|require|list|then|help|version|\
                   stages|probe|check|[qynsSorlthVx]{0,3})(=[ -~]{0,3})?";

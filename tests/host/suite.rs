@@ -1,8 +1,9 @@
-//! The conformance suite, as it is written and as it is assembled.
+//! Tests of the conformance suite, as text and as assembled bytes.
 //!
 //! - [`printer`] turns the assembled bytes back into text, which must be the text that was
 //!   assembled.
-//! - [`language`] tests the meaning of each word of cases and verbs, and mistakes.
+//! - [`language`] tests the meaning of each word of cases and verbs, and the messages about
+//!   mistakes.
 //! - [`confinement`] checks that no case touches memory or files that are not its own.
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ mod confinement;
 mod language;
 mod printer;
 
-/// The sources with the sizes of buffers, and with the helper cases that the program runs.
+/// The sources that contain the sizes of buffers, and the helper cases of PID 1.
 const INTERPRETER: &str = "src/program/interpreter.rs";
 const CHECK: &str = "src/program/check.rs";
 
@@ -67,7 +68,7 @@ fn blocks(text: &'static str) -> Vec<(&'static str, Vec<&'static str>)> {
     blocks
 }
 
-/// The words of a line: between blanks or backquotes, `a*3` being `aaa`.
+/// The words of a line, separated by blanks or between backquotes. `a*3` becomes `aaa`.
 fn words(line: &str) -> Vec<String> {
     static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"`([^`]*)`|(\S+)").unwrap());
     static STAR: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(.)\*(\d+)").unwrap());
@@ -106,7 +107,7 @@ fn error_name(number: u8) -> String {
     String::from_utf8(errno::name(number.into()).to_vec()).unwrap()
 }
 
-/// The number that the only match of `pattern` in a source finds.
+/// The number that `pattern` captures at its only match in a source.
 fn number_in(source: &str, pattern: &str) -> usize {
     let (text, pattern) = (read(source), Regex::new(pattern).unwrap());
     let found: Vec<_> = pattern.captures_iter(&text).collect();

@@ -52,7 +52,7 @@ fn all_cases(kernel: &'static Kernel) -> Result<()> {
     let report = report(kernel, &[])?;
     let (size, passed, count) = (report.page_size, report.passed(), report.cases.len());
     ensure!(size == kernel.pages.bytes(), "pages of {size} bytes");
-    // For a version without recorded results, this is all that is known.
+    // These checks also hold for kernel versions without recorded results.
     match kernel.names {
         true => ensure!(passed > count / 2, "only {passed} of {count} cases ran"),
         false => ensure!(passed == 0, "{passed} cases ran without names"),
@@ -88,7 +88,7 @@ fn named_cases(kernel: &'static Kernel) -> Result<()> {
     Ok(())
 }
 
-/// `--list` prints the names of the cases that a run without names has.
+/// `--list` prints the names of the cases that a run without arguments reports.
 fn list(kernel: &'static Kernel) -> Result<()> {
     let boot = boot(kernel, &["check", "--list"])?;
     boot.expect_power_off()?;

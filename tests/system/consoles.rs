@@ -1,5 +1,5 @@
-//! Dead, missing and several consoles: the output goes to one that works, or else to the kernel's
-//! log.
+//! Dead, missing and several consoles: the output goes to a console that works, or else to the
+//! kernel's log.
 //!
 //! A machine without UART is QEMU's `virt` with a device tree in which the UART has another
 //! name. With `earlycon` the kernel still prints its log there.
@@ -26,8 +26,8 @@ const SUPPORTED: &str = "supported: Linux ";
 const STATUS: &str = "vm_anon_name: status 0, then poweroff";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    // The rich kernel has the driver of ttyS0 and of hvc0. The first opens without hardware,
-    // and each write is EIO.
+    // The rich kernel has the drivers of ttyS0 and hvc0. Without hardware, ttyS0 can be
+    // opened, but each write fails with EIO.
     let on = |name: &str, serial: &'static [Serial], consoles: &'static [&'static str]| {
         Trial::new(name, move || arrives(serial, consoles))
     };
@@ -201,7 +201,7 @@ fn logged_check() -> Result<()> {
     is_whole_report(&logged(kernels::DEFAULT, &["check"])?)
 }
 
-/// Each result, the totals and the status, each on a line of its own.
+/// Fails unless the report is complete, without failures, and followed by the status.
 fn is_whole_report(boot: &Boot) -> Result<()> {
     let report = KtapReport::read(&boot.text())?;
     ensure!(report.passed() > 100, "{} cases passed", report.passed());
@@ -210,7 +210,7 @@ fn is_whole_report(boot: &Boot) -> Result<()> {
     Ok(())
 }
 
-/// Without input the pauses are not an error, and each line of the transcript is whole.
+/// Without input, the pauses end at once without an error. Each line of the transcript is whole.
 fn logged_stages() -> Result<()> {
     let boot = logged(kernels::DEFAULT, &[])?;
     prints(&boot, "The first and the last maps are the same.\n")?;

@@ -181,7 +181,7 @@ fn printed(output: &Output, expected: &str) -> Result<()> {
     Ok(())
 }
 
-/// A report without failures on standard output, and this on standard error.
+/// Fails unless standard output has a report without failures, and standard error this text.
 fn report(output: &Output, stderr: &str) -> Result<()> {
     status(output, 0)?;
     ensure!(output.stderr == stderr, "not {stderr:?}\n{output}");
@@ -190,7 +190,7 @@ fn report(output: &Output, stderr: &str) -> Result<()> {
     Ok(())
 }
 
-/// The outputs of all scripts, from one boot.
+/// The output of a script. One boot runs all of the scripts.
 fn output(number: usize) -> Result<&'static Output> {
     static OUTPUTS: OnceLock<Result<Vec<Output>, String>> = OnceLock::new();
     let outputs = OUTPUTS.get_or_init(|| {

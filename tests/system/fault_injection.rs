@@ -31,7 +31,7 @@ const SIGINT: i32 = 2;
 const EBUSY: i32 = 16;
 const EEXIST: i32 = 17;
 
-/// What the program does in a run. Each reports failures in its own way.
+/// The command of a run. Each command reports failures in its own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Command {
     Stages,
@@ -201,8 +201,9 @@ fn judge(
     let is_reported = names_errno(&result.output(), fault)
         || is_reported_otherwise(command, call, fault, result, baseline);
     let is_silent = is_output(command, call);
-    // These failures need not change the exit status. `probe` has other statuses for what
-    // it found out. PID 1 prepares what a command may not need, and ends after the command.
+    // After these failures the exit status may be 0. `probe` reports its result, which may
+    // be a success. PID 1 sets up things that a command may not need, and its end comes after
+    // the command.
     let is_success_allowed = match command {
         Command::Pid1 => matches!(&*call.name, "mkdirat" | "mount" | "reboot" | "execve"),
         Command::Probe => true,
@@ -210,7 +211,7 @@ fn judge(
     };
     match status {
         Some(0) if is_reported && is_success_allowed => Ok(Reaction::Reported),
-        // The status of PID 1 is in its output, which is where the fault is.
+        // The status of PID 1 is part of the output that the fault affects.
         Some(0) | None if is_silent && command == Command::Pid1 => Ok(Reaction::Silent),
         Some(0) => Err("exit status 0, but another result than without the fault".to_owned()),
         None => Err("PID 1 ended without a status line".to_owned()),
@@ -310,15 +311,15 @@ fn with_kernel_line(report: &str) -> String {
     lines.collect()
 }
 
-/// Whether the report has more about the case than the statements that ran.
+/// Whether the report gives a reason for the failure of the case, on an indented line.
 fn has_reason(case: &CaseResult) -> bool {
     case.diagnostics.iter().any(|line| line.starts_with("  "))
 }
 
-/// A call that a case must make, but did not. Some calls depend on the one that failed:
-/// memory that was not mapped is not unmapped; memory that was not unmapped makes the case
-/// reach the limit on mappings earlier; without the child in which `check` tries the first
-/// call, that child makes no calls and its parent does not wait.
+/// A call that a case must make, but did not. Some calls may be missing because of the one
+/// that failed. Memory that was not mapped is not unmapped. If memory was not unmapped, the
+/// case reaches the limit on mappings earlier. If `check` could not create its first child,
+/// the calls of that child are missing, and its parent does not wait.
 fn missing_call(injection: &Injection) -> Option<&Call> {
     let failed = &injection.call;
     let is_needed = |missing: &&Call| match &*failed.name {
@@ -390,7 +391,7 @@ fn is_output(command: Command, call: &Call) -> bool {
     is_write || command == Command::Pid1 && opens_console
 }
 
-/// Whether a message reports the failure in other words than by the errno of the fault.
+/// Whether a message reports the failure without the errno of the fault.
 fn is_reported_otherwise(
     command: Command,
     call: &Call,
@@ -403,7 +404,7 @@ fn is_reported_otherwise(
         (Command::Pid1, "mkdirat", Fault::Errno(EEXIST))
         | (Command::Pid1, "mount", Fault::Errno(EBUSY)) => result.output().contains("ENOENT (2)"),
         // After a failed prctl the program makes the probe call to find the reason. If that
-        // fails too, the message still names the errno of the first.
+        // fails too, the message still names the errno of the first call.
         (Command::Stages, "prctl", _) => {
             let mut parts = baseline.stderr.split_inclusive("): ");
             let first = parts.next().unwrap_or_default();
@@ -418,8 +419,8 @@ fn is_reported_otherwise(
     }
 }
 
-/// What `probe` prints after faults: the calls, the exit status, and the message. It prints
-/// words that scripts can compare, not errnos.
+/// The messages of `probe` after faults: the calls, the exit status, and the message. `probe`
+/// prints words that scripts can compare, not errnos.
 const PROBE_MESSAGES: &[(&[&str], i32, &str)] = &[
     (&["mmap", "prctl"], 1, "failed: no memory"),
     (&["prctl"], 4, "built-without: "),

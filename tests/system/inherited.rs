@@ -28,23 +28,23 @@ enum Expected {
     Same,
     /// The same results, or skips whose reason has one of these words.
     Skips(&'static [&'static str]),
-    /// `Bail out!` with this word, and no result at all.
+    /// `Bail out!` with this word, and no results.
     BailsOut(&'static str),
     /// This many reports, each with the same totals.
     SameTotals(usize),
-    /// The exit status 0, whatever is printed: the command is not `check`.
+    /// The exit status 0 with any output, for commands other than `check`.
     Success,
 }
 
 use Expected::{BailsOut, Same, SameTotals, Skips, Success};
 
-/// With 1,024 mappings in place of 65,530, the cases that need as many take less time.
+/// With a limit of 1,024 mappings instead of 65,530, the cases that reach it take less time.
 const PREPARATION: &str = "echo 1024 > /proc/sys/vm/max_map_count
 mkdir -m 1777 /dev/shm; chmod 1777 /tmp";
 
 const UNDISTURBED: &str = "vm_anon_name check";
 
-/// For kernels with everything that the default kernel has.
+/// Conditions for every kernel that has the options of the default kernel.
 const ROWS: &[Row] = &[
     // Signals.
     ("SIGCHLD ignored", "with ignore=17 vm_anon_name check", Same),
@@ -283,7 +283,7 @@ const ROWS: &[Row] = &[
     ("stages, executable in a memfd", "with executable=memfd /bin/vm_anon_name -y", Success),
 ];
 
-/// For the kernel that is rich in options.
+/// Conditions for the kernel `rich`.
 const RICH_ROWS: &[Row] = &[
     (
         "a user namespace",

@@ -1,4 +1,4 @@
-//! Little memory: `check` from a shell harms no other process, and its report is true.
+//! Little memory: `check` from a shell harms no other process, and its report is correct.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::trial::Trial;
 
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// An idle process of 2.4 MB, which is more than the program has.
+/// Starts an idle process of 2.4 MB, which is larger than the program.
 const SCRIPT: &str = r#"
 sh -c 'x=$(head -c 2000000 /dev/zero | tr "\0" x); echo > /tmp/ready; while sleep 1; do :; done' &
 bystander=$!
@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             move || beside_a_bystander(mib),
         ));
     }
-    // It has no sysctl for the limit on mappings.
+    // This kernel has no sysctl for the limit on mappings.
     for mib in [16, 20, 24] {
         trials.push(Trial::new(
             format!("check as PID 1 of bare in {mib} MiB"),

@@ -9,7 +9,7 @@ use rig::kernels::Kernel;
 use rig::program::Build;
 use rig::qemu::{Machine, Session};
 
-/// The longest time for a boot.
+/// Time limit for a boot.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A machine whose initramfs has nothing but the program. `args` are the program's

@@ -130,7 +130,7 @@ fn missing_console(kernel: &'static Kernel) -> Result<()> {
     Ok(())
 }
 
-/// The stages run with the least memory with which the kernel starts `/init`.
+/// The stages run with the least memory in which the kernel starts `/init`.
 fn least_memory(kernel: &'static Kernel) -> Result<()> {
     let mut machine = with_program(kernel, Build::Full, "least-memory", &["-y"])?;
     for mib in 8..=64 {

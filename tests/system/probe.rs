@@ -63,8 +63,8 @@ fn quiet(kernel: &'static Kernel) -> Result<()> {
     Ok(())
 }
 
-/// Without a free descriptor the program cannot read the maps, so it cannot tell what the kernel
-/// does.
+/// Without a free descriptor the program cannot read the maps, so it does not know what the
+/// kernel does.
 fn failure(kernel: &'static Kernel) -> Result<()> {
     let script = "ulimit -n 3; exec /bin/vm_anon_name probe";
     let initramfs = guest::initramfs(script)?.write("system-probe-failure")?;
@@ -79,7 +79,7 @@ fn failure(kernel: &'static Kernel) -> Result<()> {
     Ok(())
 }
 
-/// A shell has the exit status and gets one line.
+/// From a shell, `probe` prints one line only, because the shell has the exit status.
 fn not_as_pid1(kernel: &'static Kernel) -> Result<()> {
     let script = "vm_anon_name probe > /tmp/out; keep out /tmp/out";
     let kept = guest::run(kernel, "system-probe-shell", script, TIMEOUT)?;

@@ -140,8 +140,8 @@ fn closed_descriptors() -> Vec<Scenario> {
     combinations.map(scenario).collect()
 }
 
-/// Directories into which the maps files cannot be written: old files stay as they are, no
-/// part of a new one is left, and the stages continue.
+/// Directories into which the maps files cannot be written. Old files stay as they are, no
+/// partial file is left, and the stages continue.
 fn output_directories() -> Vec<Scenario> {
     let scenario = |name, out, message| {
         let run = Run {

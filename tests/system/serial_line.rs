@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(240);
 /// Only this kernel has the driver.
 const KERNEL: &str = "rich";
 
-/// Which of its outputs are the line; the others are `/dev/null`.
+/// Redirections of the program's output to the line or to `/dev/null`.
 const BOTH: &str = "> /dev/ttyS0 2>&1";
 const STDOUT: &str = "> /dev/ttyS0 2> /dev/null";
 const STDERR: &str = "> /dev/null 2> /dev/ttyS0";
@@ -86,7 +86,7 @@ fn on_slow_line(command: &str, outputs: &str, judge: Judge) -> Result<()> {
     judge(&arrived(&boot)?)
 }
 
-/// The program as PID 1 with a slow line; it is started by a shell that prepares the line.
+/// Boots the program as PID 1 with a slow line. A shell prepares the line and executes it.
 fn boot(
     command: &str,
     outputs: &str,
@@ -110,7 +110,7 @@ fn arrived(boot: &Boot) -> Result<String> {
     Ok(plain_text(line))
 }
 
-/// Whether these last words and the status arrived.
+/// Fails unless the text ends with these words and the status.
 fn ends(text: &str, words: &str, status: u8) -> Result<()> {
     let end = format!("{words}\nvm_anon_name: status {status}, then poweroff\n");
     ensure!(
@@ -127,7 +127,7 @@ fn tail(text: &str) -> String {
     text.chars().skip(start).collect()
 }
 
-/// The help is longer than what the line sends in a tick.
+/// The help is longer than the output that the line sends in a tick.
 fn then(word: &str, ending: Ending) -> Result<()> {
     // The next init closes the line and ends the machine at once.
     let next = "#!/bin/busybox sh\nexec < /dev/console > /dev/console 2>&1\nexec /bin/busybox poweroff -f\n";

@@ -163,7 +163,7 @@ stages() {
 
 /// A run of the stages in a shell.
 struct ShellRun {
-    /// The word that names its files.
+    /// The prefix of the names of its files.
     name: &'static str,
     options: String,
     /// The name that it gives to the mapping.
@@ -347,7 +347,7 @@ fn terminal(kernel: &Kernel, setting: &str, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// A usage error names the word and what would be right, and no stage runs.
+/// A usage error names the word and the mistake, and no stage runs.
 fn usage_errors(kernel: &'static Kernel) -> Result<()> {
     const SIZE: &str = "give a size above 0, as 4096, 64K, 2M or 1G";
     let message = |word: &str, text: &str| format!("vm_anon_name: '{word}': {text}");

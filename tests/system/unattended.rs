@@ -14,7 +14,7 @@ use rig::program::Build;
 use crate::shell::{self, Output};
 use crate::trial::Trial;
 
-/// How long a boot may take that does not wait for Enter.
+/// Time limit of a boot. It is exceeded if the program waits for Enter.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Words before `--`, words after it, the status, and what the console must show.
@@ -33,8 +33,8 @@ const BOOTS: &[Boot] = &[
     ("", &["-y", "--then"], 2, "'--then'"),
     ("", &["-o", "check"], 2, "'check'"),
     ("rhgb", &["-y", "rhgb"], 2, "'rhgb'"),
-    // Words before `--` that the kernel passes on are not for this program. They are harmless
-    // unless they take one of its words as their value.
+    // Words before `--` that the kernel passes on are not meant for this program. They have no
+    // effect unless they are options that take one of its words as their value.
     ("-s", &["probe"], 2, "'probe'"),
     ("-o", &["check", "name-is-shown"], 2, "'check'"),
     ("splash single -x", &["probe"], 0, "supported: Linux "),
@@ -147,7 +147,7 @@ fn boot_ends(&(before, after, status, shown): &Boot) -> Result<()> {
     Ok(())
 }
 
-/// The output of a command line in a shell, all of them from one boot.
+/// The output of a command line in a shell. One boot runs all of the command lines.
 fn output(number: usize) -> Result<&'static Output> {
     static OUTPUTS: OnceLock<Result<Vec<Output>, String>> = OnceLock::new();
     let outputs = OUTPUTS.get_or_init(|| {

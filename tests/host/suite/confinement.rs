@@ -4,7 +4,7 @@
 //! `src/program/interpreter.rs` does not check whether one of them changes the program's
 //! own stack or code, or the descriptor of its console. So every case runs here on a
 //! [`MemoryModel`], which fails at the first step that changes anything that does not
-//! belong to the case. To a case belong
+//! belong to the case. These belong to a case:
 //!
 //! - the pages that the program reserves around the window,
 //! - memory that the case has mapped at an address that the kernel chose, and never unmaps,
@@ -120,7 +120,7 @@ impl<'a> MemoryModel<'a> {
         }
     }
 
-    /// Runs `statements`, or says which step changes what.
+    /// Runs `statements`. Fails with the first step that changes anything else.
     fn run(&mut self, mut statements: Steps<'a>) -> Result<(), String> {
         while let Some(statement) = statements.next(&self.context) {
             self.context.parameters = statement.operands;
@@ -128,8 +128,8 @@ impl<'a> MemoryModel<'a> {
             let (mut count, mut stride, mut place) = (1, 0, 0);
             while let Some(mut step) = steps.next(&self.context) {
                 if operation_name(step.code) == "repeat" {
-                    // A step that repeats until it fails is taken once. Further repetitions
-                    // only reach addresses after a mapping that has nothing above it.
+                    // A step that repeats until it fails (-1) is executed once. Its mapping
+                    // has nothing above it that later repetitions could change.
                     [count, stride, place, ..] = self.numbers(&step);
                     count = if count == self.layout.mask { 1 } else { count };
                     continue;
@@ -161,7 +161,8 @@ impl<'a> MemoryModel<'a> {
         numbers
     }
 
-    /// Takes a step, and gives its result, or says what is wrong with it.
+    /// Executes a step on the model and returns its result. The error says what the step must
+    /// not do.
     fn take(&mut self, step: &Step<'a>, rest: &mut Steps<'a>) -> Result<u64, String> {
         let [first, second, third, fourth, fifth, _] = self.numbers(step);
         let has = |flag: u32| fourth & u64::from(flag) != 0;
@@ -178,7 +179,7 @@ impl<'a> MemoryModel<'a> {
                 self.context.registers[LENGTH] = 3 * self.context.page;
                 return Ok(self.layout.labelled);
             }
-            // These read memory, up to a NUL or a number.
+            // These read memory: a text up to its NUL, or a number.
             "compare" => {
                 text(1).ok_or(NO_TEXT)?;
                 self.expect_own(first, 128)?;
@@ -195,7 +196,7 @@ impl<'a> MemoryModel<'a> {
                 let text = text(1).ok_or(NO_TEXT)?;
                 self.expect_own(first, text.len() as u64)?;
             }
-            // The unique name of a file.
+            // This writes the unique name of a file.
             "unique" => {
                 self.expect_own(first, 17)?;
                 self.paths.insert(first);
@@ -204,14 +205,14 @@ impl<'a> MemoryModel<'a> {
                 self.expect_own(third, fourth)?;
                 self.paths.insert(third);
             }
-            // It splits a mapping of the case, which ends before what is above it.
+            // This splits a mapping of the case. It changes no page above that mapping.
             "exhaust" => self.expect_own(first, self.context.page)?,
             // These name the window's first page.
             "accept" | "reject" => {}
             // A child's changes to its own copy of the memory end with it.
             "fork" => self.clone().run(rest.take(first as usize))?,
             "prctl" if first == u64::from(PR_SET_TAGGED_ADDR_CTRL) => {}
-            // The option is an int: the kernel ignores what is added above its 32 bits.
+            // The option is an int: the kernel ignores the upper 32 bits.
             "prctl" | "vfork_prctl" | "thread_prctl" if first as u32 == PR_SET_VMA => {
                 // Any memory may get a name. Other attributes have unknown effects.
                 if second != 0 && fourth != 0 {
@@ -222,8 +223,8 @@ impl<'a> MemoryModel<'a> {
                 return Err("not the call under test".to_owned());
             }
             "setresuid" | "chdir" => {}
-            // The program that is executed runs a case with memory of its own. It reads as
-            // many words as have been stored.
+            // The new program runs a case with memory of its own. The call reads the words
+            // that have been stored.
             "execve" if text(0) == Some(b"/proc/self/exe") => self.expect_own(second, 32)?,
 
             "ioctl" => {
@@ -231,14 +232,14 @@ impl<'a> MemoryModel<'a> {
                 self.expect_own(third, 104)?;
                 let stored = |offset| self.stored.get(&(third + offset)).copied();
                 let ranges = match second as u32 {
-                    // Where the name and the build ID go.
+                    // The addresses and sizes of the buffers for the name and the build ID.
                     PROCMAP_QUERY => [(stored(88), stored(80)), (stored(96), stored(84))],
                     UFFDIO_API => return Ok(0),
                     UFFDIO_REGISTER | UFFDIO_UNREGISTER => [(stored(0), stored(8)), (None, None)],
                     request => return Err(format!("unknown request {request:#x}")),
                 };
                 for range in ranges {
-                    // The kernel cannot write to the first page of all: it is never mapped.
+                    // Page 0 is never mapped, so the kernel cannot write there.
                     if let (Some(start), Some(size)) = range
                         && start >= self.context.page
                     {
@@ -254,7 +255,7 @@ impl<'a> MemoryModel<'a> {
                 self.expect_own(first, second)?;
                 return Ok(first);
             }
-            // It takes free addresses, or fails.
+            // This maps free addresses, or fails.
             "mmap" if has(MAP_FIXED_NOREPLACE) => return Ok(first),
             "mmap" => {
                 let start = self.layout.anywhere;
@@ -361,7 +362,7 @@ impl<'a> MemoryModel<'a> {
     }
 }
 
-/// The complaint about a number in place of a text.
+/// The message about a number in place of a text.
 const NO_TEXT: &str = "a text is missing";
 
 /// The file that only PID 1 writes to.
@@ -409,7 +410,7 @@ fn no_case_writes_to_a_file_of_others_but_those_of_pid_1() {
     let writers = heads.zip(&PRINTED.verbs);
     let writers = writers.filter(|(_, steps)| steps.iter().any(|step| step.contains("pwrite64")));
     let writers: Vec<&str> = writers.map(|(head, _)| head).collect();
-    // The first two write to the file that `create` has made.
+    // These two verbs write to the file that `create` has made.
     let own = ["map AT LENGTH tmpfs", "map AT LENGTH tmpfs private"];
     assert_eq!(writers, [&own[..], &["lower TEXT", "restore"]].concat());
     for (name, statements) in &PRINTED.cases {

@@ -1,4 +1,5 @@
-//! The language of cases and verbs: the meaning of each word, and mistakes.
+//! Tests of the language of cases and verbs: the meaning of each word, and the messages
+//! about mistakes.
 
 use vm_anon_name::suite::{Context, Operand, Step, Steps, Suite};
 
@@ -11,7 +12,7 @@ const HUGE: u64 = 0x20_0000;
 const WINDOW: u64 = 0x7000_0000;
 const LENGTH: u64 = 0x3000;
 
-/// A context whose numbers differ.
+/// A context in which all numbers are different.
 fn context() -> Context<'static> {
     let mut context = Context::ZERO;
     (context.page, context.huge) = (PAGE, HUGE);
@@ -19,7 +20,7 @@ fn context() -> Context<'static> {
     context
 }
 
-/// A suite of these cases, with the verbs of the program's.
+/// A suite of these cases, with the verbs of the program.
 #[track_caller]
 fn suite(cases: &str) -> Suite<'static> {
     let assembled = assemble(cases, &VERBS).unwrap_or_else(|mistake| panic!("{cases}: {mistake}"));
@@ -58,7 +59,7 @@ fn operations(text: &str) -> Vec<String> {
     all_steps(text).iter().map(show).collect()
 }
 
-/// The text that is an operand.
+/// The text in an operand.
 #[track_caller]
 fn text(operand: Operand<'static>) -> &'static str {
     match operand {
@@ -193,7 +194,7 @@ fn words_are_texts() {
     check("ba*9", "baaaaaaaaa");
     check("`a *3b`", "a   b");
     check("a*0", "");
-    // A star after nothing or before no digit is a star.
+    // A star is itself if nothing comes before it or no digit after it.
     check("a*", "a*");
     check("*3", "*3");
     check("**3", "***");
@@ -340,7 +341,7 @@ fn a_mistake_in_a_case_is_named_with_its_line() {
             &VERBS,
         );
         let expected = format!("src/suite/cases.txt:6: {expected}");
-        // A verb's line in verbs.txt may change.
+        // The line of a verb in verbs.txt may change, so its number is not compared.
         let found = found.trim_end_matches(|letter: char| letter.is_ascii_digit());
         let expected = expected.trim_end_matches(|letter: char| letter.is_ascii_digit());
         assert_eq!(found, expected, "{statement}");

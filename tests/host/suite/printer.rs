@@ -1,7 +1,7 @@
 //! Printer of the assembled suite, which shares no code with its reader and its assembler.
 //!
-//! Its output must equal `cases.txt` and `verbs.txt`, word by word. So a wrong number or
-//! verb from the assembler is found even if the case would pass with it.
+//! Its output must equal `cases.txt` and `verbs.txt`, word by word. So this finds a wrong
+//! number or verb from the assembler even if the case would pass with it.
 
 use vm_anon_name::suite::calls::{CONSTANTS, OPERATIONS};
 use vm_anon_name::suite::encoding::{end, needs, register, sign, term};
