@@ -422,7 +422,7 @@ impl<'a> Interpreter<'a> {
 
     /// Names the window's first page with names of `size` letters `a`, one of which is
     /// replaced by a byte from `first` to `last`: `first` at each place, the others at both
-    /// ends. Compares the name in the maps after each byte.
+    /// ends. Compares the name in the maps.
     fn try_bytes(&mut self, code: u8, [first, last, size, ..]: [u64; 6]) -> Result<u64> {
         let (window, page) = (self.context.registers[WINDOW], self.context.page);
         let (option, attribute) = (PR_SET_VMA.into(), PR_SET_VMA_ANON_NAME.into());
@@ -455,9 +455,11 @@ impl<'a> Interpreter<'a> {
                 }
                 place += stride;
             }
-            let shown = match code {
-                calls::ACCEPT => byte,
-                _ => b'a'.into(),
+            // Rejected bytes leave the name as it is, so it is compared after the last one.
+            let shown = match expected {
+                None => byte,
+                Some(_) if byte == last => b'a'.into(),
+                Some(_) => continue,
             };
             let vma = self.maps.find(self.context.registers[MAPS], window)?;
             let name = name_with(shown, size - 1, size);
