@@ -123,20 +123,23 @@ pub fn find(maps: &[u8], address: u64) -> Option<Vma<'_>> {
 /// Removes a lower-case hexadecimal number and the byte `after` it from the start of
 /// `text`, and returns the number.
 fn hex(text: &mut &[u8], after: u8) -> Option<u64> {
-    let mut value = None;
-    loop {
-        let (first, rest) = text.split_first()?;
-        *text = rest;
+    let mut value = 0u64;
+    let mut rest = *text;
+    while let [first, others @ ..] = rest {
         let digit = match first {
             b'0'..=b'9' => first - b'0',
             b'a'..=b'f' => first - b'a' + 10,
-            _ if *first == after => return value,
+            _ if *first == after && rest.len() < text.len() => {
+                *text = others;
+                return Some(value);
+            }
             _ => return None,
         };
-        let above = value.unwrap_or(0u64);
-        if above >> 60 != 0 {
+        if value >> 60 != 0 {
             return None; // The number has more than 64 bits.
         }
-        value = Some(above << 4 | u64::from(digit));
+        value = value << 4 | u64::from(digit);
+        rest = others;
     }
+    None
 }

@@ -315,7 +315,7 @@ impl<'a> Interpreter<'a> {
                 compare(self.maps.line(), &self.flags, console)
             }
             calls::FIND => self.find(text),
-            calls::ACCEPT | calls::REJECT => self.try_bytes(step.code, &words),
+            calls::ACCEPT | calls::REJECT => self.try_bytes(step.code, words),
             calls::FORK => {
                 let child = rest.take(first as usize);
                 let end = self.in_child(&mut |interpreter| match interpreter.run(child) {
@@ -427,21 +427,25 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Names the window's first page with each byte from `first` to `last`, which `accept`
-    /// puts at the first place of a name, and `reject` at each place in turn. Compares the
-    /// label after each byte.
-    fn try_bytes(&mut self, code: u8, words: &[u64; 6]) -> Result<u64> {
-        let [first, last, size, ..] = *words;
+    /// Names the window's first page with names of `size` letters `a`, one of which is
+    /// replaced by a byte from `first` to `last`: `first` at each place, the others at both
+    /// ends. Compares the name in the maps.
+    fn try_bytes(&mut self, code: u8, [first, last, size, ..]: [u64; 6]) -> Result<u64> {
         let (window, page) = (self.context.registers[WINDOW], self.context.page);
-        let (expected, places) = match code {
-            calls::ACCEPT => (None, 1),
-            _ => (Some(EINVAL), size),
+        let (option, attribute) = (PR_SET_VMA.into(), PR_SET_VMA_ANON_NAME.into());
+        let expected = match code {
+            calls::ACCEPT => None,
+            _ => Some(EINVAL),
         };
         for byte in first..last + 1 {
-            for place in 0..places {
+            let stride = match byte == first {
+                true => 1,
+                false => (size - 1).max(1),
+            };
+            let mut place = 0;
+            while place < size {
                 let name = name_with(byte, place, size);
                 let start = name.as_ptr().expose_provenance() as u64;
-                let (option, attribute) = (PR_SET_VMA.into(), PR_SET_VMA_ANON_NAME.into());
                 let words = [option, attribute, window, page, start, 0];
                 // SAFETY: The kernel reads the name, which changes no memory.
                 let found = unsafe { raw::call(call::prctl as u16, words) }.err();
@@ -456,17 +460,21 @@ impl<'a> Interpreter<'a> {
                     );
                     return Err(found.unwrap_or(DIFFERENT));
                 }
+                place += stride;
             }
-            let byte = match code {
-                calls::ACCEPT => byte,
-                _ => b'a'.into(),
+            // Rejected bytes leave the name as it is, so it is compared after the last one.
+            let shown = match expected {
+                None => byte,
+                Some(_) if byte == last => b'a'.into(),
+                Some(_) => continue,
             };
-            let mut label = Text::new();
-            label.put(b"[anon:");
-            label.put(split(&name_with(byte, 0, size), 0).0);
-            label.put(b"]");
             let vma = self.maps.find(self.context.registers[MAPS], window)?;
-            compare(vma.label, &label, self.console)?;
+            let name = name_with(shown, size - 1, size);
+            compare(
+                vma.name().unwrap_or_default(),
+                split(&name, 0).0,
+                self.console,
+            )?;
         }
         Ok(0)
     }

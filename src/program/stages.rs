@@ -27,8 +27,9 @@ use vm_anon_name::{
     put,
 };
 
-/// What a stage leaves behind: its maps file, and the prompt before and after the PID.
-/// The prompt is constant, so that it is copied and neither scanned nor escaped.
+/// The end of a stage: the name of its maps file, and the prompt before and after the PID.
+/// The prompt is not a text for `put!`, so that it is copied without a search for
+/// placeholders.
 struct Stage {
     file: &'static CStr,
     before: &'static str,

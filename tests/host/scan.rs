@@ -14,7 +14,7 @@ fn text_is_cut_at_a_place() {
 }
 
 #[test]
-#[should_panic = "mid > len"]
+#[should_panic = "`None`"]
 fn a_place_beyond_the_end_panics() {
     after(b"ab", 3);
 }

@@ -8,12 +8,14 @@
 //! it is the architecture of the host, they would also apply to the rig and to build scripts.
 
 use std::env;
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
+use vm_anon_name::options::{self, Flag, Options};
 
 use crate::host_packages;
 use crate::paths;
@@ -119,6 +121,18 @@ pub fn build_variant_for(
 /// Cargo in the workspace, with a compiler that has the target.
 pub fn cross_cargo(target: &'static Target, subcommand: &str) -> Result<Command> {
     Ok(Compiler::get(target)?.cargo(subcommand))
+}
+
+/// Whether the program, as PID 1 with these arguments, waits for Enter. Its own parser
+/// tells the command and `--yes`, in all their forms; mistakes end the program at once.
+pub fn waits_for_enter(arguments: &[String]) -> bool {
+    let words = arguments.iter().map(|word| CString::new(word.as_str()));
+    // An argument of a process contains no NUL.
+    let words: Vec<CString> = words.filter_map(Result::ok).collect();
+    let mut options = Options::default();
+    let mut words = words.iter().map(CString::as_c_str);
+    options.parse(&mut words, true, &mut |_, _| {});
+    options.usable && options.command == options::Command::Stages && !options.has(Flag::Yes)
 }
 
 /// Version of the compiler that the program is built with.
@@ -345,4 +359,38 @@ fn ask(rustc: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(rustc);
     command.args(arguments).current_dir(paths::workspace());
     Ok(tool::output(&mut command)?.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::waits_for_enter;
+
+    #[track_caller]
+    fn check(arguments: &str, expected: bool) {
+        let arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(waits_for_enter(&arguments), expected, "{arguments:?}");
+    }
+
+    #[test]
+    fn stages_wait_unless_they_are_told_not_to() {
+        check("", true);
+        check("stages", true);
+        check("-q --then reboot", true);
+        check("--then=reboot stages -n y", true);
+        check("-n -y", true);
+        check("-y", false);
+        check("--yes", false);
+        check("-qy -t reboot", false);
+    }
+
+    #[test]
+    fn other_commands_and_mistakes_do_not_wait() {
+        check("probe", false);
+        check("--then reboot probe -q", false);
+        check("-t reboot check name-is-shown", false);
+        check("--help", false);
+        check("-q --version", false);
+        check("--unknown", false);
+        check("stages probe", false);
+    }
 }

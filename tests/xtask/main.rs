@@ -212,8 +212,10 @@ fn run(options: RunCommand) -> Result<()> {
     machine.memory_mib = options.memory.unwrap_or(machine.memory_mib);
     machine.args = options.args;
     let is_terminal = stdin().is_terminal();
-    if !is_terminal {
-        pass_yes(&mut machine.args);
+    if !is_terminal && program::waits_for_enter(&machine.args) {
+        // A serial line has no end of file, so the stages would wait until the deadline.
+        eprintln!("standard input is not a terminal: passing -y to the program");
+        machine.args.insert(0, "-y".to_owned());
     }
     if options.verbose {
         eprintln!("$ {}", machine.shown()?);
@@ -221,16 +223,6 @@ fn run(options: RunCommand) -> Result<()> {
     match is_terminal {
         true => machine.take_over().map(|never| match never {}),
         false => run_without_terminal(&machine),
-    }
-}
-
-/// Adds `-y` to the arguments of the stages. Without a terminal they would wait for
-/// Enter until the deadline, because a serial line has no end of file.
-fn pass_yes(args: &mut Vec<String>) {
-    let are_stages = args.first().is_none_or(|first| first.starts_with('-'));
-    if are_stages && !args.iter().any(|arg| arg == "-y") {
-        eprintln!("standard input is not a terminal: passing -y to the program");
-        args.insert(0, "-y".to_owned());
     }
 }
 

@@ -65,7 +65,8 @@ pub(crate) fn run_in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result
     if !ends_within(pidfd, seconds) {
         // SAFETY: No memory of this process is involved.
         let _ = unsafe { call!(Sysno::kill, pid, SIGKILL) };
-        // A child that hangs in the kernel does not end even then. It keeps running.
+        // A child in an uninterruptible system call does not end even then, and is not waited
+        // for.
         ends_within(pidfd, 1);
         return Ok(ChildEnd::TimedOut);
     }

@@ -26,7 +26,6 @@ const CEILINGS: &[(&str, u64)] = &[
         "initramfs, `xz -9 --check=crc32`, without the cases",
         17_500,
     ),
-    ("guest time of `check`", 195_000),
 ];
 
 /// A figure and its limit.
