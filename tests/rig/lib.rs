@@ -16,6 +16,8 @@
 //! | [`host_packages`] | installs the host's packages, or names the command that does |
 //! | [`target`] | the architectures, and what differs between them |
 //! | [`program`] | builds and lints the executable under test |
+//! | [`checkout`] | a checkout of the repository, and where it is built |
+//! | [`source_package`] | makes and unpacks what `cargo package` packs |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
 //! | [`report`] | reads KTAP, writes JUnit |
 //! | [`assembler`] | the suite's assembler, which the build script runs, too |
@@ -28,6 +30,7 @@
 
 #[path = "../../src/suite/assembler.rs"]
 pub mod assembler;
+pub mod checkout;
 pub mod conformance;
 pub mod debian;
 pub mod fuzz;
@@ -45,5 +48,6 @@ pub mod progress;
 pub mod qemu;
 pub mod recordings;
 pub mod report;
+pub mod source_package;
 pub mod target;
 pub mod tool;
