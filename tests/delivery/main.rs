@@ -5,6 +5,8 @@
 //! `tests/README.md` describes the modules.
 
 mod builds;
+mod dist;
+mod manual_page;
 mod messages;
 mod package;
 mod workshop;
@@ -16,7 +18,13 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = [builds::trials(), package::trials(), messages::trials()];
+    let trials = [
+        builds::trials(),
+        package::trials(),
+        messages::trials(),
+        dist::trials(),
+        manual_page::trials(),
+    ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     workshop::remove();
     conclusion.exit_code()

@@ -16,7 +16,7 @@
 //! | [`host_packages`] | installs the host's packages, or names the command that does |
 //! | [`target`] | the architectures, and what differs between them |
 //! | [`program`] | builds and lints the executable under test |
-//! | [`checkout`] | a checkout of the repository, and where it is built |
+//! | [`dist`], [`checkout`] | makes the release folder of a checkout |
 //! | [`source_package`] | makes and unpacks what `cargo package` packs |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
 //! | [`report`] | reads KTAP, writes JUnit |
@@ -33,6 +33,7 @@ pub mod assembler;
 pub mod checkout;
 pub mod conformance;
 pub mod debian;
+pub mod dist;
 pub mod fuzz;
 pub mod guest;
 pub mod guest_agent;

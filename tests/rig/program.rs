@@ -149,6 +149,11 @@ pub fn compiler_release(target: &'static Target) -> Result<String> {
     release(&Compiler::get(target)?.rustc())
 }
 
+/// The triple of the host.
+pub fn host() -> Result<String> {
+    host_triple(&active_rustc())
+}
+
 /// The linker that comes with the active toolchain.
 pub fn linker() -> Result<PathBuf> {
     let active = &active_rustc();
