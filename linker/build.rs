@@ -1,4 +1,4 @@
-//! Passes the link arguments, assembles the suite, asks git for the revision.
+//! Passes the link arguments, assembles the suite, finds the revision.
 //!
 //! Link arguments from here apply to the executable alone, not to the host tests. They
 //! are used in addition to RUSTFLAGS, which would replace rustflags in a Cargo
@@ -11,7 +11,11 @@
 #[allow(dead_code, unreachable_pub)]
 mod assembler;
 
-use std::{env, fs, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 fn main() {
     println!("cargo::rerun-if-changed=linker");
@@ -20,20 +24,63 @@ fn main() {
     pass_link_arguments();
 }
 
+/// An architecture that the program runs on.
+struct Architecture {
+    /// Its name in `cfg(target_arch)`.
+    name: &'static str,
+    pointer_width: &'static str,
+    /// The largest page size: addresses and file offsets of the segments agree modulo this.
+    max_page_size: u32,
+}
+
+/// The architectures with a file in `src/program/arch`. Cargo.toml has the same list, so that
+/// no dependency is compiled for another.
+const ARCHITECTURES: [Architecture; 4] = [
+    Architecture::new("aarch64", "64", 65536),
+    Architecture::new("arm", "32", 4096),
+    Architecture::new("riscv64", "64", 4096),
+    Architecture::new("x86_64", "64", 4096),
+];
+
+impl Architecture {
+    const fn new(name: &'static str, pointer_width: &'static str, max_page_size: u32) -> Self {
+        Self {
+            name,
+            pointer_width,
+            max_page_size,
+        }
+    }
+
+    /// The architecture of the target, if the program runs there.
+    fn of_target() -> Option<&'static Self> {
+        if cfg("OS") != "linux" || cfg("ENDIAN") != "little" {
+            return None;
+        }
+        let mut architectures = ARCHITECTURES.iter();
+        architectures.find(|it| it.name == cfg("ARCH") && it.pointer_width == cfg("POINTER_WIDTH"))
+    }
+}
+
+/// A `cfg(target_...)` of the target.
+fn cfg(name: &str) -> String {
+    env::var(format!("CARGO_CFG_TARGET_{name}")).expect("Cargo sets the target's configuration")
+}
+
 /// Passes the arguments to the linker, or through it if it is a compiler driver.
 fn pass_link_arguments() {
-    // Cargo does not run this script again when the linker changes.
     let target = env::var("TARGET").expect("Cargo sets TARGET");
-    let variable = target.to_uppercase().replace('-', "_");
-    println!("cargo::rerun-if-env-changed=CARGO_TARGET_{variable}_LINKER");
-
-    let is_driver = is_driver();
+    let Some(architecture) = Architecture::of_target() else {
+        println!("cargo::error={}", unsupported(&target));
+        return;
+    };
+    let linker = Linker::of(&target);
+    if linker.path.is_none() && env::consts::ARCH != architecture.name {
+        println!("cargo::error={}", missing_linker(&target, architecture));
+    }
     let directory = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
-    let architecture = env::var("CARGO_CFG_TARGET_ARCH").expect("Cargo sets it");
-    let max_page_size = max_page_size(&architecture);
     let mut arguments = vec![
         format!("--script={directory}/linker/program.ld"),
-        format!("-zmax-page-size={max_page_size}"),
+        format!("-zmax-page-size={}", architecture.max_page_size),
         "--no-pie".to_owned(),
         "--no-dynamic-linker".to_owned(),
         "--build-id=none".to_owned(),
@@ -41,10 +88,10 @@ fn pass_link_arguments() {
     // Debuggers and `cargo xtask size` need section headers. GNU ld has had the option
     // only since binutils 2.41.
     let is_debugged = env::var("DEBUG").is_ok_and(|debug| debug != "false");
-    if !is_driver && !is_debugged {
+    if linker.is_bare_lld() && !is_debugged {
         arguments.push("-znosectionheader".to_owned());
     }
-    if is_driver {
+    if linker.is_driver() {
         arguments = arguments
             .iter()
             .map(|argument| format!("-Wl,{argument}"))
@@ -56,14 +103,88 @@ fn pass_link_arguments() {
     }
 }
 
-/// The largest page size of an architecture: addresses and file offsets of the segments agree
-/// modulo this.
-fn max_page_size(architecture: &str) -> u32 {
-    match architecture {
-        "aarch64" => 65536,
-        "arm" | "riscv64" | "x86_64" => 4096,
-        other => panic!("{other} is not in the list of linker/build.rs"),
+/// What to do where the program does not run.
+fn unsupported(target: &str) -> String {
+    let names = ARCHITECTURES.map(|it| it.name).join(", ");
+    format!(
+        "vm_anon_name does not run on {target}; choose a target with Linux on one of {names}, \
+         for example --target aarch64-unknown-linux-gnu"
+    )
+}
+
+/// What to do where the linker would be that of another architecture.
+fn missing_linker(target: &str, architecture: &Architecture) -> String {
+    let variable = target.to_uppercase().replace('-', "_");
+    format!(
+        "no linker for {target} is configured; set CARGO_TARGET_{variable}_LINKER to \
+         rust-lld, which comes with Rust, or to a cross compiler such as {}-linux-gnu-gcc",
+        architecture.name
+    )
+}
+
+/// The linker of the target.
+struct Linker {
+    /// `None` is rustc's default, the `cc` of the host.
+    path: Option<PathBuf>,
+    /// What `-C linker-flavor` says, which goes before the name.
+    flavor: Option<String>,
+}
+
+impl Linker {
+    /// The linker that the configuration or RUSTFLAGS name. Rustc obeys the last.
+    fn of(target: &str) -> Self {
+        // Cargo does not run this script again when the linker changes, but for RUSTFLAGS.
+        let variable = target.to_uppercase().replace('-', "_");
+        println!("cargo::rerun-if-env-changed=CARGO_TARGET_{variable}_LINKER");
+        let path = codegen_option("linker").or_else(|| env::var("RUSTC_LINKER").ok());
+        Self {
+            path: path.map(PathBuf::from),
+            flavor: codegen_option("linker-flavor"),
+        }
     }
+
+    /// Whether rustc takes the linker for a compiler driver, and passes it the arguments of
+    /// one: by `LinkerFlavor::infer_linker_hints()` in rustc's `rustc_target::spec`, every
+    /// name but these few is a driver.
+    fn is_driver(&self) -> bool {
+        if let Some(flavor) = &self.flavor {
+            return flavor == "gcc" || flavor.ends_with("-cc");
+        }
+        let stem = self.path.as_deref().and_then(Path::file_stem);
+        let stem = stem.unwrap_or_default().to_string_lossy();
+        let stem = match stem.rsplit_once('-') {
+            Some((name, version)) if version.chars().all(char::is_numeric) => name,
+            _ => &stem,
+        };
+        !(["ld", "lld", "rust-lld"].contains(&stem) || stem.ends_with("-ld"))
+    }
+
+    fn is_bare_lld(&self) -> bool {
+        let name = self.path.as_deref().and_then(Path::file_name);
+        let name = name.unwrap_or_default().to_string_lossy();
+        !self.is_driver() && name.contains("lld")
+    }
+}
+
+/// The value of the last `-C NAME=VALUE` in RUSTFLAGS.
+fn codegen_option(name: &str) -> Option<String> {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let flags: Vec<&str> = flags.split('\x1f').collect();
+    let mut options = Vec::new();
+    for (number, flag) in flags.iter().enumerate() {
+        options.push(match *flag {
+            "-C" | "--codegen" => flags.get(number + 1).copied().unwrap_or_default(),
+            _ => match flag.strip_prefix("--codegen=") {
+                Some(option) => option,
+                None => flag.strip_prefix("-C").unwrap_or_default(),
+            },
+        });
+    }
+    let mut values = options.iter().rev().filter_map(|option| {
+        let (key, value) = option.split_once('=')?;
+        (key == name).then(|| value.to_owned())
+    });
+    values.next()
 }
 
 /// Writes the assembled suite, which `src/program/cold.rs` includes. A mistake in the texts
@@ -80,30 +201,45 @@ fn assemble_suite() {
     }
 }
 
-/// Whether the linker is a compiler driver, such as `aarch64-linux-gnu-gcc`.
-fn is_driver() -> bool {
-    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let mut flags = flags.split('\x1f').rev();
-    let linker = match flags.find_map(|flag| flag.strip_prefix("-Clinker=")) {
-        Some(linker) => linker.to_owned(),
-        None => env::var("RUSTC_LINKER").unwrap_or_default(),
-    };
-    let name = Path::new(&linker).file_stem().unwrap_or_default();
-    let name = name.to_string_lossy();
-    !(name.ends_with("ld") || name.contains("lld"))
+/// The revision of the sources, or `unknown`: what `cargo package` recorded, or else that of
+/// the git checkout.
+fn revision() -> String {
+    packaged_revision()
+        .or_else(checked_out_revision)
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// The git revision, or `unknown` outside a checkout.
-fn revision() -> String {
+/// Number of digits of a revision.
+const DIGITS: usize = 12;
+
+/// The revision in the file that `cargo package` writes.
+fn packaged_revision() -> Option<String> {
+    let file = ".cargo_vcs_info.json";
+    // Cargo takes a file that does not exist for one that has changed.
+    if Path::new(file).exists() {
+        println!("cargo::rerun-if-changed={file}");
+    }
+    let text = fs::read_to_string(file).ok()?;
+    let (_, rest) = text.split_once("\"sha1\"")?;
+    let hash = rest.split('"').nth(1)?;
+    hash.get(..DIGITS).map(str::to_owned)
+}
+
+/// The revision of the repository whose top directory has this package. An unpacked archive
+/// may lie within the repository of something else.
+fn checked_out_revision() -> Option<String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.trim().to_owned())
     };
+    if !git(&["rev-parse", "--show-prefix"])?.is_empty() {
+        return None;
+    }
     for file in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", file]) {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned())
+    git(&["rev-parse", &format!("--short={DIGITS}"), "HEAD"])
 }

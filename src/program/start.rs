@@ -31,10 +31,10 @@ pub(crate) struct Process {
     auxiliary: *const [usize; 2],
 }
 
-/// The first Rust function, which `_start` calls with the initial stack pointer.
+/// The first Rust function, which `begin` calls with the initial stack pointer.
 /// Returns the exit status.
 pub(crate) extern "C" fn enter(stack: *const usize) -> usize {
-    // SAFETY: `_start` passes the stack pointer that the kernel set.
+    // SAFETY: `begin` passes the stack pointer that the kernel set.
     let process = unsafe { Process::from_stack(stack) };
     crate::run(&process).into()
 }

@@ -106,6 +106,20 @@ pub const RUST_SOURCE: Purpose = Purpose {
     },
 };
 
+/// For checking the manual page.
+pub const MANDOC: Purpose = Purpose {
+    what: "check manual pages",
+    packages: &["mandoc"],
+    is_met: || on_path(&["mandoc"]),
+};
+
+/// For checking the Debian package.
+pub const LINTIAN: Purpose = Purpose {
+    what: "check Debian packages",
+    packages: &["lintian"],
+    is_met: || on_path(&["lintian"]),
+};
+
 /// For compiling libFuzzer, which is C++.
 pub const FUZZER: Purpose = Purpose {
     what: "fuzz",

@@ -16,6 +16,8 @@
 //! | [`host_packages`] | installs the host's packages, or names the command that does |
 //! | [`target`] | the architectures, and what differs between them |
 //! | [`program`] | builds and lints the executable under test |
+//! | [`dist`], [`checkout`] | makes the release folder of a checkout |
+//! | [`source_package`] | makes and unpacks what `cargo package` packs |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
 //! | [`report`] | reads KTAP, writes JUnit |
 //! | [`assembler`] | the suite's assembler, which the build script runs, too |
@@ -28,8 +30,10 @@
 
 #[path = "../../src/suite/assembler.rs"]
 pub mod assembler;
+pub mod checkout;
 pub mod conformance;
 pub mod debian;
+pub mod dist;
 pub mod fuzz;
 pub mod guest;
 pub mod guest_agent;
@@ -45,5 +49,6 @@ pub mod progress;
 pub mod qemu;
 pub mod recordings;
 pub mod report;
+pub mod source_package;
 pub mod target;
 pub mod tool;

@@ -91,10 +91,19 @@ pub fn is_fresh(path: &Path) -> bool {
 
 /// Writes the file atomically: readers see the old content or the new.
 pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    write_with_mode(path, 0o644, content)
+}
+
+/// The same for a file that can be executed.
+pub fn write_executable(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    write_with_mode(path, 0o755, content)
+}
+
+fn write_with_mode(path: &Path, mode: u32, content: impl AsRef<[u8]>) -> Result<()> {
     let attempt = || -> io::Result<()> {
         let parent = path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o644))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(parent)?;
         file.write_all(content.as_ref())?;
         file.persist(path)?;

@@ -22,7 +22,8 @@ use crate::paths;
 use crate::target::{self, Target};
 use crate::tool;
 
-const PACKAGE: &str = "vm_anon_name";
+/// Name of the program's package and of its executable.
+pub const PACKAGE: &str = "vm_anon_name";
 /// Variable with the flags of rustc, separated by [`FLAG_SEPARATOR`].
 pub const FLAGS_VARIABLE: &str = "CARGO_ENCODED_RUSTFLAGS";
 const FLAG_SEPARATOR: &str = "\x1f";
@@ -112,10 +113,32 @@ pub fn build_variant_for(
     variant: &str,
     adjust: impl FnOnce(&mut Command),
 ) -> Result<PathBuf> {
+    let directory = paths::scratch(variant)?;
+    build_adjusted(target, build, |cargo| {
+        cargo.arg("--target-dir").arg(directory);
+        adjust(cargo);
+    })
+}
+
+/// Builds the program as `adjust` changes Cargo's command, which has to give the build a target
+/// directory of its own.
+pub fn build_adjusted(
+    target: &'static Target,
+    build: Build,
+    adjust: impl FnOnce(&mut Command),
+) -> Result<PathBuf> {
     let mut cargo = build_command(target, build)?;
-    cargo.arg("--target-dir").arg(paths::scratch(variant)?);
     adjust(&mut cargo);
     artifact(cargo, PACKAGE)
+}
+
+/// Adds flags of rustc to a command that builds the program.
+pub fn add_flags(cargo: &mut Command, added: &[String]) {
+    let mut variables = cargo.get_envs();
+    let flags = variables.find_map(|(name, value)| value.filter(|_| name == FLAGS_VARIABLE));
+    let flags = flags.unwrap_or_default().to_string_lossy().into_owned();
+    let flags = [&[flags], added].concat().join(FLAG_SEPARATOR);
+    cargo.env(FLAGS_VARIABLE, flags);
 }
 
 /// Cargo in the workspace, with a compiler that has the target.
@@ -138,6 +161,11 @@ pub fn waits_for_enter(arguments: &[String]) -> bool {
 /// Version of the compiler that the program is built with.
 pub fn compiler_release(target: &'static Target) -> Result<String> {
     release(&Compiler::get(target)?.rustc())
+}
+
+/// The triple of the host.
+pub fn host() -> Result<String> {
+    host_triple(&active_rustc())
 }
 
 /// The linker that comes with the active toolchain.

@@ -1,6 +1,7 @@
 //! Command line of the rig: `cargo xtask`.
 
 mod check_command;
+mod dist_command;
 mod measure;
 mod mutants_command;
 
@@ -65,6 +66,8 @@ enum Task {
     Check(check_command::Check),
     /// Run the conformance suite in kernels with one defect each, which it must detect.
     Mutants(mutants_command::Mutants),
+    /// Make the release folder: executables, archives, packages, reports and sums.
+    Dist(dist_command::Dist),
     /// List the kernels: pinned version, whether it is in the cache, and why it is there.
     Kernels(KernelsCommand),
     /// Fuzz the parser, the diff and the options, guided by coverage.
@@ -172,6 +175,7 @@ fn execute(line: CommandLine) -> Result<()> {
         } => initramfs(&which, target::find(&target)?, output),
         Task::Check(check) => check.run(),
         Task::Mutants(mutants) => mutants.run(),
+        Task::Dist(dist) => dist.run(),
         Task::Kernels(options) => options.run(),
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Bench(options) => measure::bench(&options),

@@ -17,7 +17,7 @@ use core::arch::naked_asm;
 /// `fs/binfmt_elf.c`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-extern "C" fn _start() -> ! {
+extern "C" fn begin() -> ! {
     naked_asm!(
         "mov x0, sp", // The initial stack, before Rust moves sp.
         "bl {enter}",

@@ -1,0 +1,89 @@
+//! What Cargo says to a person whose build cannot work.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use rig::program;
+use rig::target::AARCH64;
+use rig::{host_packages, tool};
+
+use crate::trial;
+use crate::workshop;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("messages::a missing linker is one line", missing_linker),
+        trial("messages::an unsupported target is one line", unsupported),
+        trial("messages::a target directory serves any linker", any_linker),
+    ]
+}
+
+/// Rustc's default linker is the host's `cc`, which would print hundreds of lines.
+fn missing_linker() -> Result<()> {
+    let workshop = workshop::open()?;
+    let mut cargo = workshop.cargo("build")?;
+    cargo.args(["--release", "--target", AARCH64.triple, "--target-dir"]);
+    cargo.arg(workshop.scratch("missing-linker")?);
+    let variable = AARCH64.linker_variable();
+    expect_one_error(&mut cargo, &format!("set {variable} to rust-lld"))
+}
+
+/// No dependency is compiled before the build script says that it is in vain.
+fn unsupported() -> Result<()> {
+    let workshop = workshop::open()?;
+    for target in [
+        "s390x-unknown-linux-gnu",
+        "aarch64_be-unknown-linux-gnu",
+        "aarch64-apple-darwin",
+    ] {
+        let mut cargo = workshop.cargo("build")?;
+        cargo.args(["--release", "--target", target, "--target-dir"]);
+        cargo.arg(workshop.scratch("unsupported")?);
+        expect_one_error(&mut cargo, "choose a target with Linux on one of aarch64, ")
+            .with_context(|| target)?;
+    }
+    Ok(())
+}
+
+/// Fails unless Cargo prints one error with these words, and its own line that the build
+/// script reported it.
+fn expect_one_error(cargo: &mut Command, words: &str) -> Result<()> {
+    let output = cargo.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot run {}", tool::show(cargo)))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let errors: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("error"))
+        .collect();
+    ensure!(!output.status.success(), "the build succeeded:\n{text}");
+    ensure!(
+        errors.len() == 2 && errors.iter().any(|line| line.contains(words)),
+        "{text}"
+    );
+    Ok(())
+}
+
+/// Cargo does not run the build script again by itself when the linker changes.
+fn any_linker() -> Result<()> {
+    host_packages::CROSS_LIBC.ensure()?;
+    let workshop = workshop::open()?;
+    let lld = program::linker()?;
+    let lld = lld.to_string_lossy();
+    let by_flag = format!("-Clinker={lld}");
+    let of_target = AARCH64.linker_variable();
+    let of_target = of_target.as_str();
+    for (variable, value) in [
+        (of_target, "aarch64-linux-gnu-gcc"),
+        (of_target, &lld),
+        (of_target, "aarch64-linux-gnu-ld"),
+        ("RUSTFLAGS", &by_flag),
+        (of_target, "aarch64-linux-gnu-gcc"),
+    ] {
+        let mut cargo = workshop.cargo("build")?;
+        cargo.env(variable, value);
+        cargo.args(["--release", "--target", AARCH64.triple, "--target-dir"]);
+        tool::output(cargo.arg(workshop.scratch("any-linker")?))?;
+    }
+    Ok(())
+}
