@@ -1,6 +1,7 @@
 //! Command line of the rig: `cargo xtask`.
 
 mod check_command;
+mod fleet_command;
 mod measure;
 mod mutants_command;
 
@@ -65,6 +66,8 @@ enum Task {
     Check(check_command::Check),
     /// Run the conformance suite in kernels with one defect each, which it must detect.
     Mutants(mutants_command::Mutants),
+    /// Run LAVA jobs for the kernels, with one JUnit file and one page for all results.
+    Fleet(fleet_command::FleetCommand),
     /// List the kernels: pinned version, whether it is in the cache, and why it is there.
     Kernels(KernelsCommand),
     /// Fuzz the parser, the diff and the options, guided by coverage.
@@ -171,6 +174,7 @@ fn execute(line: CommandLine) -> Result<()> {
             output,
         } => initramfs(&which, target::find(&target)?, output),
         Task::Check(check) => check.run(),
+        Task::Fleet(fleet) => fleet.run(),
         Task::Mutants(mutants) => mutants.run(),
         Task::Kernels(options) => options.run(),
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),

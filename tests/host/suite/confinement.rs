@@ -234,9 +234,7 @@ impl<'a> MemoryModel<'a> {
                     // Where the name and the build ID go.
                     PROCMAP_QUERY => [(stored(88), stored(80)), (stored(96), stored(84))],
                     UFFDIO_API => return Ok(0),
-                    UFFDIO_REGISTER | UFFDIO_UNREGISTER => {
-                        [(stored(0), stored(8)), (None, None)]
-                    }
+                    UFFDIO_REGISTER | UFFDIO_UNREGISTER => [(stored(0), stored(8)), (None, None)],
                     request => return Err(format!("unknown request {request:#x}")),
                 };
                 for range in ranges {

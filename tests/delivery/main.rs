@@ -1,0 +1,27 @@
+//! Delivery tests: the program as users, image builders and distributions build and get it.
+//!
+//! Each module has a function that returns its trials. The name of a trial begins with the
+//! name of its module, so `cargo test --test delivery labs::` runs one module.
+//! `tests/README.md` describes the modules.
+
+mod browser;
+mod labs;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials = [labs::trials()];
+    let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
+    conclusion.exit_code()
+}
+
+/// A trial of the test harness.
+fn trial(name: impl Into<String>, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        test().map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}
