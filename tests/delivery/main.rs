@@ -4,8 +4,10 @@
 //! name of its module, so `cargo test --test delivery builds::` runs one module.
 //! `tests/README.md` describes the modules.
 
+mod browser;
 mod builds;
 mod dist;
+mod labs;
 mod manual_page;
 mod messages;
 mod package;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         messages::trials(),
         dist::trials(),
         manual_page::trials(),
+        labs::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     workshop::remove();

@@ -227,6 +227,26 @@ pub fn status(boot: &Boot) -> Result<u8> {
 }
 
 impl CheckRun {
+    /// A run of all cases in a kernel of the list, by the text of its console.
+    pub fn from_console(kernel: &Kernel, text: &str) -> Result<Self> {
+        let image = kernel.image()?;
+        let mut run = CheckRun {
+            kernel: kernel.name.to_owned(),
+            version: image.version,
+            is_pinned: image.is_pinned,
+            expected: ExpectedResults::load(kernel.name)?,
+            ..CheckRun::default()
+        };
+        match KtapReport::read(text) {
+            Ok(report) => {
+                run.differences = run.expected.differences(&report, true);
+                run.report = Some(report);
+            }
+            Err(error) => run.problems.push(format!("{error:#}")),
+        }
+        Ok(run)
+    }
+
     /// Whether the run is good.
     pub fn is_ok(&self) -> bool {
         let is_as_expected = self.differences.is_empty() || !self.is_pinned;

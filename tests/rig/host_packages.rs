@@ -127,6 +127,26 @@ pub const FUZZER: Purpose = Purpose {
     is_met: || on_path(&["c++"]),
 };
 
+/// For running LAVA's dispatcher, which calls file's library.
+pub const PYTHON: Purpose = Purpose {
+    what: "run Python programs",
+    packages: &["file", "python3", "python3-venv"],
+    is_met: || {
+        let mut import = Command::new("python3");
+        import
+            .args(["-c", "import ensurepip"])
+            .stderr(Stdio::null());
+        on_path(&["file"]) && import.status().is_ok_and(|status| status.success())
+    },
+};
+
+/// For looking at pages.
+pub const BROWSER: Purpose = Purpose {
+    what: "look at pages",
+    packages: &["chromium"],
+    is_met: || on_path(&["chromium"]),
+};
+
 impl Purpose {
     /// Installs the packages unless they are there.
     pub fn ensure(&self) -> Result<()> {

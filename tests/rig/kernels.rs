@@ -244,7 +244,13 @@ pub fn find_for(target: &Target, name: &str) -> Result<&'static Kernel> {
 }
 
 /// Other packages whose versions are pinned together with the kernels'.
-const OTHER_PACKAGES: &[&str] = &["busybox-static", "musl-dev"];
+const OTHER_PACKAGES: &[&str] = &[
+    "busybox-static",
+    "lava-common",
+    "lava-dispatcher",
+    "lava-server",
+    "musl-dev",
+];
 
 /// Pins the newest served version of every package in `tests/debian.lock`, and returns
 /// these packages.

@@ -20,6 +20,8 @@
 //! | [`source_package`] | makes and unpacks what `cargo package` packs |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
 //! | [`report`] | reads KTAP, writes JUnit |
+//! | [`lava`] | job files for LAVA, and its dispatcher without a server |
+//! | [`fleet`] | LAVA jobs for many kernels, with one JUnit file and one page for all |
 //! | [`assembler`] | the suite's assembler, which the build script runs, too |
 //! | [`mutants`] | kernels with one defect each, which `check` must detect |
 //! | [`mutation`] | mutants of every line of the kernel's naming path, in one kernel |
@@ -34,12 +36,14 @@ pub mod checkout;
 pub mod conformance;
 pub mod debian;
 pub mod dist;
+pub mod fleet;
 pub mod fuzz;
 pub mod guest;
 pub mod guest_agent;
 pub mod host_packages;
 pub mod initramfs;
 pub mod kernels;
+pub mod lava;
 pub mod measure;
 pub mod mutants;
 pub mod mutation;

@@ -2,6 +2,7 @@
 
 mod check_command;
 mod dist_command;
+mod fleet_command;
 mod measure;
 mod mutants_command;
 
@@ -68,6 +69,8 @@ enum Task {
     Mutants(mutants_command::Mutants),
     /// Make the release folder: executables, archives, packages, reports and sums.
     Dist(dist_command::Dist),
+    /// Run LAVA jobs for the kernels, with one JUnit file and one page for all results.
+    Fleet(fleet_command::FleetCommand),
     /// List the kernels: pinned version, whether it is in the cache, and why it is there.
     Kernels(KernelsCommand),
     /// Fuzz the parser, the diff and the options, guided by coverage.
@@ -174,6 +177,7 @@ fn execute(line: CommandLine) -> Result<()> {
             output,
         } => initramfs(&which, target::find(&target)?, output),
         Task::Check(check) => check.run(),
+        Task::Fleet(fleet) => fleet.run(),
         Task::Mutants(mutants) => mutants.run(),
         Task::Dist(dist) => dist.run(),
         Task::Kernels(options) => options.run(),

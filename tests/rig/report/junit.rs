@@ -16,14 +16,14 @@ use crate::paths;
 const RUN: &str = "the-run-itself";
 
 /// Writes the runs to the file.
-pub fn write(runs: &[CheckRun], path: &Path) -> Result<()> {
+pub fn write<'a>(runs: impl IntoIterator<Item = &'a CheckRun>, path: &Path) -> Result<()> {
     let text = to_xml(runs)?;
     paths::write(path, text)
 }
 
-fn to_xml(runs: &[CheckRun]) -> Result<String> {
+fn to_xml<'a>(runs: impl IntoIterator<Item = &'a CheckRun>) -> Result<String> {
     let mut report = Report::new("vm_anon_name check");
-    report.add_test_suites(runs.iter().map(suite));
+    report.add_test_suites(runs.into_iter().map(suite));
     report.to_string().context("cannot write XML")
 }
 
@@ -98,7 +98,7 @@ mod tests {
     /// Compares the test suite of the run, without the start of its opening tag.
     #[track_caller]
     fn check(run: CheckRun, expected: &str) {
-        let xml = to_xml(&[run]).unwrap();
+        let xml = to_xml([&run]).unwrap();
         let (_, suite) = xml.split_once("<testsuite ").unwrap();
         let lines = suite.lines().map(str::trim);
         assert_eq!(lines.collect::<Vec<_>>().join("\n"), expected.trim());
