@@ -20,7 +20,7 @@ pub use self::build::Tree;
 use crate::debian::{self, Package};
 use crate::paths;
 use crate::qemu::Machine;
-use crate::target::{AARCH64, Target};
+use crate::target::{AARCH64, ARM, RISCV64, Target, X86_64};
 
 /// Name of the kernel for tests that need only one.
 pub const DEFAULT: &str = "6.12";
@@ -39,13 +39,7 @@ pub const ALL: &[Kernel] = &[
     },
     with_names("6.12", "the long-term kernel of the current Debian release"),
     Kernel {
-        source: Source::Built {
-            package: r"linux-source-\d+\.\d+",
-            base: BASE,
-            // PROC_SYSCTL was renamed to SYSCTL.
-            lacks: &["PROC_SYSCTL"],
-            options: "CONFIG_SYSCTL=y",
-        },
+        source: NEWEST,
         ..with_names("newest", "the highest version in any suite of Debian")
     },
     Kernel {
@@ -76,6 +70,41 @@ pub const ALL: &[Kernel] = &[
         ..with_names(
             "rich",
             "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
+        )
+    },
+    on(
+        &X86_64,
+        with_names("x86_64-6.12", "x86_64, the architecture of most machines"),
+    ),
+    Kernel {
+        source: built(r"linux-source-6\.1", "# CONFIG_EMBEDDED is not set"),
+        ..on(
+            &X86_64,
+            with_names("x86_64-6.1", "the oldest long-term kernel on x86_64"),
+        )
+    },
+    Kernel {
+        source: NEWEST,
+        ..on(
+            &X86_64,
+            with_names("x86_64-newest", "the highest version on x86_64"),
+        )
+    },
+    on(
+        &RISCV64,
+        with_names("riscv64-6.12", "riscv64, the third 64-bit architecture"),
+    ),
+    Kernel {
+        source: Source::Built {
+            package: SOURCE_6_12,
+            base: BASE,
+            // The call does not exist on 32-bit arm.
+            lacks: &["SECRETMEM"],
+            options: "",
+        },
+        ..on(
+            &ARM,
+            with_names("arm-6.12", "32-bit arm, where addresses have 32 bits"),
         )
     },
     without_names(
@@ -118,6 +147,14 @@ pub const ALL: &[Kernel] = &[
 
 const SOURCE_6_12: &str = r"linux-source-6\.12";
 
+const NEWEST: Source = Source::Built {
+    package: r"linux-source-\d+\.\d+",
+    base: BASE,
+    // PROC_SYSCTL was renamed to SYSCTL.
+    lacks: &["PROC_SYSCTL"],
+    options: "CONFIG_SYSCTL=y",
+};
+
 /// Options of [`BASE`] and further ones.
 const fn built(package: &'static str, options: &'static str) -> Source {
     Source::Built {
@@ -140,6 +177,11 @@ const fn with_names(name: &'static str, why: &'static str) -> Kernel {
         memory_mib: 128,
         board: None,
     }
+}
+
+/// The same kernel for another architecture.
+const fn on(target: &'static Target, kernel: Kernel) -> Kernel {
+    Kernel { target, ..kernel }
 }
 
 const fn without_names(name: &'static str, why: &'static str, package: &'static str) -> Kernel {
@@ -414,7 +456,7 @@ impl Kernel {
 
     /// Fails if the newest kernel is one that the list has under another name.
     fn expect_new(&self, package: &Package) -> Result<()> {
-        if self.name == "newest" && package.version < "6.13".parse::<Version>()? {
+        if self.name.ends_with("newest") && package.version < "6.13".parse::<Version>()? {
             bail!("Debian has no sources newer than {}", package.version);
         }
         Ok(())

@@ -45,6 +45,8 @@ pub struct Target {
     pub(crate) cpu: &'static str,
     /// The kernel's name of the board's first serial port.
     pub(crate) console: &'static str,
+    /// Start of the last line that the firmware prints on the serial port, if it prints any.
+    pub(crate) last_of_firmware: Option<&'static str>,
 }
 
 /// 64-bit arm.
@@ -89,10 +91,98 @@ pub static AARCH64: Target = Target {
     // takes 80 % of the boot time of a large kernel.
     cpu: "max,pauth-impdef=on",
     console: "ttyAMA0",
+    last_of_firmware: None,
+};
+
+/// 64-bit x86.
+pub static X86_64: Target = Target {
+    name: "x86_64",
+    triple: "x86_64-unknown-linux-gnu",
+    rustflags: &["-Crelocation-model=static"],
+    core: None,
+    gnu: "x86_64-linux-gnu",
+    compiler: Purpose {
+        what: "build kernels for x86_64",
+        packages: &["gcc-x86-64-linux-gnu"],
+        is_met: || on_path(&["x86_64-linux-gnu-gcc"]),
+    },
+    linux: "x86_64",
+    image_goal: "bzImage",
+    image: "arch/x86/boot/bzImage",
+    config: include_str!("kernels/x86_64.config"),
+    qemu: "qemu-system-x86_64",
+    emulator: Purpose {
+        what: "boot x86_64 kernels",
+        packages: &["qemu-system-x86"],
+        is_met: || on_path(&["qemu-system-x86_64"]),
+    },
+    board: "q35",
+    cpu: "max",
+    console: "ttyS0",
+    last_of_firmware: None,
+};
+
+/// 64-bit RISC-V.
+pub static RISCV64: Target = Target {
+    name: "riscv64",
+    triple: "riscv64gc-unknown-linux-gnu",
+    rustflags: &["-Crelocation-model=static"],
+    core: None,
+    gnu: "riscv64-linux-gnu",
+    compiler: Purpose {
+        what: "build kernels for riscv64",
+        packages: &["gcc-riscv64-linux-gnu"],
+        is_met: || on_path(&["riscv64-linux-gnu-gcc"]),
+    },
+    linux: "riscv",
+    image_goal: "Image",
+    image: "arch/riscv/boot/Image",
+    config: include_str!("kernels/riscv64.config"),
+    qemu: "qemu-system-riscv64",
+    emulator: Purpose {
+        what: "boot riscv64 kernels",
+        packages: &["qemu-system-misc", "opensbi"],
+        is_met: || {
+            let firmware = Path::new("/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin");
+            on_path(&["qemu-system-riscv64"]) && firmware.exists()
+        },
+    },
+    board: "virt",
+    cpu: "rv64",
+    console: "ttyS0",
+    last_of_firmware: Some("Boot HART MEDELEG"),
+};
+
+/// 32-bit arm. Thumb-2 code is smaller than ARM code.
+pub static ARM: Target = Target {
+    name: "arm",
+    triple: "thumbv7neon-unknown-linux-gnueabihf",
+    rustflags: &["-Crelocation-model=static"],
+    core: None,
+    gnu: "arm-linux-gnueabihf",
+    compiler: Purpose {
+        what: "build kernels for arm",
+        packages: &["gcc-arm-linux-gnueabihf"],
+        is_met: || on_path(&["arm-linux-gnueabihf-gcc"]),
+    },
+    linux: "arm",
+    image_goal: "zImage",
+    image: "arch/arm/boot/zImage",
+    config: include_str!("kernels/arm.config"),
+    qemu: "qemu-system-arm",
+    emulator: Purpose {
+        what: "boot arm kernels",
+        packages: &["qemu-system-arm"],
+        is_met: || on_path(&["qemu-system-arm"]),
+    },
+    board: "virt",
+    cpu: "cortex-a15",
+    console: "ttyAMA0",
+    last_of_firmware: None,
 };
 
 /// All architectures, the default first.
-pub static ALL: [&Target; 1] = [&AARCH64];
+pub static ALL: [&Target; 4] = [&AARCH64, &X86_64, &RISCV64, &ARM];
 
 /// The architecture for what does not depend on it.
 pub static DEFAULT: &Target = &AARCH64;
