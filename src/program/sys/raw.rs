@@ -37,10 +37,7 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
 /// # Safety
 ///
 /// As for [`call`].
-pub(crate) unsafe fn prctl_in_sharing_child(
-    is_thread: bool,
-    arguments: [u64; 6],
-) -> Result<u64> {
+pub(crate) unsafe fn prctl_in_sharing_child(is_thread: bool, arguments: [u64; 6]) -> Result<u64> {
     let kind = match is_thread {
         true => CLONE_THREAD | CLONE_SIGHAND,
         false => SIGCHLD,
