@@ -1,5 +1,6 @@
 //! The shipped file: its shape, what it costs, and the same job in other languages.
 
+mod architectures;
 mod budgets;
 mod comparison;
 mod shape;
