@@ -160,7 +160,7 @@ fn put_escaped(text: &[u8], plain: u8, out: &mut impl Sink) {
     {
         out.put(before(rest, place));
         out.put(b"\\x");
-        out.put(digits((*byte).into(), 16, 2, &mut [0; MAX_DIGITS]));
+        out.put(digits(u64::from(*byte), 16, 2, &mut [0; MAX_DIGITS]));
         rest = others;
     }
     out.put(rest);
@@ -191,18 +191,50 @@ impl<const N: usize> Sink for heapless::Vec<u8, N> {
 /// The number of decimal digits of `u64::MAX`.
 pub const MAX_DIGITS: usize = 20;
 
+/// A number that [`digits`] writes: a `u64`, or a `usize`, because on a 32-bit machine the
+/// division of 64-bit numbers takes 1,200 bytes.
+pub trait Unsigned: Copy {
+    /// Quotient and remainder.
+    fn divide(self, divisor: u8) -> (Self, u8);
+
+    /// Whether it is 0.
+    fn is_zero(self) -> bool;
+}
+
+macro_rules! unsigned {
+    ($($Type:ty)*) => {
+        $(impl Unsigned for $Type {
+            fn divide(self, divisor: u8) -> (Self, u8) {
+                let divisor = <$Type>::from(divisor);
+                (self / divisor, (self % divisor) as u8)
+            }
+
+            fn is_zero(self) -> bool {
+                self == 0
+            }
+        })*
+    };
+}
+
+unsigned!(u64 usize);
+
 /// Writes `value` in `base` (10 or 16, in lower case), with leading zeros up to
 /// `width` digits, to the end of `buffer`, and returns the digits.
 ///
 /// `width` is at most [`MAX_DIGITS`].
 #[inline(never)]
-pub fn digits(mut value: u64, base: u64, width: usize, buffer: &mut [u8; MAX_DIGITS]) -> &[u8] {
+pub fn digits<N: Unsigned>(
+    mut value: N,
+    base: u8,
+    width: usize,
+    buffer: &mut [u8; MAX_DIGITS],
+) -> &[u8] {
     let mut places = buffer.iter_mut().rev();
     while let Some(place) = places.next() {
-        let digit = (value % base) as u8;
+        let (quotient, digit) = value.divide(base);
         *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
-        value /= base;
-        if value == 0 && places.len() + width <= MAX_DIGITS {
+        value = quotient;
+        if value.is_zero() && places.len() + width <= MAX_DIGITS {
             break;
         }
     }

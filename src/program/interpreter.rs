@@ -314,7 +314,7 @@ impl<'a> Interpreter<'a> {
                 self.maps.find_flags(file, first)?;
                 compare(self.maps.line(), &self.flags, console)
             }
-            calls::FIND => self.find(text),
+            calls::FIND => self.find(text, second),
             calls::ACCEPT | calls::REJECT => self.try_bytes(step.code, words),
             calls::FORK => {
                 let child = rest.take(first as usize);
@@ -415,13 +415,15 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    /// The first address of the first VMA whose label begins with `label`. Keeps its length.
-    fn find(&mut self, label: &[u8]) -> Result<u64> {
+    /// The first address of the first VMA whose label begins with `label` and which has at
+    /// least `least` bytes. Keeps its length.
+    fn find(&mut self, label: &[u8], least: u64) -> Result<u64> {
         self.maps.rewind(self.context.registers[MAPS])?;
         loop {
             let vma = self.maps.next()?;
-            if vma.label.starts_with(label) {
-                self.context.registers[LENGTH] = vma.end - vma.start;
+            let length = vma.end - vma.start;
+            if vma.label.starts_with(label) && length >= least {
+                self.context.registers[LENGTH] = length;
                 return Ok(vma.start);
             }
         }

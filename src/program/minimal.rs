@@ -30,7 +30,7 @@ pub(crate) fn run(process: &Process) -> u8 {
     let pid = getpid();
     let is_init = pid == PID_1;
     let buffer = &mut [0; MAX_DIGITS];
-    let pid = digits(pid.into(), 10, 1, buffer);
+    let pid = digits(pid as usize, 10, 1, buffer);
 
     // The page has to join anonymous memory, as it does in a program with a libc. So six
     // pages are mapped first, and the page is requested directly below them.
@@ -46,9 +46,9 @@ pub(crate) fn run(process: &Process) -> u8 {
 
     let region = map(neighbour.start() - page, page);
     let buffer = &mut [0; MAX_DIGITS];
-    let size = digits(page as u64, 10, 1, buffer);
+    let size = digits(page, 10, 1, buffer);
     let buffer = &mut [0; MAX_DIGITS];
-    let start = digits(region.start() as u64, 16, 1, buffer);
+    let start = digits(region.start(), 16, 1, buffer);
     print(&[
         b"\nmmap addr: 0x",
         start,
@@ -62,7 +62,7 @@ pub(crate) fn run(process: &Process) -> u8 {
 
     check("prctl", set_name(&region, c"/secret/mem/area"));
     let buffer = &mut [0; MAX_DIGITS];
-    let end = digits(region.end() as u64, 16, 1, buffer);
+    let end = digits(region.end(), 16, 1, buffer);
     print(&[
         b"\nSet [0x",
         start,
@@ -131,7 +131,7 @@ pub(crate) fn panicked(file: &str, line: u32) -> ! {
 /// panic: it powers off, or sleeps for ever if that is refused.
 fn fail(status: u8, subject: &str, problem: &str, number: u32) -> ! {
     let buffer = &mut [0; MAX_DIGITS];
-    let number = digits(number.into(), 10, 1, buffer);
+    let number = digits(number as usize, 10, 1, buffer);
     // There is nowhere to report a failure of this write.
     let _ = write(
         &STDERR,

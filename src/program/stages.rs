@@ -128,9 +128,10 @@ impl<'a> Stages<'a> {
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
         self.finish(&START, None);
 
-        // A size is below 2^63, so rounding up to a multiple of the page, a power of
-        // two, cannot overflow on a 64-bit machine.
-        let length = (self.options.size.unwrap_or(1) as usize + page - 1) & page.wrapping_neg();
+        // No address space can hold the largest size, so the kernel refuses it as it would
+        // refuse one that is larger still.
+        let size = usize::try_from(self.options.size.unwrap_or(1)).unwrap_or(usize::MAX);
+        let length = size.saturating_add(page - 1) & page.wrapping_neg();
         let hint = neighbour.map_or(0, |mapping| mapping.start().saturating_sub(length));
         let mapping = self.map(hint, length, self.options.has(Flag::Shared));
         if let Some(mapping) = &mapping {

@@ -6,7 +6,8 @@
 //!
 //! To use another system call or constant, add its name at the end of its list.
 
-/// Hands the names of the system calls to the macro `$use`. Where an architecture has
+/// Hands the names of the system calls to the macro `$use`. None gets an argument of 64 bits:
+/// a 32-bit machine would take two registers for it. Offsets of pwrite64 are left out. Where an architecture has
 /// another call instead, as 32-bit ones have mmap2 for mmap, its file in `src/program/arch`
 /// says so.
 #[macro_export]
@@ -94,8 +95,8 @@ own_operations! {
     LABEL = "label";
     /// `line(ADDRESS, TEXT)`: TEXT is the maps line of the VMA at ADDRESS after the addresses.
     LINE = "line";
-    /// `find(TEXT)`: returns the start of the first VMA whose label begins with TEXT, and
-    /// sets `length`.
+    /// `find(TEXT, LEAST)`: returns the start of the first VMA whose label begins with TEXT
+    /// and which is not shorter than LEAST, and sets `length`.
     FIND = "find";
     /// `compare(ADDRESS, TEXT)`: the memory at ADDRESS contains TEXT and a NUL.
     COMPARE = "compare";

@@ -1,5 +1,6 @@
 //! Tests of the shipped file: its ELF layout, its cost, and its peers in other languages.
 
+mod architectures;
 mod budgets;
 mod comparison;
 mod shape;

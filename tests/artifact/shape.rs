@@ -1,7 +1,7 @@
 //! What the kernel is asked to load.
 //!
-//! The shape has to be the same for each way to build the program: both builds,
-//! with RUSTFLAGS, which replace those of the configuration, and as a package of a
+//! The shape has to be the same for each architecture and each way to build the program: both
+//! builds, with RUSTFLAGS, which replace those of the configuration, and as a package of a
 //! distribution, which replaces profile and linker.
 
 use std::collections::BTreeSet;
@@ -15,27 +15,29 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol};
 use rig::initramfs::Initramfs;
 use rig::program::{self, Build, FLAGS_VARIABLE};
+use rig::target::Target;
 use rig::{host_packages, kernels, paths, target, tool};
 
-/// The largest page of an arm64 kernel. All kernels can map a segment whose address
-/// and file offset agree modulo this.
-const LARGEST_PAGE: u64 = 65_536;
-
-/// The ELF header and three program headers.
-const HEADERS: u64 = 64 + 3 * 56;
+/// The place of the ELF class, and its value for 32-bit files.
+const CLASS: usize = 4;
+const CLASS_32: u8 = 1;
 
 const DRIVER: &str = "aarch64-linux-gnu-gcc";
 
-type Header = elf::FileHeader64<LittleEndian>;
-
 #[test]
 fn full_build_is_two_segments() {
-    check_shape(&program::build(Build::Full).unwrap(), Build::Full);
+    for target in target::ALL {
+        let path = program::build_for(target, Build::Full);
+        check_shape_for(target, &path.unwrap(), Build::Full);
+    }
 }
 
 #[test]
 fn minimal_build_is_one_segment() {
-    check_shape(&program::build(Build::Minimal).unwrap(), Build::Minimal);
+    for target in target::ALL {
+        let path = program::build_for(target, Build::Minimal);
+        check_shape_for(target, &path.unwrap(), Build::Minimal);
+    }
 }
 
 /// Link arguments in the rustflags of the configuration would be lost.
@@ -103,14 +105,34 @@ fn what_buildroot_builds_passes_the_suite() {
 /// Nothing is loaded but constants and code, in the full build in two segments: those
 /// of `check` and the help apart from the rest.
 #[track_caller]
-fn check_shape(path: &Path, build: Build) {
+fn check_shape_for(target: &Target, path: &Path, build: Build) {
     let data = fs::read(path).unwrap();
-    let header = Header::parse(&*data).unwrap();
+    match data[CLASS] {
+        CLASS_32 => check_segments::<elf::FileHeader32<LittleEndian>>(target, &data, build),
+        _ => check_segments::<elf::FileHeader64<LittleEndian>>(target, &data, build),
+    }
+    check_contents(&data);
+}
+
+/// The same for the default architecture.
+#[track_caller]
+fn check_shape(path: &Path, build: Build) {
+    check_shape_for(target::DEFAULT, path, build);
+}
+
+#[track_caller]
+fn check_segments<Header>(target: &Target, data: &[u8], build: Build)
+where
+    Header: FileHeader<Endian = LittleEndian>,
+{
+    // All kernels can map a segment whose address and file offset agree modulo this.
+    let largest_page = target.largest_page;
+    let header = Header::parse(data).unwrap();
     let endian = header.endian().unwrap();
     assert_eq!(header.e_type(endian), elf::ET_EXEC);
-    assert_eq!(header.e_machine(endian), elf::EM_AARCH64);
+    assert_eq!(header.e_machine(endian), target.machine);
 
-    let segments = header.program_headers(endian, &*data).unwrap();
+    let segments = header.program_headers(endian, data).unwrap();
     let of_type = |wanted| segments.iter().filter(move |s| s.p_type(endian) == wanted);
     let loads: Vec<_> = of_type(elf::PT_LOAD).collect();
     let segments_expected = match build {
@@ -118,38 +140,35 @@ fn check_shape(path: &Path, build: Build) {
         Build::Full => 2,
     };
     assert_eq!(loads.len(), segments_expected);
-    // The program headers, one of which the linker may have removed.
-    let (mut end, mut end_of_page) = (HEADERS, 0);
+    // The ELF header and three program headers, one of which the linker may have removed.
+    let headers = size_of::<Header>() + 3 * size_of::<Header::ProgramHeader>();
+    let (mut end, mut end_of_page) = (headers as u64, 0);
     for load in loads {
-        let (offset, address) = (load.p_offset(endian), load.p_vaddr(endian));
-        let size = load.p_filesz(endian);
+        let (offset, address) = (load.p_offset(endian).into(), load.p_vaddr(endian).into());
+        let size: u64 = load.p_filesz(endian).into();
         assert_eq!(load.p_flags(endian), elf::PF_R | elf::PF_X);
-        assert_eq!(load.p_memsz(endian), size, "there is a .bss");
+        assert_eq!(load.p_memsz(endian).into(), size, "there is a .bss");
         assert!(
             (end..end + 16).contains(&offset),
             "padding before {offset:#x}"
         );
-        assert_eq!(offset % LARGEST_PAGE, address % LARGEST_PAGE);
-        assert_eq!(load.p_align(endian), LARGEST_PAGE);
+        assert_eq!(offset % largest_page, address % largest_page);
+        assert_eq!(load.p_align(endian).into(), largest_page);
         assert!(address >= end_of_page, "the segments share a page");
         end = offset + size;
-        end_of_page = (address + size).next_multiple_of(LARGEST_PAGE);
+        end_of_page = (address + size).next_multiple_of(largest_page);
     }
-    for unwanted in [
-        elf::PT_INTERP,
-        elf::PT_DYNAMIC,
-        elf::PT_TLS,
-        elf::PT_GNU_RELRO,
-    ] {
-        assert_eq!(of_type(unwanted).count(), 0, "segment of type {unwanted:?}");
+    // No interpreter, relocations, thread-local data, unwinding tables, attributes.
+    let known = [elf::PT_LOAD, elf::PT_GNU_STACK, elf::PT_NULL];
+    for segment in segments {
+        let kind = segment.p_type(endian);
+        assert!(known.contains(&kind), "segment of type {kind:?}");
     }
     let stacks: Vec<_> = of_type(elf::PT_GNU_STACK).collect();
     let [stack] = stacks[..] else {
         panic!("{} headers for the stack", stacks.len());
     };
     assert_eq!(stack.p_flags(endian), elf::PF_R | elf::PF_W);
-
-    check_contents(&data);
 }
 
 /// No undefined symbols, no relocations, and no sections for writable data, unwinding

@@ -8,16 +8,17 @@
 //! Old, present and future releases are searched. The machine's own apt is read only
 //! for the addresses of its archives, so that a configured mirror is used here too.
 //! Lists and packages are kept in the cache; apt verifies signatures with Debian's
-//! keyring. Packages are for arm64 or for all architectures. Nothing is installed.
+//! keyring. A package is for arm64, or for all architectures, unless its name ends in a colon
+//! and another architecture. Nothing is installed.
 
 mod lock;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use debversion::Version;
@@ -31,7 +32,11 @@ use crate::tool;
 /// Suites that are searched. An archive may lack some: old suites are moved away, new
 /// ones do not exist yet. That is an error only if a package is not found.
 const SUITES: &str = "bullseye bookworm trixie trixie-backports forky sid";
+/// Suites that are searched for other architectures than arm64.
+const SUITES_OF_OTHERS: &str = "bookworm trixie";
 const SECURITY_SUITES: &str = "bullseye-security bookworm-security trixie-security forky-security";
+/// The architecture of packages whose name does not say it.
+const ARM64: &str = "arm64";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A package in one version.
@@ -42,6 +47,8 @@ pub struct Package {
     pub version: Version,
     /// Name.
     pub name: String,
+    /// Debian's name of the architecture whose lists it is in.
+    pub architecture: String,
 }
 
 /// Error of a package that the archive does not serve in this version.
@@ -70,8 +77,12 @@ impl Package {
 
     /// File name for files that belong to this version of the package.
     pub fn label(&self) -> String {
+        let architecture = match self.architecture.as_str() {
+            ARM64 => String::new(),
+            other => format!(".{other}"),
+        };
         // make takes a colon in a path, here from an epoch, for the end of a target.
-        format!("{}-{}", self.name, self.version).replace(':', ".")
+        format!("{}{architecture}-{}", self.name, self.version).replace(':', ".")
     }
 
     /// Fetches and unpacks the package unless that is done; returns the directory
@@ -100,14 +111,15 @@ impl Package {
 
     /// Fails with [`NotServed`] if the package lists lack this version.
     fn expect_served(&self) -> Result<()> {
-        match self.is_gone() || Archive::look_up(|archive| archive.lists(self))?.is_none() {
+        let search = |archive: &Archive| archive.lists(self);
+        match self.is_gone() || Archive::look_up(&self.architecture, search)?.is_none() {
             true => self.not_served(),
             false => Ok(()),
         }
     }
 
     fn download(&self, directory: &Path) -> Result<()> {
-        let mut fetch = Archive::open()?.apt("apt-get");
+        let mut fetch = Archive::open(&self.architecture)?.apt("apt-get");
         fetch.arg("download").current_dir(directory);
         match tool::output(fetch.arg(format!("{}={}", self.name, self.version))) {
             // The list was fetched before the archive removed the file.
@@ -187,34 +199,50 @@ fn literal(name: &str) -> String {
     name.replace('.', r"\.").replace('+', r"\+")
 }
 
+/// The pattern of the name, and the architecture that follows it after a colon.
+fn split(pattern: &str) -> (&str, &str) {
+    pattern.rsplit_once(':').unwrap_or((pattern, ARM64))
+}
+
 /// The newest served version of all packages whose whole name matches the pattern.
 fn newest(pattern: &str) -> Result<Package> {
-    Archive::look_up(|archive| archive.newest(pattern))?.with_context(|| {
-        let stamp = Archive::open().map(|archive| archive.stamp());
+    let (name, architecture) = split(pattern);
+    Archive::look_up(architecture, |archive| archive.newest(name))?.with_context(|| {
+        let stamp = Archive::open(architecture).map(|archive| archive.stamp());
         let messages = stamp.and_then(|stamp| Ok(fs::read_to_string(stamp)?));
         let messages = messages.unwrap_or_default();
         format!("no suite of Debian has a package {pattern}\n{messages}")
     })
 }
 
-/// Root directory of the private apt.
+/// Root directory of the private apt, and the architecture of its lists.
 struct Archive {
     root: PathBuf,
+    architecture: String,
 }
 
 impl Archive {
-    fn open() -> Result<Self> {
-        let root = paths::cache("debian/apt")?;
+    fn open(architecture: &str) -> Result<Self> {
+        let root = match architecture {
+            ARM64 => paths::cache("debian/apt")?,
+            other => paths::cache(&format!("debian/apt-{other}"))?,
+        };
         paths::directory(root.join("state/lists/partial"))?;
         paths::directory(root.join("cache/archives/partial"))?;
         paths::write(&root.join("status"), "")?;
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            architecture: architecture.to_owned(),
+        })
     }
 
     /// Searches package lists that are at most a day old, then, if that finds nothing,
     /// current ones. Where the archives cannot be reached, older lists serve.
-    fn look_up<T>(search: impl Fn(&Self) -> Result<Option<T>>) -> Result<Option<T>> {
-        let archive = Self::open()?;
+    fn look_up<T>(
+        architecture: &str,
+        search: impl Fn(&Self) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let archive = Self::open(architecture)?;
         let _lock = paths::lock("debian")?;
         if paths::is_fresh(&archive.stamp())
             && let Some(found) = search(&archive)?
@@ -241,8 +269,8 @@ impl Archive {
             // Container images switch these caches off; queries then take seconds.
             "Dir::Cache::pkgcache=pkgcache.bin".to_owned(),
             "Dir::Cache::srcpkgcache=srcpkgcache.bin".to_owned(),
-            "APT::Architecture=arm64".to_owned(),
-            "APT::Architectures=arm64".to_owned(),
+            format!("APT::Architecture={}", self.architecture),
+            format!("APT::Architectures={}", self.architecture),
             "APT::Sandbox::User=root".to_owned(),
             "Acquire::Languages=none".to_owned(),
             "Acquire::GzipIndexes=true".to_owned(),
@@ -256,17 +284,22 @@ impl Archive {
 
     /// Fetches the package lists of all suites, once per process.
     fn refresh(&self) -> Result<()> {
-        static OUTCOME: OnceLock<Result<(), String>> = OnceLock::new();
+        static OUTCOMES: Mutex<BTreeMap<String, Result<(), String>>> = Mutex::new(BTreeMap::new());
+        let mut outcomes = OUTCOMES.lock().unwrap_or_else(PoisonError::into_inner);
         let fetch = || self.fetch_lists().map_err(|error| format!("{error:#}"));
-        OUTCOME
-            .get_or_init(fetch)
+        let outcome = outcomes.entry(self.architecture.clone());
+        outcome
+            .or_insert_with(fetch)
             .clone()
             .map_err(|error| anyhow!(error))
     }
 
     fn fetch_lists(&self) -> Result<()> {
         let progress = Progress::start("fetching Debian's package lists");
-        paths::write(&self.root.join("debian.sources"), sources()?)?;
+        paths::write(
+            &self.root.join("debian.sources"),
+            sources(&self.architecture)?,
+        )?;
         let mut update = self.apt("apt-get");
         let output = update
             .arg("update")
@@ -317,40 +350,45 @@ impl Archive {
         }
         let mut show = self.apt("apt-cache");
         let records = tool::output(show.args(["show", "--all-versions"]).args(&names))?;
-        Ok(packages(&records).collect())
+        Ok(packages(&records, &self.architecture).collect())
     }
 }
 
 /// The packages that apt's records describe, which blank lines separate.
-fn packages(records: &str) -> impl Iterator<Item = Package> {
-    records.split("\n\n").filter_map(|record| {
+fn packages(records: &str, architecture: &str) -> impl Iterator<Item = Package> {
+    records.split("\n\n").filter_map(move |record| {
         let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name));
         Some(Package {
             version: field("Version: ")?.parse().ok()?,
             name: field("Package: ")?.to_owned(),
+            architecture: architecture.to_owned(),
         })
     })
 }
 
 /// The sources for apt in the format of sources.list(5).
-fn sources() -> Result<String> {
+fn sources(architecture: &str) -> Result<String> {
     let sources = machine_sources()?;
     let is_security = |source: &&Source| source.suite.ends_with("-security");
     let main = sources.iter().find(|source| !is_security(source));
     let main = main.context("this machine's apt has no Debian archive among its sources")?;
-    let mut text = stanza(&main.address, SUITES);
+    let suites = match architecture {
+        ARM64 => SUITES,
+        _ => SUITES_OF_OTHERS,
+    };
+    let mut text = stanza(&main.address, suites, architecture);
     if let Some(security) = sources.iter().find(is_security) {
         text.push('\n');
-        text.push_str(&stanza(&security.address, SECURITY_SUITES));
+        text.push_str(&stanza(&security.address, SECURITY_SUITES, architecture));
     }
     Ok(text)
 }
 
 /// One entry of the sources. `Targets` leaves out translations and icons.
-fn stanza(address: &str, suites: &str) -> String {
+fn stanza(address: &str, suites: &str, architecture: &str) -> String {
     format!(
         "Types: deb\nURIs: {address}\nSuites: {suites}\nComponents: main\n\
-         Architectures: arm64\nTargets: Packages\nSigned-By: {KEYRING}\n"
+         Architectures: {architecture}\nTargets: Packages\nSigned-By: {KEYRING}\n"
     )
 }
 

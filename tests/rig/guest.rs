@@ -56,7 +56,7 @@ pub fn initramfs(script: &str) -> Result<Initramfs> {
 
 /// The archive of [`initramfs`] for another architecture.
 pub fn initramfs_for(target: &'static Target, script: &str) -> Result<Initramfs> {
-    let busybox = debian::unpack("busybox-static")?;
+    let busybox = debian::unpack(&target.package("busybox-static"))?;
     let busybox = ["bin/busybox", "usr/bin/busybox"]
         .iter()
         .find_map(|path| fs::read(busybox.join(path)).ok())

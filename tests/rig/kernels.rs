@@ -20,7 +20,7 @@ pub use self::build::Tree;
 use crate::debian::{self, Package};
 use crate::paths;
 use crate::qemu::Machine;
-use crate::target::{AARCH64, Target};
+use crate::target::{AARCH64, ARM, RISCV64, Target, X86_64};
 
 /// Name of the kernel for tests that need only one.
 pub const DEFAULT: &str = "6.12";
@@ -78,6 +78,27 @@ pub const ALL: &[Kernel] = &[
             "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
         )
     },
+    on(
+        &X86_64,
+        with_names("x86_64-6.12", "x86_64, the architecture of most machines"),
+    ),
+    on(
+        &RISCV64,
+        with_names("riscv64-6.12", "riscv64, the third 64-bit architecture"),
+    ),
+    Kernel {
+        source: Source::Built {
+            package: SOURCE_6_12,
+            base: BASE,
+            // The call does not exist on 32-bit arm.
+            lacks: &["SECRETMEM"],
+            options: "",
+        },
+        ..on(
+            &ARM,
+            with_names("arm-6.12", "32-bit arm, where addresses have 32 bits"),
+        )
+    },
     without_names(
         "debian-5.10",
         "too old to name memory",
@@ -87,6 +108,33 @@ pub const ALL: &[Kernel] = &[
         "debian-6.1",
         "built without names",
         r"linux-image-6\.1\..*-cloud-arm64",
+    ),
+    on(
+        &X86_64,
+        without_names(
+            "x86_64-debian-6.12",
+            "built without names",
+            r"linux-image-6\.12\..*-cloud-amd64:amd64",
+        ),
+    ),
+    Kernel {
+        memory_mib: 512,
+        ..on(
+            &RISCV64,
+            without_names(
+                "riscv64-debian-6.12",
+                "built without names",
+                r"linux-image-6\.12\..*-riscv64:riscv64",
+            ),
+        )
+    },
+    on(
+        &ARM,
+        without_names(
+            "arm-debian-6.12",
+            "built without names",
+            r"linux-image-6\.12\..*-armmp:armhf",
+        ),
     ),
     Kernel {
         matrix: false,
@@ -140,6 +188,11 @@ const fn with_names(name: &'static str, why: &'static str) -> Kernel {
         memory_mib: 128,
         board: None,
     }
+}
+
+/// The same kernel for another architecture.
+const fn on(target: &'static Target, kernel: Kernel) -> Kernel {
+    Kernel { target, ..kernel }
 }
 
 const fn without_names(name: &'static str, why: &'static str, package: &'static str) -> Kernel {
@@ -246,6 +299,9 @@ pub fn find_for(target: &Target, name: &str) -> Result<&'static Kernel> {
 /// Other packages whose versions are pinned together with the kernels'.
 const OTHER_PACKAGES: &[&str] = &[
     "busybox-static",
+    "busybox-static:amd64",
+    "busybox-static:armhf",
+    "busybox-static:riscv64",
     "lava-common",
     "lava-dispatcher",
     "lava-server",

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::builder::PossibleValuesParser;
+use object::elf::{self, Machine};
 
 use crate::host_packages::{Purpose, on_path};
 
@@ -18,11 +19,17 @@ pub struct Target {
     pub name: &'static str,
     /// Target triple of the program.
     pub triple: &'static str,
+    /// Machine in the ELF header.
+    pub machine: Machine,
+    /// The largest page of a kernel.
+    pub largest_page: u64,
     /// Flags of rustc for the program, beside the linker.
     pub(crate) rustflags: &'static [&'static str],
     /// Packages for compiling the program where the active toolchain lacks the triple. `None`
     /// if Debian has no core library for it.
     pub(crate) core: Option<Purpose>,
+    /// Debian's name of the architecture.
+    debian: &'static str,
     /// Prefix of GNU's tools for this architecture, such as `aarch64-linux-gnu`.
     pub gnu: &'static str,
     /// The C compiler that builds kernels.
@@ -45,12 +52,18 @@ pub struct Target {
     pub(crate) cpu: &'static str,
     /// The kernel's name of the board's first serial port.
     pub(crate) console: &'static str,
+    /// Parameters of the kernel.
+    pub(crate) parameters: &'static str,
+    /// Start of the last line that the firmware prints on the serial port, if it prints any.
+    pub(crate) last_of_firmware: Option<&'static str>,
 }
 
 /// 64-bit arm.
 pub static AARCH64: Target = Target {
     name: "aarch64",
     triple: "aarch64-unknown-linux-gnu",
+    machine: elf::EM_AARCH64,
+    largest_page: 65_536,
     // The program is loaded where it is linked and smaller than 1 MiB, so code can take each
     // address with one instruction. With the third flag, functions share the code that saves
     // and restores registers.
@@ -68,6 +81,7 @@ pub static AARCH64: Target = Target {
                 && AARCH64.has_core(Path::new("/usr"))
         },
     }),
+    debian: "arm64",
     gnu: "aarch64-linux-gnu",
     compiler: Purpose {
         what: "build kernels for aarch64",
@@ -89,10 +103,112 @@ pub static AARCH64: Target = Target {
     // takes 80 % of the boot time of a large kernel.
     cpu: "max,pauth-impdef=on",
     console: "ttyAMA0",
+    parameters: "",
+    last_of_firmware: None,
+};
+
+/// 64-bit x86.
+pub static X86_64: Target = Target {
+    name: "x86_64",
+    triple: "x86_64-unknown-linux-gnu",
+    machine: elf::EM_X86_64,
+    largest_page: 4096,
+    rustflags: &["-Crelocation-model=static"],
+    core: None,
+    debian: "amd64",
+    gnu: "x86_64-linux-gnu",
+    compiler: Purpose {
+        what: "build kernels for x86_64",
+        packages: &["gcc-x86-64-linux-gnu"],
+        is_met: || on_path(&["x86_64-linux-gnu-gcc"]),
+    },
+    linux: "x86_64",
+    image_goal: "bzImage",
+    image: "arch/x86/boot/bzImage",
+    config: include_str!("kernels/x86_64.config"),
+    qemu: "qemu-system-x86_64",
+    emulator: Purpose {
+        what: "boot x86_64 kernels",
+        packages: &["qemu-system-x86"],
+        is_met: || on_path(&["qemu-system-x86_64"]),
+    },
+    board: "q35",
+    cpu: "max",
+    console: "ttyS0",
+    // On a busy host, an emulated timer fails the kernel's test of it.
+    parameters: "no_timer_check",
+    last_of_firmware: None,
+};
+
+/// 64-bit RISC-V.
+pub static RISCV64: Target = Target {
+    name: "riscv64",
+    triple: "riscv64gc-unknown-linux-gnu",
+    machine: elf::EM_RISCV,
+    largest_page: 4096,
+    rustflags: &["-Crelocation-model=static"],
+    core: None,
+    debian: "riscv64",
+    gnu: "riscv64-linux-gnu",
+    compiler: Purpose {
+        what: "build kernels for riscv64",
+        packages: &["gcc-riscv64-linux-gnu"],
+        is_met: || on_path(&["riscv64-linux-gnu-gcc"]),
+    },
+    linux: "riscv",
+    image_goal: "Image",
+    image: "arch/riscv/boot/Image",
+    config: include_str!("kernels/riscv64.config"),
+    qemu: "qemu-system-riscv64",
+    emulator: Purpose {
+        what: "boot riscv64 kernels",
+        packages: &["qemu-system-misc", "opensbi"],
+        is_met: || {
+            let firmware = Path::new("/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin");
+            on_path(&["qemu-system-riscv64"]) && firmware.exists()
+        },
+    },
+    board: "virt",
+    cpu: "rv64",
+    console: "ttyS0",
+    parameters: "",
+    last_of_firmware: Some("Boot HART MEDELEG"),
+};
+
+/// 32-bit arm. Thumb-2 code is smaller than ARM code.
+pub static ARM: Target = Target {
+    name: "arm",
+    triple: "thumbv7neon-unknown-linux-gnueabihf",
+    machine: elf::EM_ARM,
+    largest_page: 4096,
+    rustflags: &["-Crelocation-model=static"],
+    core: None,
+    debian: "armhf",
+    gnu: "arm-linux-gnueabihf",
+    compiler: Purpose {
+        what: "build kernels for arm",
+        packages: &["gcc-arm-linux-gnueabihf"],
+        is_met: || on_path(&["arm-linux-gnueabihf-gcc"]),
+    },
+    linux: "arm",
+    image_goal: "zImage",
+    image: "arch/arm/boot/zImage",
+    config: include_str!("kernels/arm.config"),
+    qemu: "qemu-system-arm",
+    emulator: Purpose {
+        what: "boot arm kernels",
+        packages: &["qemu-system-arm"],
+        is_met: || on_path(&["qemu-system-arm"]),
+    },
+    board: "virt",
+    cpu: "cortex-a15",
+    console: "ttyAMA0",
+    parameters: "",
+    last_of_firmware: None,
 };
 
 /// All architectures, the default first.
-pub static ALL: [&Target; 1] = [&AARCH64];
+pub static ALL: [&Target; 4] = [&AARCH64, &X86_64, &RISCV64, &ARM];
 
 /// The architecture for everything that does not depend on the architecture.
 pub static DEFAULT: &Target = &AARCH64;
@@ -115,6 +231,14 @@ impl Target {
     pub fn linker_variable(&self) -> String {
         let triple = self.triple.to_uppercase().replace('-', "_");
         format!("CARGO_TARGET_{triple}_LINKER")
+    }
+
+    /// The name by which [`debian`](crate::debian) knows the package for this architecture.
+    pub(crate) fn package(&self, name: &str) -> String {
+        match self.name == DEFAULT.name {
+            true => name.to_owned(),
+            false => format!("{name}:{}", self.debian),
+        }
     }
 
     /// Whether the rig runs on this architecture.

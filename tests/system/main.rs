@@ -4,6 +4,7 @@
 //! name of its module, so `cargo test --test system robustness::` runs one module.
 //! `tests/README.md` describes the modules.
 
+mod architectures;
 mod check;
 mod consoles;
 mod container;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ("stages", stages::trials()),
         ("probe", probe::trials()),
         ("check", check::trials()),
+        ("architectures", architectures::trials()),
         ("mutants", mutants::trials()),
         ("pid1", pid1::trials()),
         ("robustness", robustness::trials()),

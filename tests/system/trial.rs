@@ -3,6 +3,7 @@
 use anyhow::Result;
 use libtest_mimic::Failed;
 use rig::kernels::{self, Kernel};
+use rig::target;
 
 /// A named test of the running program.
 pub(crate) struct Trial {
@@ -40,6 +41,17 @@ impl Trial {
         test: impl FnOnce(&'static Kernel) -> Result<()> + Send + 'static,
     ) -> Self {
         Self::new(name, move || test(kernels::find(kernels::DEFAULT)?))
+    }
+
+    /// One trial in the default kernel of each architecture.
+    pub(crate) fn on_targets(
+        name: &str,
+        test: impl Fn(&'static Kernel) -> Result<()> + Send + Copy + 'static,
+    ) -> impl Iterator<Item = Self> {
+        target::ALL.into_iter().map(move |target| {
+            let test = move || test(kernels::find_for(target, kernels::DEFAULT)?);
+            Self::new(format!("{name} on {}", target.name), test)
+        })
     }
 
     /// One trial in each kernel of the matrix.

@@ -1,7 +1,7 @@
 //! arm64: the entry point, and calls that need another stack.
 //!
-//! Another architecture is another file like this one with the same functions,
-//! which `main.rs` chooses by `#[path]`.
+//! Another architecture is another file like this one with the same items, which `main.rs`
+//! chooses by `#[path]`.
 //!
 //! # Safety
 //!
@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
+use syscalls::Sysno;
 
 /// The entry point. `sp` points to the argument count and is 16-byte aligned; all
 /// other registers are zero, so debuggers stop unwinding here (`start_thread()` in
@@ -21,9 +22,10 @@ extern "C" fn begin() -> ! {
     naked_asm!(
         "mov x0, sp", // The initial stack, before Rust moves sp.
         "bl {enter}",
-        "mov x8, #94", // __NR_exit_group
+        "mov x8, {exit_group}",
         "svc #0",
         enter = sym crate::start::enter,
+        exit_group = const Sysno::exit_group as u32,
     )
 }
 
@@ -74,32 +76,43 @@ pub(crate) unsafe extern "C" fn call_with_stack_memory(
 #[cfg(feature = "full")]
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn prctl_in_sharing_child(
-    arguments: &mut [u64; 6],
+    arguments: &mut [usize; 6],
     flags: u32,
 ) -> usize {
     naked_asm!(
         "mov x9, x0",
         "mov w0, w1",
-        "mov x1, xzr",  // The same stack.
-        "mov x8, #220", // __NR_clone
+        "mov x1, xzr", // The same stack.
+        "mov x8, {clone}",
         "svc #0",
         "cbnz x0, 1f",
         "ldp x0, x1, [x9]",
         "ldp x2, x3, [x9, #16]",
         "ldr x4, [x9, #32]",
-        "mov x8, #167", // __NR_prctl
+        "mov x8, {prctl}",
         "svc #0",
         "str x0, [x9, #40]",
         "mov x0, xzr",
-        "mov x8, #93", // __NR_exit: of this thread.
+        "mov x8, {exit}", // Of this thread.
         "svc #0",
         "1: ret",
+        clone = const Sysno::clone as u32,
+        prctl = const Sysno::prctl as u32,
+        exit = const Sysno::exit as u32,
     )
 }
 
-/// The system calls that the suite names, see `src/suite/calls.rs`. An architecture that
-/// lacks one of these names defines a constant of that name here.
-#[cfg(feature = "full")]
+/// The system calls that differ between architectures, and those that the suite names, see
+/// `src/suite/calls.rs`. An architecture that lacks one of these names defines a constant of
+/// that name here.
 pub(crate) mod call {
     pub(crate) use syscalls::Sysno::*;
 }
+
+/// The unit of mmap's offset, in bytes.
+#[cfg(feature = "full")]
+pub(crate) const OFFSET_UNIT: u64 = 1;
+
+/// An address far below those that the kernel chooses by itself, and above the program.
+#[cfg(feature = "full")]
+pub(crate) const LOW: usize = 1 << 36;

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::{Errno, Fd, Result};
+use crate::arch::call;
 use core::ptr;
 use heapless::VecView;
 use linux_raw_sys::general::{POLLIN, POLLOUT, pollfd};
@@ -131,6 +132,6 @@ unsafe fn transfer(call: Sysno, file: &Fd, start: *const u8, length: usize) -> R
         };
         let nothing = ptr::null::<u8>();
         // SAFETY: The kernel reads and writes `entry`; there is no timeout or mask.
-        let _ = unsafe { call!(Sysno::ppoll, &raw mut entry, 1, nothing, nothing) };
+        let _ = unsafe { call!(call::ppoll, &raw mut entry, 1, nothing, nothing) };
     }
 }

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::Result;
+use crate::arch::call;
 use core::ffi::CStr;
 use linux_raw_sys::{
     general::*,
@@ -44,7 +45,7 @@ pub(crate) fn mmap(hint: usize, length: usize, shared: bool) -> Result<Mapping> 
     let sharing = if shared { MAP_SHARED } else { MAP_PRIVATE };
     let (protection, flags) = (PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS);
     // SAFETY: Without MAP_FIXED the kernel uses no memory that is mapped already.
-    let start = unsafe { call!(Sysno::mmap, hint, length, protection, flags, -1isize, 0) }?;
+    let start = unsafe { call!(call::mmap, hint, length, protection, flags, -1isize, 0) }?;
     Ok(Mapping { start, length })
 }
 

@@ -7,6 +7,7 @@
 #![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
 
 use super::{Errno, Fd, Result};
+use crate::arch::call;
 use core::{
     ffi::{CStr, c_char},
     ptr,
@@ -87,7 +88,7 @@ fn ends_within(pidfd: i32, seconds: i64) -> bool {
     // SAFETY: The kernel reads and writes `entry` and `timeout`.
     let result = unsafe {
         call!(
-            Sysno::ppoll,
+            call::ppoll,
             &raw mut entry,
             1,
             &raw mut timeout,
@@ -185,8 +186,10 @@ pub(crate) fn reset_memory_merge() {
 #[cfg(feature = "full")]
 fn set_handler(signal: u32, handler: usize) {
     // A `struct sigaction` of the kernel: handler, flags, restorer, mask. No handler returns, so
-    // none needs a restorer.
-    let action = [handler, 0, 0, 0];
+    // none needs a restorer, but x86_64 calls no handler without the flag of one. riscv64 has
+    // no restorer. The mask takes two words on 32-bit machines.
+    const SA_RESTORER: usize = 0x0400_0000;
+    let action = [handler, SA_RESTORER, 0, 0, 0];
     let (start, no_old) = (action.as_ptr(), ptr::null::<u8>());
     // It cannot fail, because these signals can be caught.
     // SAFETY: The kernel reads `action`, and the handler is a function that takes a number.

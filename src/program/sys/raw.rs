@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::{Errno, Fd, Result, process::wait};
+use crate::arch::{LOW, OFFSET_UNIT, call};
 use core::ptr;
 use heapless::VecView;
 use linux_raw_sys::{errno::EIO, general::*};
@@ -18,7 +19,10 @@ use syscalls::Sysno;
 ///
 /// The call must not change memory to which a Rust reference points.
 pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
-    let [a, b, c, d, e, f] = arguments;
+    let [a, b, c, d, e, mut f] = arguments;
+    if number == call::mmap as u16 {
+        f /= OFFSET_UNIT;
+    }
     // SAFETY: The caller's promise.
     unsafe { call!(number, a, b, c, d, e, f) }.map(|value| value as u64)
 }
@@ -33,23 +37,21 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
 /// # Safety
 ///
 /// As for [`call`].
-pub(crate) unsafe fn prctl_in_sharing_child(
-    is_thread: bool,
-    mut arguments: [u64; 6],
-) -> Result<u64> {
+pub(crate) unsafe fn prctl_in_sharing_child(is_thread: bool, arguments: [u64; 6]) -> Result<u64> {
     let kind = match is_thread {
         true => CLONE_THREAD | CLONE_SIGHAND,
         false => SIGCHLD,
     };
     let flags = kind | CLONE_VM | CLONE_VFORK;
-    arguments[5] = i64::from(-(EIO as i32)) as u64;
+    let mut arguments = arguments.map(|argument| argument as usize);
+    arguments[5] = (EIO as usize).wrapping_neg();
     // SAFETY: The caller's promise.
     let pid = unsafe { crate::arch::prctl_in_sharing_child(&mut arguments, flags) };
     let pid = Errno::check(pid)?;
     if !is_thread {
         wait(pid)?;
     }
-    Errno::check(arguments[5] as usize).map(|value| value as u64)
+    Errno::check(arguments[5]).map(|value| value as u64)
 }
 
 /// Writes `bytes` at `address`. The process is killed if the page cannot be written.
@@ -117,10 +119,9 @@ pub(crate) fn rewind(file: &Fd) -> Result {
 /// They are below the addresses that the kernel chooses by itself. So nothing else gets
 /// mapped there, and they come first in the maps.
 pub(crate) fn reserve(length: u64) -> Result<u64> {
-    const LOW: u64 = 1 << 36;
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     // SAFETY: Without MAP_FIXED the kernel uses no memory that is mapped already.
-    let start = unsafe { call!(Sysno::mmap, LOW, length, PROT_NONE, flags, -1isize, 0) }?;
+    let start = unsafe { call!(call::mmap, LOW, length, PROT_NONE, flags, -1isize, 0) }?;
     // SAFETY: No reference points there.
     unsafe { call!(Sysno::munmap, start, length) }?;
     Ok(start as u64)

@@ -7,6 +7,7 @@
 #![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
 
 use super::{Errno, Result};
+use crate::arch::call;
 use core::{ffi::CStr, mem::MaybeUninit, ptr};
 use linux_raw_sys::general::*;
 use syscalls::{Sysno, raw_syscall};
@@ -33,14 +34,14 @@ pub(crate) fn reboot(how: Reboot) -> Result {
 pub(crate) fn pause() {
     let nothing = ptr::null::<u8>();
     // SAFETY: There are no entries, no timeout and no mask.
-    let _ = unsafe { call!(Sysno::ppoll, nothing, 0, nothing, nothing) };
+    let _ = unsafe { call!(call::ppoll, nothing, 0, nothing, nothing) };
 }
 
 /// `ppoll(2)` of nothing: sleeps for 10 ms.
 pub(crate) fn sleep_10_ms() {
     let (mut timeout, nothing) = ([0, 10_000_000_i64], ptr::null::<u8>());
     // SAFETY: The kernel reads and writes `timeout`; there are no entries and no mask.
-    let _ = unsafe { call!(Sysno::ppoll, nothing, 0, &raw mut timeout, nothing) };
+    let _ = unsafe { call!(call::ppoll, nothing, 0, &raw mut timeout, nothing) };
 }
 
 /// `mount(2)`: mounts a `kind` of file system at `place`. EBUSY counts as success: it

@@ -1,14 +1,16 @@
 //! Pinned versions of Debian packages: `tests/debian.lock`.
 //!
 //! A line is `PATTERN NAME VERSION`. The pattern is the regular expression that the
-//! rig asks for, which for most packages is the name itself.
+//! rig asks for, which for most packages is the name itself. A colon and an architecture
+//! follow it if that is not arm64.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Archive, Package, newest};
+use super::{Archive, Package, newest, split};
 use crate::paths;
 
 const HEAD: &str = "\
@@ -25,7 +27,10 @@ pub fn pinned(pattern: &str) -> Result<Option<Package>> {
 
 /// Pins the newest served versions of the packages, and returns them.
 pub fn update_pins(patterns: &[&str]) -> Result<Vec<Package>> {
-    Archive::open()?.refresh()?;
+    let architectures = patterns.iter().map(|pattern| split(pattern).1);
+    for architecture in architectures.collect::<BTreeSet<_>>() {
+        Archive::open(architecture)?.refresh()?;
+    }
     let mut text = HEAD.to_owned();
     let mut packages = Vec::new();
     for pattern in patterns {
@@ -50,6 +55,7 @@ fn find(text: &str, pattern: &str) -> Result<Option<Package>> {
             return Ok(Some(Package {
                 version: version.parse()?,
                 name: name.to_owned(),
+                architecture: split(pattern).1.to_owned(),
             }));
         }
     }
@@ -60,8 +66,8 @@ fn find(text: &str, pattern: &str) -> Result<Option<Package>> {
 mod tests {
     use super::*;
 
-    const LOCK: &str =
-        "# a comment\nlinux-\\d+ linux-7 7.3.4-1~bpo13+1\nbusybox busybox 1:1.38.0-3\n";
+    const LOCK: &str = "# a comment\nlinux-\\d+ linux-7 7.3.4-1~bpo13+1\nbusybox busybox 1:1.38.0-3\n\
+         busybox:armhf busybox 1:1.39.0-1\n";
 
     #[test]
     fn finds_a_pattern() {
@@ -71,6 +77,8 @@ mod tests {
         assert_eq!(package.label(), "linux-7-7.3.4-1~bpo13+1");
         let package = find(LOCK, "busybox").unwrap().unwrap();
         assert_eq!(package.label(), "busybox-1.1.38.0-3");
+        let package = find(LOCK, "busybox:armhf").unwrap().unwrap();
+        assert_eq!(package.label(), "busybox.armhf-1.1.39.0-1");
         assert_eq!(find(LOCK, "linux-7").unwrap(), None);
     }
 

@@ -25,11 +25,11 @@ pub(super) fn from_package(package: &Package, directory: &Path) -> Result<()> {
     paths::remove(&unpacked)
 }
 
-/// The image file: /boot/vmlinuz-VERSION, or vmlinuz among the modules.
+/// The image file: /boot/vmlinuz-VERSION (vmlinux on riscv64), or vmlinuz among the modules.
 fn vmlinuz(unpacked: &Path) -> Result<PathBuf> {
     let in_boot = entries(unpacked.join("boot")).filter(|path| {
         path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
+            .is_some_and(|name| name.to_string_lossy().starts_with("vmlinu"))
     });
     let by_modules = entries(unpacked.join("usr/lib/modules")).map(|path| path.join("vmlinuz"));
     in_boot
@@ -59,9 +59,21 @@ fn unwrap(packed: &[u8]) -> Result<Vec<u8>> {
     Ok(unwrapped)
 }
 
-/// Whether it starts with the header of Documentation/arch/arm64/booting.rst.
+/// The place and the value of a number in the header of an image: arm64, riscv64, x86 and
+/// 32-bit arm (`booting.rst`, `boot-image-header.rst` and `boot.rst` in Documentation/arch of
+/// Linux, and arch/arm/boot/compressed/head.S).
+const MAGIC: [(usize, &[u8; 4]); 4] = [
+    (56, b"ARM\x64"),
+    (56, b"RSC\x05"),
+    (0x202, b"HdrS"),
+    (0x24, &0x016f_2818_u32.to_le_bytes()),
+];
+
+/// Whether QEMU boots it as it is. The images of x86 and 32-bit arm unpack themselves.
 fn is_plain(image: &[u8]) -> bool {
-    image.get(56..60) == Some(b"ARM\x64")
+    MAGIC
+        .iter()
+        .any(|(place, magic)| image.get(*place..place + 4) == Some(*magic))
 }
 
 /// The compressed image in an EFI zboot program, and its compression method.

@@ -27,6 +27,10 @@ pub struct Session {
     qemu: Child,
     input: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
+    /// Start of the last line of the firmware, until that line has been read.
+    last_of_firmware: Option<&'static str>,
+    firmware: Vec<u8>,
+    /// What the kernel and its programs print.
     bytes: Vec<u8>,
     /// Start of the bytes that `expect` has not returned yet.
     position: usize,
@@ -60,6 +64,8 @@ impl Session {
             input: qemu.stdin.take(),
             qemu,
             output,
+            last_of_firmware: machine.target.last_of_firmware,
+            firmware: Vec::new(),
             bytes: Vec::new(),
             position: 0,
             searched: 0,
@@ -142,6 +148,7 @@ impl Session {
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(false),
         };
         self.logs.console_file.write_all(&chunk)?;
+        let chunk = self.after_firmware(chunk)?;
         if self.echo {
             io::stdout().write_all(&chunk)?;
             io::stdout().flush()?;
@@ -152,6 +159,20 @@ impl Session {
             self.end = self.end.min(Instant::now() + GRACE);
         }
         Ok(true)
+    }
+
+    /// The part of the output that follows the last line of the firmware.
+    fn after_firmware(&mut self, output: Vec<u8>) -> Result<Vec<u8>> {
+        let Some(last) = self.last_of_firmware else {
+            return Ok(output);
+        };
+        self.firmware.extend(output);
+        let last = Regex::new(&format!(r"(?m)^{last}[^\n]*\n"))?;
+        let Some(end) = last.find(&self.firmware).map(|line| line.end()) else {
+            return Ok(Vec::new());
+        };
+        self.last_of_firmware = None;
+        Ok(self.firmware.split_off(end))
     }
 
     /// Searches the new output for the kernel's last message. The search starts at

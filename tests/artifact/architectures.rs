@@ -1,0 +1,39 @@
+//! The size of the program on each architecture.
+
+use std::fs;
+
+use rig::measure::archive::{Compressor, compressed_size};
+use rig::program::{self, Build};
+use rig::target::{self, Target};
+
+/// The most that the minimal build may take, in bytes.
+const MINIMAL: u64 = 2_500;
+
+/// The most that the full build may take, compressed, in percent of the default architecture.
+const FULL: u64 = 115;
+
+fn program(target: &'static Target, build: Build) -> Vec<u8> {
+    fs::read(program::build_for(target, build).unwrap()).unwrap()
+}
+
+#[test]
+fn minimal_build_is_small_on_each_architecture() {
+    for target in target::ALL {
+        let size = program(target, Build::Minimal).len() as u64;
+        println!("{}: {size} bytes", target.name);
+        assert!(size <= MINIMAL, "{}: {size} bytes", target.name);
+    }
+}
+
+#[test]
+fn full_build_is_of_similar_size_on_each_architecture() {
+    for compressor in [Compressor::Gzip, Compressor::Xz] {
+        let size = |target| compressed_size(&program(target, Build::Full), compressor).unwrap();
+        let limit = size(target::DEFAULT) * FULL / 100;
+        for target in target::ALL {
+            let size = size(target);
+            println!("{}, {compressor:?}: {size} bytes of {limit}", target.name);
+            assert!(size <= limit, "{}: {size} bytes of {limit}", target.name);
+        }
+    }
+}
