@@ -6,7 +6,9 @@
 
 mod browser;
 mod builds;
+mod debian_root;
 mod dist;
+mod images;
 mod labs;
 mod manual_page;
 mod messages;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         messages::trials(),
         dist::trials(),
         manual_page::trials(),
+        images::trials(),
         labs::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

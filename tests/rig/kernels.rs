@@ -246,6 +246,7 @@ pub fn find_for(target: &Target, name: &str) -> Result<&'static Kernel> {
 /// Other packages whose versions are pinned together with the kernels'.
 const OTHER_PACKAGES: &[&str] = &[
     "busybox-static",
+    "initramfs-tools-core",
     "lava-common",
     "lava-dispatcher",
     "lava-server",
