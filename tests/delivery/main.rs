@@ -13,6 +13,7 @@ mod labs;
 mod manual_page;
 mod messages;
 mod package;
+mod recipes;
 mod workshop;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         dist::trials(),
         manual_page::trials(),
         images::trials(),
+        recipes::trials(),
         labs::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
