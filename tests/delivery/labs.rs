@@ -220,7 +220,7 @@ fn another_lab() -> Result<()> {
         let job = fs::read_to_string(directory.join(format!("{name}.yaml")))?;
         for address in [
             "https://lab/files/6.12/Image",
-            "https://lab/files/aarch64.cpio",
+            "https://lab/files/vm_anon_name-aarch64.cpio",
         ] {
             ensure!(job.contains(&format!("url: {address}\n")), "{job}");
         }
