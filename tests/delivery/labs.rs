@@ -8,8 +8,8 @@ use libtest_mimic::Trial;
 use rig::fleet::{self, Fleet};
 use rig::kernels::{self, Kernel};
 use rig::lava::{self, Device, Dispatcher, Files, Test};
-use rig::report::Outcome;
-use rig::{conformance, paths};
+use rig::report::{KtapReport, Outcome};
+use rig::{conformance, guest, paths};
 use serde_json::{Value, json};
 
 use crate::{browser, trial};
@@ -33,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("labs::LAVA job that expects another case", another_case),
         trial("labs::LAVA jobs for a Raspberry Pi 4", raspberry_pi_4),
         trial("labs::LAVA jobs for another lab", another_lab),
+        trial("labs::KernelCI test definition", test_definition),
     ]
 }
 
@@ -219,7 +220,7 @@ fn another_lab() -> Result<()> {
         let job = fs::read_to_string(directory.join(format!("{name}.yaml")))?;
         for address in [
             "https://lab/files/6.12/Image",
-            "https://lab/files/aarch64.cpio",
+            "https://lab/files/vm_anon_name-aarch64.cpio",
         ] {
             ensure!(job.contains(&format!("url: {address}\n")), "{job}");
         }
@@ -228,4 +229,69 @@ fn another_lab() -> Result<()> {
         ensure!(command["command"] == "qemu-system-aarch64", "{command:#}");
     }
     Ok(())
+}
+
+/// Stands for send-to-lava.sh of Linaro's test-definitions, which reports each line to LAVA.
+const SEND: &str = "#!/bin/sh
+while read name result; do echo \"sent: $name: $result\"; done < \"$1\"
+";
+
+/// The steps of the definition report each case and the whole run: on a kernel with names, on
+/// one without, and where nothing can be observed.
+fn test_definition() -> Result<()> {
+    let directory = paths::workspace().join("tests/labs/kernelci");
+    let definition = Dispatcher::open()?.read_yaml(&directory.join("vm_anon_name.yaml"))?;
+    let steps = definition["run"]["steps"].as_array().into_iter().flatten();
+    let steps: Vec<&str> = steps.filter_map(Value::as_str).collect();
+    let script = fs::read_to_string(directory.join("vm_anon_name.sh"))?;
+    for (kernel, preparation, whole) in [
+        (kernels::DEFAULT, "", "pass"),
+        ("debian-6.1", "", "skip"),
+        (kernels::DEFAULT, "umount /proc", "fail"),
+    ] {
+        let commands = format!(
+            "export PROGRAM=/bin/vm_anon_name\n{preparation}\ncd /test\n{}\n",
+            steps.join("\n")
+        );
+        let name = format!("labs-kernelci-{kernel}-{whole}");
+        let initramfs = guest::initramfs(&commands)?
+            .directory("/test", 0o755)
+            .directory("/test/automated", 0o755)
+            .directory("/test/automated/linux", 0o755)
+            .directory("/test/automated/linux/vm_anon_name", 0o755)
+            .file(
+                "/test/automated/linux/vm_anon_name/vm_anon_name.sh",
+                0o755,
+                script.clone(),
+            )
+            .directory("/test/automated/utils", 0o755)
+            .file("/test/automated/utils/send-to-lava.sh", 0o755, SEND)
+            .write(&name)?;
+        let mut machine = kernels::find(kernel)?.machine(&initramfs)?;
+        machine.name = name;
+        let text = machine.run(TIMEOUT)?.text();
+        let sent: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("sent: "))
+            .collect();
+        let mut expected = match whole {
+            "fail" => Vec::new(),
+            _ => outcomes(&KtapReport::read(&text)?),
+        };
+        expected.push(format!("vm_anon_name: {whole}"));
+        ensure!(sent == expected, "{sent:?}\nnot {expected:?}\n{text}");
+    }
+    Ok(())
+}
+
+fn outcomes(report: &KtapReport) -> Vec<String> {
+    let word = |outcome: &Outcome| match outcome {
+        Outcome::Passed => "pass",
+        Outcome::Failed => "fail",
+        Outcome::Skipped(_) => "skip",
+    };
+    let cases = report.cases.iter();
+    cases
+        .map(|case| format!("{}: {}", case.name, word(&case.outcome)))
+        .collect()
 }

@@ -6,11 +6,14 @@
 
 mod browser;
 mod builds;
+mod debian_root;
 mod dist;
+mod images;
 mod labs;
 mod manual_page;
 mod messages;
 mod package;
+mod recipes;
 mod workshop;
 
 use std::process::ExitCode;
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
         messages::trials(),
         dist::trials(),
         manual_page::trials(),
+        images::trials(),
+        recipes::trials(),
         labs::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

@@ -366,18 +366,23 @@ fn packages(records: &str, architecture: &str) -> impl Iterator<Item = Package> 
     })
 }
 
+/// Address of the archive that this machine uses.
+pub fn mirror() -> Result<String> {
+    let mut sources = machine_sources()?.into_iter();
+    let main = sources.find(|source| !source.is_security());
+    let main = main.context("this machine's apt has no Debian archive among its sources")?;
+    Ok(main.address)
+}
+
 /// The sources for apt in the format of sources.list(5).
 fn sources(architecture: &str) -> Result<String> {
     let sources = machine_sources()?;
-    let is_security = |source: &&Source| source.suite.ends_with("-security");
-    let main = sources.iter().find(|source| !is_security(source));
-    let main = main.context("this machine's apt has no Debian archive among its sources")?;
     let suites = match architecture {
         ARM64 => SUITES,
         _ => SUITES_OF_OTHERS,
     };
-    let mut text = stanza(&main.address, suites, architecture);
-    if let Some(security) = sources.iter().find(is_security) {
+    let mut text = stanza(&mirror()?, suites, architecture);
+    if let Some(security) = sources.iter().find(|source| source.is_security()) {
         text.push('\n');
         text.push_str(&stanza(&security.address, SECURITY_SUITES, architecture));
     }
@@ -396,6 +401,12 @@ fn stanza(address: &str, suites: &str, architecture: &str) -> String {
 struct Source {
     address: String,
     suite: String,
+}
+
+impl Source {
+    fn is_security(&self) -> bool {
+        self.suite.ends_with("-security")
+    }
 }
 
 fn machine_sources() -> Result<Vec<Source>> {

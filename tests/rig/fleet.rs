@@ -66,7 +66,7 @@ impl Fleet {
 }
 
 /// Writes the job files for a lab to the directory. There, `KERNEL/Image` below `address` is
-/// the kernel, and `ARCHITECTURE.cpio` an archive with the program as `/init`.
+/// the kernel, and `vm_anon_name-ARCHITECTURE.cpio` the archive of the release folder.
 pub fn write_jobs(kernels: &[&'static Kernel], address: &str, directory: &Path) -> Result<()> {
     let directory = &paths::directory(directory.to_owned())?;
     let cases = cases(kernels)?;
@@ -76,7 +76,7 @@ pub fn write_jobs(kernels: &[&'static Kernel], address: &str, directory: &Path) 
         let device = Device::qemu(kernel.name, &machine);
         let files = Files {
             kernel: format!("{address}/{}/Image", kernel.name),
-            ramdisk: format!("{address}/{}.cpio", kernel.target.name),
+            ramdisk: format!("{address}/vm_anon_name-{}.cpio", kernel.target.name),
         };
         for test in Test::ALL {
             let job = lava::job(test, &device, &files, &cases)?;

@@ -140,6 +140,13 @@ pub const PYTHON: Purpose = Purpose {
     },
 };
 
+/// For running programs of a Debian system for arm64, which is unpacked and not installed.
+pub const FOREIGN_DEBIAN: Purpose = Purpose {
+    what: "run a Debian system for arm64",
+    packages: &["mmdebstrap", "qemu-user-static"],
+    is_met: || on_path(&["mmdebstrap", "qemu-aarch64-static"]),
+};
+
 /// For looking at pages.
 pub const BROWSER: Purpose = Purpose {
     what: "look at pages",

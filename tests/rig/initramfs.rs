@@ -60,6 +60,11 @@ impl Initramfs {
         self.add(path, mode, ModeFileType::Directory, (0, 0), Vec::new())
     }
 
+    /// Adds a symbolic link.
+    pub fn symlink(self, path: &str, target: &str) -> Self {
+        self.add(path, 0o777, ModeFileType::Symlink, (0, 0), target.into())
+    }
+
     /// Adds a character device.
     pub fn char_device(self, path: &str, mode: u32, major: u32, minor: u32) -> Self {
         self.add(path, mode, ModeFileType::Char, (major, minor), Vec::new())

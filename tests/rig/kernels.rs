@@ -302,6 +302,7 @@ const OTHER_PACKAGES: &[&str] = &[
     "busybox-static:amd64",
     "busybox-static:armhf",
     "busybox-static:riscv64",
+    "initramfs-tools-core",
     "lava-common",
     "lava-dispatcher",
     "lava-server",

@@ -15,12 +15,10 @@ use anyhow::{Context, Result, bail, ensure};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::debian;
-use crate::host_packages;
 use crate::paths;
-use crate::progress::Progress;
+use crate::python;
 use crate::qemu::Machine;
 use crate::tool;
 
@@ -214,7 +212,6 @@ pub struct TestResult {
 impl Dispatcher {
     /// Fetches what is missing.
     pub fn open() -> Result<Self> {
-        host_packages::PYTHON.ensure()?;
         let modules = ["lava-common", "lava-dispatcher"].map(|package| {
             let unpacked = debian::unpack(package)?;
             anyhow::Ok(unpacked.join("usr/lib/python3/dist-packages"))
@@ -222,7 +219,7 @@ impl Dispatcher {
         let [common, dispatcher] = modules;
         let server = debian::unpack("lava-server")?;
         Ok(Self {
-            python: python_environment()?.join("bin/python"),
+            python: python::with_packages("lava", REQUIREMENTS)?,
             modules: env::join_paths([common?, dispatcher?])?,
             device_types: server.join("usr/share/lava-server/device-types"),
         })
@@ -269,6 +266,14 @@ impl Dispatcher {
         })
     }
 
+    /// The content of a YAML file.
+    pub fn read_yaml(&self, path: &Path) -> Result<Value> {
+        let mut python = Command::new(&self.python);
+        let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+        let text = tool::output(python.args(["-c", script]).arg(path))?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Calls the script; returns the directory with what it wrote.
     fn call(&self, options: &[&str], device: &Device, job: &str, name: &str) -> Result<PathBuf> {
         let directory = paths::emptied(paths::scratch("lava")?.join(name))?;
@@ -296,31 +301,6 @@ impl Dispatcher {
         );
         Ok(directory)
     }
-}
-
-/// The directory of a virtual environment with the packages of [`REQUIREMENTS`].
-fn python_environment() -> Result<PathBuf> {
-    let hash = Sha256::digest(REQUIREMENTS);
-    let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    let directory = paths::cache("python")?.join(format!("lava-{hash}"));
-    let _lock = paths::lock("python-lava")?;
-    if directory.exists() {
-        return Ok(directory);
-    }
-    let progress = Progress::start("installing the Python packages of LAVA's dispatcher");
-    let partial = paths::emptied(directory.with_added_extension("partial"))?;
-    let requirements = partial.join("requirements.txt");
-    let mut create = Command::new("python3");
-    tool::output(create.args(["-m", "venv"]).arg(&partial))?;
-    paths::write(&requirements, REQUIREMENTS)?;
-    // The scripts in bin have the path of the environment in them. Only `python` is used,
-    // which finds the environment by its own path.
-    let mut install = Command::new(partial.join("bin/python"));
-    install.args(["-m", "pip", "--disable-pip-version-check", "install"]);
-    tool::output(install.arg("--requirement").arg(&requirements))?;
-    paths::rename(&partial, &directory)?;
-    progress.done();
-    Ok(directory)
 }
 
 /// The name of a suite without the number that LAVA puts before that of a dialogue.

@@ -15,6 +15,7 @@
 //! | [`debian`] | fetches Debian packages without touching the machine's own apt |
 //! | [`host_packages`] | installs the host's packages, or names the command that does |
 //! | [`target`] | the architectures, and what differs between them |
+//! | [`python`] | Python with packages of its own |
 //! | [`program`] | builds and lints the executable under test |
 //! | [`dist`], [`checkout`] | makes the release folder of a checkout |
 //! | [`source_package`] | makes and unpacks what `cargo package` packs |
@@ -50,6 +51,7 @@ pub mod mutation;
 pub mod paths;
 pub mod program;
 pub mod progress;
+pub mod python;
 pub mod qemu;
 pub mod recordings;
 pub mod report;

@@ -19,7 +19,7 @@ pub struct FleetCommand {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Run nothing, and write the job files for a lab that has the kernels as KERNEL/Image and
-    /// the archives as ARCHITECTURE.cpio below this address.
+    /// the archives of the release folder below this address.
     #[arg(long, value_name = "URL")]
     jobs_for: Option<String>,
 }
