@@ -19,11 +19,11 @@
 //! | `$` | `[heap]` |
 //! | `?` | any other label |
 
-use crate::{format::Sink, maps::Vma};
+use crate::{format::Sink, maps::Vma, scan::look_up};
 
 /// Draws VMAs, which must be added in the order of their addresses.
-pub struct Diagram<'a> {
-    out: &'a mut dyn Sink,
+pub struct Diagram<'a, S> {
+    out: &'a mut S,
     page: u64,
     /// The address of the next page to draw.
     next: u64,
@@ -33,9 +33,9 @@ pub struct Diagram<'a> {
     has_bar: bool,
 }
 
-impl<'a> Diagram<'a> {
+impl<'a, S: Sink> Diagram<'a, S> {
     /// A diagram of the pages from `start` to `end`, of `page` bytes each.
-    pub fn new(out: &'a mut dyn Sink, page: u64, start: u64, end: u64) -> Self {
+    pub fn new(out: &'a mut S, page: u64, start: u64, end: u64) -> Self {
         Diagram {
             out,
             page,
@@ -75,18 +75,23 @@ impl<'a> Diagram<'a> {
     }
 }
 
-// A single `match` on the labels would compile to a comparison of each byte.
 fn character(vma: &Vma) -> u8 {
-    let is_shared = vma.label.starts_with(b"[anon_shmem:");
+    const LABELS: &[(&str, u8)] = &[
+        ("", b'.'),
+        ("[anon:]", b'\''),
+        ("[anon_shmem:]", b'"'),
+        ("/dev/zero (deleted)", b':'),
+        ("[heap]", b'$'),
+    ];
+    if let Some(character) = look_up(LABELS, vma.label) {
+        return character;
+    }
     match (vma.name(), vma.label) {
-        (Some([]), _) if is_shared => b'"',
-        (Some([]), _) => b'\'',
-        (Some([letter]), _) if is_shared => letter.to_ascii_uppercase(),
+        (Some([letter]), label) if label.starts_with(b"[anon_shmem:") => {
+            letter.to_ascii_uppercase()
+        }
         (Some([letter]), _) => *letter,
-        (_, []) => b'.',
-        (_, label) if label == b"/dev/zero (deleted)" => b':',
         (_, [b'/', ..]) => b'/',
-        (_, label) if label == b"[heap]" => b'$',
         _ => b'?',
     }
 }

@@ -29,7 +29,6 @@ pub fn split(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
 
 /// Removes the decimal digits at the start of `text` and returns their value.
 /// `None` if there is no digit, or if the value is 2^64 or more.
-#[inline]
 pub fn number(text: &mut &[u8]) -> Option<u64> {
     let mut value = None;
     while let [first, rest @ ..] = *text
