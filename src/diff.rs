@@ -70,6 +70,38 @@ pub fn normal(
     }
 }
 
+/// Writes all lines of `new`: after two spaces those that `old` has too, after `> ` the
+/// others. Lines of `old` alone come between them, after `< `.
+///
+/// # Errors
+///
+/// As for [`normal`].
+pub fn whole(old: &[u8], new: &[u8], out: &mut impl Sink) -> Result<(), Malformed> {
+    let (mut old, mut new) = (Cursor::new(old), Cursor::new(new));
+    old.advance();
+    new.advance();
+    loop {
+        if let Some(line) = old.malformed().or(new.malformed()) {
+            return Err(Malformed { line });
+        }
+        let is_same = old.line == new.line;
+        if is_same && new.line.is_empty() {
+            return Ok(());
+        }
+        let (mark, cursor) = if is_same {
+            old.advance();
+            (b"  ", &mut new)
+        } else if old.start <= new.start {
+            (b"< ", &mut old)
+        } else {
+            (b"> ", &mut new)
+        };
+        out.put(mark);
+        out.put(cursor.line);
+        cursor.advance();
+    }
+}
+
 /// A position in one of the files: its current line, and what follows.
 #[derive(Clone, Copy)]
 struct Cursor<'a> {

@@ -94,17 +94,22 @@ impl<'a> Vma<'a> {
     }
 
     /// The NAME of `[anon:NAME]` (private) or `[anon_shmem:NAME]` (shared).
-    ///
-    /// No other label has this form: paths begin with a slash, and the kernel's
-    /// own labels contain no colon.
     pub fn name(&self) -> Option<&'a [u8]> {
-        // Comparing with each literal by itself would take more code.
-        const KINDS: [&[u8]; 2] = [b"[anon", b"[anon_shmem"];
-        let (kind, rest) = split(self.label, b':');
-        match rest {
-            [name @ .., b']'] if KINDS.contains(&kind) => Some(name),
-            _ => None,
-        }
+        name(self.label)
+    }
+}
+
+/// The NAME of the label `[anon:NAME]` (private) or `[anon_shmem:NAME]` (shared).
+///
+/// No other label has this form: paths begin with a slash, and the kernel's own labels
+/// contain no colon.
+pub fn name(label: &[u8]) -> Option<&[u8]> {
+    // Comparing with each literal by itself would take more code.
+    const KINDS: [&[u8]; 2] = [b"[anon", b"[anon_shmem"];
+    let (kind, rest) = split(label, b':');
+    match rest {
+        [name @ .., b']'] if KINDS.contains(&kind) => Some(name),
+        _ => None,
     }
 }
 

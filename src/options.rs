@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::scan::{look_up, number, split};
+use crate::scan::{look_up, number, number_32, split};
 use core::ffi::CStr;
 use heapless::Vec;
 
@@ -13,6 +13,10 @@ pub enum Command {
     Probe,
     /// Test how the kernel names anonymous memory.
     Check,
+    /// List the mappings of a process.
+    Maps,
+    /// Add up the memory of processes by name.
+    Names,
     /// Print the help.
     Help,
     /// Print the version.
@@ -26,6 +30,8 @@ impl Command {
             ("stages", Command::Stages),
             ("probe", Command::Probe),
             ("check", Command::Check),
+            ("maps", Command::Maps),
+            ("names", Command::Names),
             ("help", Command::Help),
             ("version", Command::Version),
         ];
@@ -48,6 +54,16 @@ pub enum Flag {
     Shared,
     /// Where to write the maps files.
     Output,
+    /// Print the whole maps at each stage.
+    Maps,
+    /// Print JSON.
+    Json,
+    /// Do not fold the numbers at the end of names.
+    Exact,
+    /// How long to wait before memory is added up again.
+    Every,
+    /// How many times.
+    Count,
     /// Count a feature that the kernel lacks as a failure.
     Require,
     /// List the cases instead of running them.
@@ -77,6 +93,7 @@ const HELP: u8 = 1 << Command::Help as u8 | 1 << Command::Version as u8;
 const STAGES: u8 = 1 << Command::Stages as u8 | HELP;
 const PROBE: u8 = 1 << Command::Probe as u8 | HELP;
 const CHECK: u8 = 1 << Command::Check as u8 | HELP;
+const NAMES: u8 = 1 << Command::Names as u8 | HELP;
 const ALL: u8 = u8::MAX;
 
 const fn spec(flag: Flag, letter: u8, long: &'static str, takes_value: bool, commands: u8) -> Spec {
@@ -89,14 +106,19 @@ const fn spec(flag: Flag, letter: u8, long: &'static str, takes_value: bool, com
     }
 }
 
-const SPECS: [Spec; 11] = [
+const SPECS: [Spec; 16] = [
     spec(Flag::Quiet, b'q', "--quiet", false, STAGES | PROBE),
     spec(Flag::Yes, b'y', "--yes", false, STAGES),
     spec(Flag::Name, b'n', "--name", true, STAGES),
     spec(Flag::Size, b's', "--size", true, STAGES),
     spec(Flag::Shared, b'S', "--shared", false, STAGES),
     spec(Flag::Output, b'o', "--output", true, STAGES),
-    spec(Flag::Require, b'r', "--require", false, CHECK),
+    spec(Flag::Maps, b'm', "--maps", false, STAGES),
+    spec(Flag::Json, b'j', "--json", false, NAMES),
+    spec(Flag::Exact, b'x', "--exact", false, NAMES),
+    spec(Flag::Every, b'e', "--every", true, NAMES),
+    spec(Flag::Count, b'c', "--count", true, NAMES),
+    spec(Flag::Require, b'r', "--require", false, CHECK | NAMES),
     spec(Flag::List, b'l', "--list", false, CHECK),
     spec(Flag::Then, b't', "--then", true, ALL),
     spec(Flag::Help, b'h', "--help", false, ALL),
@@ -116,9 +138,11 @@ pub enum Reason {
     CommandAsValue,
     /// Not a size in bytes from 1 to 2^63 - 1.
     BadSize,
+    /// Not a number from 1 to 2^32 - 1.
+    BadNumber,
     /// A second command.
     SecondCommand,
-    /// More than [`MAX_CASES`] cases.
+    /// More than [`MAX_CASES`] cases or processes.
     TooManyCases,
     /// An option without an effect on the command.
     NoEffect,
@@ -135,15 +159,16 @@ impl Reason {
             Reason::Value => "it takes no value",
             Reason::CommandAsValue => "a command, where a value is needed",
             Reason::BadSize => "give a size above 0, as 4096, 64K, 2M or 1G",
+            Reason::BadNumber => "give a number above 0",
             Reason::SecondCommand => "a second command",
-            Reason::TooManyCases => "64 cases at most",
+            Reason::TooManyCases => "64 at most",
             Reason::NoEffect => "it has no effect with this command",
             Reason::NotInit => "this is for PID 1 alone",
         }
     }
 }
 
-/// The largest number of cases that can be named at once.
+/// The largest number of cases or processes that can be given at once.
 pub const MAX_CASES: usize = 64;
 
 /// The parsed command line.
@@ -161,10 +186,14 @@ pub struct Options<'a> {
     pub output: Option<&'a CStr>,
     /// How PID 1 ends: `poweroff`, `reboot`, `halt` or the path of the next init.
     pub then: Option<&'a CStr>,
-    /// The cases to run; all if empty.
+    /// The seconds of `--every`.
+    pub every: Option<u32>,
+    /// The number of `--count`.
+    pub count: Option<u32>,
+    /// The cases to run, or the processes to read; all if empty.
     pub cases: Vec<&'a CStr, MAX_CASES>,
     /// A bit `1 << Flag` for each option that is given.
-    given: u16,
+    given: u32,
 }
 
 /// The options of an empty command line.
@@ -177,6 +206,8 @@ impl Default for Options<'_> {
             size: None,
             output: None,
             then: None,
+            every: None,
+            count: None,
             cases: Vec::new(),
             given: 0,
         }
@@ -238,7 +269,7 @@ impl<'a> Options<'a> {
 
     /// Whether the option `flag` is given.
     pub fn has(&self, flag: Flag) -> bool {
-        self.given >> flag as u16 & 1 != 0
+        self.given >> flag as u32 & 1 != 0
     }
 
     /// The helper case to run in this process, see [`Case::is_helper`]. Excludes those
@@ -291,7 +322,7 @@ impl<'a> Options<'a> {
         word: &mut &'a CStr,
         words: &mut impl Iterator<Item = &'a CStr>,
     ) -> Result<(), Reason> {
-        self.given |= 1 << spec.flag as u16;
+        self.given |= 1 << spec.flag as u32;
         if !spec.takes_value {
             return Ok(());
         }
@@ -305,6 +336,8 @@ impl<'a> Options<'a> {
         }
         match spec.flag {
             Flag::Size => self.size = Some(size(word.to_bytes()).ok_or(Reason::BadSize)?),
+            Flag::Every => self.every = Some(above_0(word)?),
+            Flag::Count => self.count = Some(above_0(word)?),
             Flag::Name => self.name = word,
             Flag::Output => self.output = Some(word),
             _ => self.then = Some(word),
@@ -312,16 +345,19 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// Parses a word that is not an option: a command, or a case of `check`.
+    /// Parses a word that is not an option: a command, a case of `check`, or a process.
     fn plain(&mut self, word: &'a CStr) -> Result<(), Reason> {
-        if self.command == Command::Check {
+        if matches!(
+            self.command,
+            Command::Check | Command::Maps | Command::Names
+        ) {
             return self.cases.push(word).map_err(|_| Reason::TooManyCases);
         }
         let command = Command::of(word.to_bytes()).ok_or(Reason::Unknown)?;
         if self.has(Flag::Command) {
             return Err(Reason::SecondCommand);
         }
-        self.given |= 1 << Flag::Command as u16;
+        self.given |= 1 << Flag::Command as u32;
         self.command = command;
         Ok(())
     }
@@ -335,6 +371,12 @@ fn find(is_it: impl Fn(&&Spec) -> bool) -> Result<&'static Spec, Reason> {
 fn suffix(word: &CStr, length: usize) -> Option<&CStr> {
     #[allow(clippy::indexing_slicing)] // `length` is within the slice.
     (length < word.to_bytes_with_nul().len()).then(|| &word[length..])
+}
+
+/// Parses a decimal number from 1 to 2^32 - 1.
+fn above_0(word: &CStr) -> Result<u32, Reason> {
+    let number = number_32(word.to_bytes());
+    number.filter(|number| *number > 0).ok_or(Reason::BadNumber)
 }
 
 /// Parses a size in bytes: decimal digits and an optional K, M or G.

@@ -41,6 +41,13 @@ pub fn number(text: &mut &[u8]) -> Option<u64> {
     value
 }
 
+/// The decimal number that all of `text` is; `None` if it is 2^32 or more.
+pub fn number_32(text: &[u8]) -> Option<u32> {
+    let mut rest = text;
+    let value = number(&mut rest).filter(|_| rest.is_empty())?;
+    u32::try_from(value).ok()
+}
+
 /// The value that belongs to `word` in `table`.
 ///
 /// A `match` on byte strings would compile to a comparison of every single byte.

@@ -3,12 +3,12 @@
 use crate::{
     check, cold,
     console::{Console, error},
-    pid1, probe,
+    listing, names, pid1, probe,
     scratch::Stack,
     stages,
     start::Process,
     sys::{
-        process::{block_write_signals, exit, getpid},
+        process::{block_write_signals, exit, fork, getpid},
         system::Reboot,
     },
 };
@@ -41,7 +41,7 @@ pub(crate) const VERSION: &str = concat!(
 pub(crate) fn run(process: &Process) -> u8 {
     let mut console = Console::new();
     let pid = getpid();
-    let is_init = pid1::take_over(pid, &mut console);
+    let mut is_init = pid1::take_over(pid, &mut console);
     if !is_init {
         block_write_signals();
     }
@@ -49,6 +49,13 @@ pub(crate) fn run(process: &Process) -> u8 {
     options.parse(&mut process.words(), is_init, &mut |word, reason| {
         error!(&mut console, "'{}': {}", word, reason.text());
     });
+    if is_init && options.usable && goes_to_background(&options) {
+        match fork() {
+            Ok(is_child) if is_child => is_init = false,
+            Ok(_) => pid1::finish(process, options.then, status::SUCCESS, &mut console),
+            Err(errno) => console.report(b"clone", errno),
+        }
+    }
     let mut status = if !options.usable {
         status::USAGE
     } else if let Some(stack) = Stack::check() {
@@ -69,6 +76,11 @@ pub(crate) fn run(process: &Process) -> u8 {
     status
 }
 
+/// Whether PID 1 leaves the command to a child, because it goes on while the next init runs.
+fn goes_to_background(options: &Options) -> bool {
+    options.every.is_some() && options.then.is_some_and(pid1::is_path)
+}
+
 fn command(
     process: &Process,
     options: &Options,
@@ -81,6 +93,8 @@ fn command(
         Command::Stages => stages::run(process, options, pid, stack, console),
         Command::Probe => probe::run(options.has(Flag::Quiet), is_init, stack, console),
         Command::Check => check::run(process, options, is_init, console),
+        Command::Maps => listing::run(options, pid, console),
+        Command::Names => names::run(options, process.page_size(), console),
         Command::Help => {
             console.put(&cold::HELP);
             status::SUCCESS

@@ -8,6 +8,8 @@
 //!   stages      map, name, unmap                observer    what that changed in the maps
 //!   probe       can this kernel name memory?    naming      names a page as a trial
 //!   check       the suite as KTAP               interpreter runs one case
+//!   listing     the mappings of a process       subject     reading a process
+//!   names       memory by name
 //! pid1          console, /proc, power off, the next init
 //! console       output and error messages       prompt      waiting for Enter
 //! snapshot      copies of the maps              maps_files  --output
@@ -41,7 +43,11 @@ mod console;
 #[cfg(feature = "full")]
 mod interpreter;
 #[cfg(feature = "full")]
+mod listing;
+#[cfg(feature = "full")]
 mod maps_files;
+#[cfg(feature = "full")]
+mod names;
 #[cfg(feature = "full")]
 mod naming;
 #[cfg(feature = "full")]
@@ -58,6 +64,8 @@ mod scratch;
 mod snapshot;
 #[cfg(feature = "full")]
 mod stages;
+#[cfg(feature = "full")]
+mod subject;
 
 #[cfg(not(feature = "full"))]
 mod minimal;

@@ -9,77 +9,86 @@ use crate::{
     sys::{Errno, memory::Mapping},
 };
 use core::{ffi::CStr, ops::Range};
-use heapless::VecView;
+use heapless::{Vec, VecView};
 use vm_anon_name::{
     diff,
     format::Escaping,
-    maps, put,
+    maps,
+    picture::Picture,
+    put,
     scan::{after, before},
 };
 
 /// Indentation of a diff within the transcript.
 const INDENT: &[u8] = b"  ";
 
-/// Takes a copy of the maps at each stage, writes it to a file and prints the
+/// The number of stages.
+const STAGES: usize = 4;
+
+/// Takes a copy of the maps at each stage, writes it to a file and prints it or the
 /// difference to the copy before.
 pub(crate) struct Observer<'a> {
-    /// Whether to print differences.
-    pub(crate) prints: bool,
+    /// What to print.
+    pub(crate) prints: Prints,
     /// Where to write the copies.
     pub(crate) output: Option<Directory>,
+    /// The range of pages to draw at each stage.
+    pub(crate) picture: Option<Picture>,
     /// All copies, one after another.
     copies: &'a mut VecView<u8>,
-    /// Whether no stage has been observed yet.
-    is_first: bool,
-    /// The copy of the first stage; empty if that one failed.
-    first: Range<usize>,
-    /// The copy of the last stage; empty if that one failed.
-    last: Range<usize>,
+    /// The name of each stage so far, and its copy; empty if that failed.
+    stages: Vec<(&'static str, Range<usize>), STAGES>,
+}
+
+/// What is printed of the maps at a stage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prints {
+    Nothing,
+    /// The differences, and at the first stage the whole maps.
+    Changes,
+    /// The whole maps.
+    Whole,
 }
 
 /// An observation failed. The failure has been reported.
 pub(crate) struct Failed;
 
 impl<'a> Observer<'a> {
-    /// Without `prints` and `output`, `copies` is not used and may have no capacity.
-    pub(crate) fn new(prints: bool, copies: &'a mut VecView<u8>) -> Self {
+    /// Without anything to print and without `output`, `copies` is not used and may have no
+    /// capacity.
+    pub(crate) fn new(prints: Prints, copies: &'a mut VecView<u8>) -> Self {
         Observer {
             prints,
             output: None,
+            picture: None,
             copies,
-            is_first: true,
-            first: 0..0,
-            last: 0..0,
+            stages: Vec::new(),
         }
     }
 
-    /// Takes a copy of the maps, writes it to `file` and prints the difference to
-    /// the last copy. If a mapping has just been `named`, checks that the maps show
-    /// its name.
+    /// Takes a copy of the maps, writes it to `file` and prints what changed in the stage
+    /// `name`. If a mapping has just been `named`, checks that the maps show its name.
     pub(crate) fn observe(
         &mut self,
+        name: &'static str,
         file: &CStr,
         named: Option<(&Mapping, &CStr)>,
         console: &mut Console,
     ) -> Result<(), Failed> {
-        if !self.prints && self.output.is_none() {
+        if self.prints == Prints::Nothing && self.output.is_none() {
             return Ok(());
         }
         let start = self.copies.len();
-        let is_first = core::mem::take(&mut self.is_first);
-        let last = core::mem::replace(&mut self.last, start..start);
-        if let Err(errno) = snapshot::take(self.copies) {
+        let taken = snapshot::take(self.copies);
+        let _ = self.stages.push((name, start..self.copies.len())); // There is space.
+        if let Err(errno) = taken {
+            // Its lines compare each stage with the one before.
+            self.picture = None;
             console.report(snapshot::FILE.to_bytes(), errno);
             return Err(Failed);
         }
-        self.last.end = self.copies.len();
+        let mut result = self.print(console);
         let copy = after(self.copies, start);
-        let mut result = Ok(());
-        if is_first {
-            self.first = self.last.clone();
-        } else if self.prints && !last.is_empty() {
-            result = print_changes(self.copy(&last), copy, console);
-        }
         if let Some((mapping, name)) = named
             && !shows_name(copy, mapping, name)
         {
@@ -99,36 +108,75 @@ impl<'a> Observer<'a> {
         result
     }
 
-    /// The bytes of one copy.
-    fn copy(&self, range: &Range<usize>) -> &[u8] {
+    /// The bytes of the copy of a stage, counted from 0; empty if there is none.
+    fn copy(&self, stage: usize) -> &[u8] {
+        let range = self
+            .stages
+            .get(stage)
+            .map_or(0..0, |(_, copy)| copy.clone());
         after(before(self.copies, range.end), range.start)
     }
 
-    /// Prints whether the last copy equals the first, as it should.
-    pub(crate) fn compare_ends(&self, console: &mut Console) -> Result<(), Failed> {
-        if !self.prints || self.first.is_empty() || self.last.is_empty() {
+    /// Prints the last copy or how it differs from the one before, and the picture.
+    fn print(&mut self, console: &mut Console) -> Result<(), Failed> {
+        if self.prints == Prints::Nothing {
             return Ok(());
         }
-        if self.copy(&self.first) == self.copy(&self.last) {
+        let stage = self.stages.len().saturating_sub(1);
+        let copy = self.copy(stage);
+        let last = match stage.checked_sub(1) {
+            Some(last) => self.copy(last),
+            None => copy,
+        };
+        // After a copy that failed there is nothing to compare with.
+        if last.is_empty() {
+            return Ok(());
+        }
+        let out = &mut Escaping(&mut *console);
+        let printed = match self.prints == Prints::Whole || stage == 0 {
+            true => diff::whole(last, copy, out).map(|()| true),
+            false => diff::normal(last, copy, INDENT, out),
+        };
+        match printed {
+            Ok(true) => {}
+            Ok(false) => put!(console, "The maps did not change.\n"),
+            Err(_) => {
+                console.report(snapshot::FILE.to_bytes(), Errno::EIO);
+                return Err(Failed);
+            }
+        }
+        self.draw(stage, console);
+        Ok(())
+    }
+
+    /// Draws the pages at `stage`.
+    fn draw(&mut self, stage: usize, console: &mut Console) {
+        if let Some(mut picture) = self.picture.take()
+            && let Some((name, _)) = self.stages.get(stage)
+        {
+            picture.put(stage + 1, name, self.copy(stage), console);
+            self.picture = Some(picture);
+        }
+    }
+
+    /// Draws all stages together, and prints whether the last copy equals the first, as it
+    /// should.
+    pub(crate) fn compare_ends(&mut self, console: &mut Console) -> Result<(), Failed> {
+        if let Some(picture) = &mut self.picture {
+            put!(console, "\n");
+            picture.restart(console);
+            (0..STAGES).for_each(|stage| self.draw(stage, console));
+        }
+        let (first, last) = (self.copy(0), self.copy(STAGES - 1));
+        if self.prints == Prints::Nothing || first.is_empty() || last.is_empty() {
+            return Ok(());
+        }
+        if first == last {
             put!(console, "\nThe first and the last maps are the same.\n");
             return Ok(());
         }
         put!(console, "\nThe first and the last maps differ.\n");
         Err(Failed)
-    }
-}
-
-fn print_changes(before: &[u8], after: &[u8], console: &mut Console) -> Result<(), Failed> {
-    match diff::normal(before, after, INDENT, &mut Escaping(&mut *console)) {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            put!(console, "The maps did not change.\n");
-            Ok(())
-        }
-        Err(_) => {
-            console.report(snapshot::FILE.to_bytes(), Errno::EIO);
-            Err(Failed)
-        }
     }
 }
 

@@ -133,6 +133,11 @@ fn mount_at(kind: &CStr, place: &CStr) -> Result {
     mount(kind, place).map_err(|errno| made.err().unwrap_or(errno))
 }
 
+/// Whether `then` is the path of the next init.
+pub(crate) fn is_path(then: &CStr) -> bool {
+    look_up(WAYS, then.to_bytes()).is_none()
+}
+
 /// Ends PID 1, which must not exit, because the kernel would panic: announces
 /// `status`, then does what `then` says, and powers off without it.
 pub(crate) fn finish(

@@ -8,7 +8,7 @@ use crate::{
     console::Console,
     maps_files::Directory,
     naming,
-    observer::{Failed, Observer},
+    observer::{Failed, Observer, Prints},
     prompt::Prompt,
     scratch::Stack,
     start::Process,
@@ -24,34 +24,40 @@ use vm_anon_name::{
     diagnosis,
     format::{Sink, put_decimal},
     options::{Flag, Options},
+    picture::Picture,
     put,
 };
 
-/// The end of a stage: the name of its maps file, and the prompt before and after the PID.
+/// A stage: its name, the name of its maps file, and the prompt before and after the PID.
 /// The prompt is not a text for `put!`, so that it is copied without a search for
 /// placeholders.
 struct Stage {
+    name: &'static str,
     file: &'static CStr,
     before: &'static str,
     after: &'static str,
 }
 
 const START: Stage = Stage {
+    name: "start",
     file: c"maps_1_start.txt",
     before: "\nPress enter to mmap - cat /proc/",
     after: "/maps > maps_1_start.txt",
 };
 const MMAP: Stage = Stage {
+    name: "mmap",
     file: c"maps_2_mmap.txt",
     before: "\nPress enter to set vm_area_struct's name - cat /proc/",
     after: "/maps > maps_2_mmap.txt",
 };
 const NAME: Stage = Stage {
+    name: "name",
     file: c"maps_3_set_vm_name.txt",
     before: "\nPress enter to unmmap the region - cat /proc/",
     after: "/maps > maps_3_set_vm_name.txt",
 };
 const MUNMAP: Stage = Stage {
+    name: "munmap",
     file: c"maps_4_ummap.txt",
     before: "\nPress enter to exit - cat /proc/",
     after: "/maps > maps_4_ummap.txt",
@@ -71,7 +77,7 @@ pub(crate) fn run(
     console: &mut Console,
 ) -> u8 {
     let page = process.page_size();
-    if options.has(Flag::Quiet) && options.output.is_none() {
+    if options.has(Flag::Quiet) && !options.has(Flag::Maps) && options.output.is_none() {
         return Stages::new(options, pid, &mut Vec::<u8, 0>::new(), console).walk(page);
     }
     let mut status = status::FAILED;
@@ -97,12 +103,17 @@ impl<'a> Stages<'a> {
         copies: &'a mut VecView<u8>,
         console: &'a mut Console,
     ) -> Self {
+        let prints = match (options.has(Flag::Maps), options.has(Flag::Quiet)) {
+            (true, _) => Prints::Whole,
+            (false, false) => Prints::Changes,
+            (false, true) => Prints::Nothing,
+        };
         let mut stages = Stages {
             options,
             pid,
             // The kernel's log has no input.
             prompt: Prompt::new(!options.has(Flag::Yes) && !console.is_log),
-            observer: Observer::new(!options.has(Flag::Quiet), copies),
+            observer: Observer::new(prints, copies),
             console,
             status: status::SUCCESS,
         };
@@ -126,13 +137,22 @@ impl<'a> Stages<'a> {
         // new memory directly below it. Without this hint, the kernel could align a
         // large mapping to huge pages and leave a gap.
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
-        self.finish(&START, None);
-
         // No address space can hold the largest size, so the kernel refuses it as it would
         // refuse one that is larger still.
         let size = usize::try_from(self.options.size.unwrap_or(1)).unwrap_or(usize::MAX);
         let length = size.saturating_add(page - 1) & page.wrapping_neg();
-        let hint = neighbour.map_or(0, |mapping| mapping.start().saturating_sub(length));
+        let hint = match &neighbour {
+            Some(neighbour) => neighbour.start().saturating_sub(length),
+            None => 0,
+        };
+        if self.observer.prints != Prints::Nothing
+            && let Some(neighbour) = neighbour.filter(|_| hint > 0)
+        {
+            let (length, end) = (length as u64, neighbour.end() as u64);
+            self.observer.picture = Some(Picture::new(page as u64, hint as u64, length, end));
+        }
+        self.finish(&START, None);
+
         let mapping = self.map(hint, length, self.options.has(Flag::Shared));
         if let Some(mapping) = &mapping {
             put!(
@@ -152,7 +172,7 @@ impl<'a> Stages<'a> {
         {
             self.fail(b"munmap", errno);
         }
-        if self.observer.prints {
+        if self.observer.prints != Prints::Nothing {
             put!(self.console, "\n");
         }
         self.finish(&MUNMAP, None);
@@ -223,7 +243,9 @@ impl<'a> Stages<'a> {
     /// its name in this stage, if any.
     fn finish(&mut self, stage: &Stage, named: Option<&Mapping>) {
         let named = named.map(|mapping| (mapping, self.options.name));
-        let result = self.observer.observe(stage.file, named, self.console);
+        let result = self
+            .observer
+            .observe(stage.name, stage.file, named, self.console);
         self.note(result);
         self.console.put(stage.before.as_bytes());
         put_decimal(self.pid.into(), self.console);

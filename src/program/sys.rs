@@ -45,6 +45,7 @@ pub(crate) type Result<T = ()> = core::result::Result<T, Errno>;
 
 #[cfg_attr(not(feature = "full"), allow(dead_code))]
 impl Errno {
+    pub(crate) const EACCES: Self = Self::new(errno::EACCES);
     pub(crate) const EAGAIN: Self = Self::new(errno::EAGAIN);
     pub(crate) const EBADF: Self = Self::new(errno::EBADF);
     pub(crate) const EBUSY: Self = Self::new(errno::EBUSY);
@@ -55,6 +56,7 @@ impl Errno {
     pub(crate) const ENOTTY: Self = Self::new(errno::ENOTTY);
     pub(crate) const ENOENT: Self = Self::new(errno::ENOENT);
     pub(crate) const EPERM: Self = Self::new(errno::EPERM);
+    pub(crate) const ESRCH: Self = Self::new(errno::ESRCH);
     pub(crate) const EOVERFLOW: Self = Self::new(errno::EOVERFLOW);
 
     /// Separates an error from a result: the last 4095 values are errors.

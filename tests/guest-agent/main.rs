@@ -7,6 +7,7 @@
 //! launch      starts a process under the conditions of a run
 //! sandbox     prepares the root file system of the program
 //! with        a tool for shells: executes a program under unusual conditions
+//! target      a tool for shells: a process whose memory others look at
 //! ```
 //!
 //! A module calls only those below it. The agent has one thread. If a task fails, the
@@ -16,10 +17,14 @@ mod campaign;
 mod launch;
 mod sandbox;
 mod supervise;
+mod target;
 mod tracer;
 mod with;
 
+use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::path::Path;
 use std::{env, fs, process};
 
 use anyhow::{Context, Result};
@@ -31,10 +36,10 @@ use crate::sandbox::Sandbox;
 fn main() {
     let words: Vec<String> = env::args().collect();
     if let Some((name, words)) = words.split_first()
-        && with::is_called(name)
+        && let Some((tool, run)) = TOOLS.iter().find(|(tool, _)| is_called(name, tool))
     {
-        let Err(error) = with::run(words);
-        eprintln!("{}: {error:#}", with::NAME);
+        let Err(error) = run(words);
+        eprintln!("{tool}: {error:#}");
         process::exit(125);
     }
     if let Err(error) = perform_all() {
@@ -42,6 +47,17 @@ fn main() {
         let _ = print(&Answer::AgentFailed(format!("{error:#}")));
     }
     let _ = reboot(RebootMode::RB_POWER_OFF);
+}
+
+/// A tool, which never returns except with an error.
+type Tool = fn(&[String]) -> Result<Infallible>;
+
+/// The tools, by the names of the executable.
+const TOOLS: [(&str, Tool); 2] = [(with::NAME, with::run), (target::NAME, target::run)];
+
+/// Whether the first word of a command line calls this tool.
+fn is_called(program: &str, tool: &str) -> bool {
+    Path::new(program).file_name() == Some(OsStr::new(tool))
 }
 
 fn perform_all() -> Result<()> {

@@ -189,7 +189,8 @@ pub enum FilterAction {
 ///
 /// Numbers that differ between runs are replaced: the program's PID by `PID`, and the inode
 /// number of shared memory by `INODE`. With randomised addresses each address becomes `@N`,
-/// where N is its distance in bytes from the mapping that the program made.
+/// where N is its distance in bytes from the mapping that the program made, or `@` if it is far
+/// from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunResult {
     /// How the program ended.

@@ -197,8 +197,11 @@ fn replace_numbers(text: &str, pid: i32) -> String {
     replaced
 }
 
+/// Addresses that are farther from the mapping than this have random distances from it.
+const FAR: i64 = 8 << 20;
+
 /// Replaces each address by `@N`, its distance in bytes from the mapping that the text
-/// reports. Without a report of a mapping the text stays as it is.
+/// reports, or by `@` if it is [`FAR`]. Without a report of a mapping the text stays as it is.
 fn replace_addresses(text: &str) -> String {
     let Some(origin) = mapping(text) else {
         return text.to_owned();
@@ -213,7 +216,11 @@ fn replace_addresses(text: &str) -> String {
         match u64::from_str_radix(word.trim_start_matches("0x"), 16) {
             // Addresses have 8 or more digits. File offsets have 8 digits too, but are 0.
             Ok(address) if word.len() >= 8 && address > 0 => {
-                replaced.push_str(&format!("@{}", address.wrapping_sub(origin) as i64));
+                replaced.push('@');
+                let distance = address.wrapping_sub(origin) as i64;
+                if distance.abs() <= FAR {
+                    replaced.push_str(&distance.to_string());
+                }
             }
             _ => replaced.push_str(&word),
         }

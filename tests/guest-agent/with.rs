@@ -25,12 +25,11 @@
 #![allow(unsafe_code)]
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -40,11 +39,6 @@ use crate::launch;
 
 /// The name by which the agent's executable acts as this tool.
 pub(crate) const NAME: &str = "with";
-
-/// Whether the first word of a command line calls this tool.
-pub(crate) fn is_called(program: &str) -> bool {
-    Path::new(program).file_name() == Some(OsStr::new(NAME))
-}
 
 /// Sets the conditions, and becomes the program.
 pub(crate) fn run(words: &[String]) -> Result<Infallible> {

@@ -1,6 +1,7 @@
 //! Recorded maps files of real kernels; `cargo xtask record` renews them.
 
 use std::fs;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use rig::kernels::{self, Kernel};
@@ -38,7 +39,10 @@ pub fn kernels() -> impl Iterator<Item = &'static Kernel> {
 
 /// All recordings.
 pub fn all() -> &'static [Recording] {
-    static ALL: LazyLock<Vec<Recording>> = LazyLock::new(|| kernels().flat_map(read).collect());
+    static ALL: LazyLock<Vec<Recording>> = LazyLock::new(|| {
+        let files = kernels().map(|kernel| read(kernel, &recordings::path(kernel)));
+        files.flatten().collect()
+    });
     &ALL
 }
 
@@ -51,15 +55,21 @@ pub fn get(kernel: &Kernel, name: &str) -> &'static [u8] {
     &recording.unwrap_or_else(missing).maps
 }
 
+/// The recordings of smaps; in these, `maps` is a smaps file.
+pub fn smaps() -> Vec<Recording> {
+    let kernels = recordings::SMAPS.map(|name| kernels::find(name).unwrap());
+    let files = kernels.map(|kernel| read(kernel, &recordings::smaps_path(kernel)));
+    files.into_iter().flatten().collect()
+}
+
 /// The lines of a file, without their newlines.
 pub fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     file.split_inclusive(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
-fn read(kernel: &'static Kernel) -> Vec<Recording> {
-    let path = recordings::path(kernel);
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+fn read(kernel: &'static Kernel, path: &Path) -> Vec<Recording> {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut recordings: Vec<Recording> = Vec::new();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         if let Some(name) = heading(line) {
@@ -92,6 +102,13 @@ fn every_kernel_has_all_recordings() {
             assert!(lines(maps).count() > 4, "{}: {name}", kernel.name);
         }
     }
+}
+
+#[test]
+fn recordings_of_smaps_are_those_of_two_programs() {
+    let smaps = smaps();
+    let names: Vec<&str> = smaps.iter().map(|it| &*it.name).collect();
+    assert_eq!(names, ["shell", "stages"].repeat(recordings::SMAPS.len()));
 }
 
 #[test]

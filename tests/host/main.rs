@@ -11,16 +11,21 @@
 mod diagnosis;
 mod diagram;
 mod diff;
+mod directory;
 mod errno;
 mod examples;
 mod fixtures;
 mod format;
 mod fuzz;
+mod lines;
+mod listing;
 mod maps;
 mod name;
 mod options;
+mod picture;
 mod scan;
 mod suite;
+mod totals;
 
 use vm_anon_name::format::Sink;
 

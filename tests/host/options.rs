@@ -39,17 +39,23 @@ const fn known(
 
 const STAGES: &[&str] = &["stages"];
 const CHECK: &[&str] = &["check"];
-const ALL: &[&str] = &["stages", "probe", "check"];
+const NAMES: &[&str] = &["names"];
+const ALL: &[&str] = &["stages", "probe", "check", "maps", "names"];
 
 /// All options in the order of the help.
-const KNOWN: [Known; 11] = [
+const KNOWN: [Known; 16] = [
     known(Flag::Quiet, 'q', "--quiet", None, &["stages", "probe"]),
     known(Flag::Yes, 'y', "--yes", None, STAGES),
     known(Flag::Name, 'n', "--name", Some("NAME"), STAGES),
     known(Flag::Size, 's', "--size", Some("BYTES"), STAGES),
     known(Flag::Shared, 'S', "--shared", None, STAGES),
     known(Flag::Output, 'o', "--output", Some("DIR"), STAGES),
-    known(Flag::Require, 'r', "--require", None, CHECK),
+    known(Flag::Maps, 'm', "--maps", None, STAGES),
+    known(Flag::Json, 'j', "--json", None, NAMES),
+    known(Flag::Exact, 'x', "--exact", None, NAMES),
+    known(Flag::Every, 'e', "--every", Some("SECONDS"), NAMES),
+    known(Flag::Count, 'c', "--count", Some("N"), NAMES),
+    known(Flag::Require, 'r', "--require", None, &["check", "names"]),
     known(Flag::List, 'l', "--list", None, CHECK),
     known(Flag::Then, 't', "--then", Some("WHAT"), ALL),
     known(Flag::Help, 'h', "--help", None, ALL),
@@ -66,6 +72,8 @@ struct Parsed {
     size: Option<u64>,
     output: Option<String>,
     then: Option<String>,
+    every: Option<u32>,
+    count: Option<u32>,
     cases: Vec<String>,
     refused: Vec<String>,
     usable: bool,
@@ -81,6 +89,8 @@ impl Default for Parsed {
             size: None,
             output: None,
             then: None,
+            every: None,
+            count: None,
             cases: Vec::new(),
             refused: Vec::new(),
             usable: true,
@@ -130,6 +140,8 @@ impl Parsed {
             Flag::Size => self.size = Some(value.parse().unwrap()),
             Flag::Output => self.output = Some(value.to_owned()),
             Flag::Then => self.then = Some(value.to_owned()),
+            Flag::Every => self.every = Some(value.parse().unwrap()),
+            Flag::Count => self.count = Some(value.parse().unwrap()),
             Flag::Help => self.command = Command::Help,
             Flag::Version if self.command != Command::Help => self.command = Command::Version,
             _ => {}
@@ -146,8 +158,9 @@ const NO_VALUE: &str = "it needs a value";
 const VALUE: &str = "it takes no value";
 const COMMAND_AS_VALUE: &str = "a command, where a value is needed";
 const BAD_SIZE: &str = "give a size above 0, as 4096, 64K, 2M or 1G";
+const BAD_NUMBER: &str = "give a number above 0";
 const SECOND_COMMAND: &str = "a second command";
-const TOO_MANY_CASES: &str = "64 cases at most";
+const TOO_MANY_CASES: &str = "64 at most";
 const NO_EFFECT: &str = "it has no effect with this command";
 const NOT_INIT: &str = "this is for PID 1 alone";
 
@@ -168,6 +181,8 @@ fn parse(words: &[CString], is_init: bool) -> Parsed {
         size: options.size,
         output: options.output.map(lossy),
         then: options.then.map(lossy),
+        every: options.every,
+        count: options.count,
         cases: options.cases.iter().map(|case| lossy(case)).collect(),
         refused,
         usable: options.usable,
@@ -219,6 +234,8 @@ fn every_command_is_a_word() {
     check("stages", Command::Stages);
     check("probe", Command::Probe);
     check("check", Command::Check);
+    check("maps", Command::Maps);
+    check("names", Command::Names);
     check("help", Command::Help);
     check("version", Command::Version);
 }
@@ -227,10 +244,8 @@ fn every_command_is_a_word() {
 fn every_option_is_accepted_in_every_form() {
     for known in &KNOWN {
         let (letter, long) = (known.letter, known.long);
-        let expected = |value| match known.commands {
-            CHECK => Parsed::command(Command::Check).with(known, value),
-            _ => Parsed::default().with(known, value),
-        };
+        let command = Command::of(known.commands[0].as_bytes()).unwrap();
+        let expected = |value| Parsed::command(command).with(known, value);
         let check = |words: &[&str], expected: Parsed| {
             let command = known.commands[0];
             check_init(&[&[command], words].concat(), expected.clone());
@@ -247,9 +262,18 @@ fn every_option_is_accepted_in_every_form() {
         check(&[long, value], expected(value));
         check(&[&format!("{long}={value}")], expected(value));
         // In one word with options that take no value
-        let clustered = || expected(value).with(&KNOWN[0], "").with(&KNOWN[1], "");
-        check(&[&format!("-yq{letter}"), value], clustered());
-        check(&[&format!("-yq{letter}{value}")], clustered());
+        let others = KNOWN
+            .iter()
+            .filter(|other| other.value.is_none() && other.commands == known.commands);
+        let others: Vec<&Known> = others.collect();
+        let letters: String = others.iter().map(|other| other.letter).collect();
+        let clustered = || {
+            others
+                .iter()
+                .fold(expected(value), |all, it| all.with(it, ""))
+        };
+        check(&[&format!("-{letters}{letter}"), value], clustered());
+        check(&[&format!("-{letters}{letter}{value}")], clustered());
     }
 }
 
@@ -298,23 +322,61 @@ fn any_word_can_be_a_value() {
 
 #[test]
 fn a_command_is_a_value_only_if_it_is_attached() {
-    for command in ["stages", "probe", "check", "help", "version"] {
+    for command in [
+        "stages", "probe", "check", "maps", "names", "help", "version",
+    ] {
         for known in KNOWN.iter().filter(|known| known.value.is_some()) {
             let (letter, long) = (format!("-{}", known.letter), known.long);
             let expected = Parsed::default().given(&letter[1..]);
             let expected = expected.refused(command, COMMAND_AS_VALUE);
+            let expected = without_effect(expected, known);
             for option in [&letter, long] {
                 check_init(&[option, command], expected.clone());
             }
             if known.flag != Flag::Then {
                 check(&[long, command], expected);
             }
-            if known.flag != Flag::Size {
+            if !matches!(known.flag, Flag::Size | Flag::Every | Flag::Count) {
                 let expected = Parsed::default().with(known, command);
                 check_init(&[&format!("{letter}{command}")], expected.clone());
                 check_init(&[&format!("{long}={command}")], expected);
             }
         }
+    }
+}
+
+/// Refuses an option that the default command does not heed.
+fn without_effect(parsed: Parsed, known: &Known) -> Parsed {
+    match known.commands.contains(&"stages") {
+        true => parsed,
+        false => parsed.refused(known.long, NO_EFFECT),
+    }
+}
+
+#[test]
+fn every_and_count_are_numbers_above_0() {
+    let names = || Parsed::command(Command::Names);
+    for (text, number) in [("1", 1), ("007", 7), ("4294967295", u32::MAX)] {
+        for option in ["--every", "--count"] {
+            let known = KNOWN.iter().find(|known| known.long == option).unwrap();
+            let expected = names().with(known, &number.to_string());
+            check(&["names", option, text], expected);
+        }
+    }
+    for text in [
+        "",
+        "0",
+        "-1",
+        "1s",
+        "0.5",
+        " 1",
+        "4294967296",
+        "99999999999999999999",
+    ] {
+        let expected = names().given("e");
+        check_refused(&["names", "-e", text], expected, text, BAD_NUMBER);
+        let (word, expected) = (format!("--count={text}"), names().given("c"));
+        check_refused(&["names", &word], expected, text, BAD_NUMBER);
     }
 }
 
@@ -408,8 +470,8 @@ const UNKNOWN_WORDS: [&str; 17] = [
     "probes",
     "",
     "-",
-    "-x",
-    "-xq",
+    "-z",
+    "-zq",
     "-?",
     "--",
     "--quiets",
@@ -431,7 +493,7 @@ fn unknown_words_are_refused() {
         // The words after it are still parsed.
         check(&[word, "-n", "a"], expected.given("n").name("a"));
     }
-    for word in ["-qx", "-q-", "-q-y", "-q=yes"] {
+    for word in ["-qz", "-q-", "-q-y", "-q=yes"] {
         check_refused(&[word], Parsed::default().given("q"), word, UNKNOWN);
     }
 }
@@ -444,7 +506,7 @@ fn pid_1_tolerates_unknown_words_before_a_command_or_yes() {
         let refuse = |parsed: Parsed, word: &&str| parsed.refused(word, UNKNOWN);
         words.iter().fold(expected, refuse)
     };
-    for words in [&["ro"][..], &["-x", "nosuch", "--nosuch=1"]] {
+    for words in [&["ro"][..], &["-z", "nosuch", "--nosuch=1"]] {
         let check = |more: &[&str], expected: Parsed| {
             let expected = unknown(words, expected).usable();
             check_init(&[words, more].concat(), expected);
@@ -483,15 +545,15 @@ fn pid_1_refuses_unknown_words_after_a_known_one() {
     check_init(&["probe", "ro"], probe().refused("ro", UNKNOWN));
     let expected = || Parsed::default().given("y");
     check_init(&["-y", "ro"], expected().refused("ro", UNKNOWN));
-    check_init(&["-yx"], expected().refused("-yx", UNKNOWN));
+    check_init(&["-yz"], expected().refused("-yz", UNKNOWN));
     let expected = Parsed::default().given("qy").refused("ro", UNKNOWN);
     check_init(&["-q", "ro", "-y"], expected);
     // A tolerated word before them does not make them valid.
     let expected = probe().refused("ro", UNKNOWN).refused("rw", UNKNOWN);
     check_init(&["ro", "probe", "rw"], expected);
     // `--` alone is not a known word.
-    let expected = probe().refused("-x", UNKNOWN).usable();
-    check_init(&["--", "-x", "probe"], expected);
+    let expected = probe().refused("-z", UNKNOWN).usable();
+    check_init(&["--", "-z", "probe"], expected);
 }
 
 #[test]
@@ -520,6 +582,7 @@ fn check_no_value(word: &str, known: &Known) {
     let expected = Parsed::default()
         .given(&known.letter.to_string())
         .refused(word, NO_VALUE);
+    let expected = without_effect(expected, known);
     check_init(&[word], expected.clone());
     if known.flag != Flag::Then {
         check(&[word], expected);
@@ -560,6 +623,16 @@ fn check_takes_names_of_cases() {
     let names = ["probe", "check", "", "-"];
     check(&[&["check"], &names[..]].concat(), cases(&names));
     check(&["a", "check"], cases(&[]).refused("a", UNKNOWN));
+}
+
+#[test]
+fn maps_and_names_take_processes() {
+    let names = |words| Parsed::command(Command::Names).cases(words);
+    check(&["names"], names(&[]));
+    check(&["names", "1", "22"], names(&["1", "22"]));
+    check(&["names", "-"], names(&["-"]));
+    check(&["-j", "names", "1", "-r"], names(&["1"]).given("jr"));
+    check(&["maps", "1"], Parsed::command(Command::Maps).cases(&["1"]));
 }
 
 #[test]
@@ -671,6 +744,7 @@ fn reasons_are_printable_clauses() {
         (Reason::Value, VALUE),
         (Reason::CommandAsValue, COMMAND_AS_VALUE),
         (Reason::BadSize, BAD_SIZE),
+        (Reason::BadNumber, BAD_NUMBER),
         (Reason::SecondCommand, SECOND_COMMAND),
         (Reason::TooManyCases, TOO_MANY_CASES),
         (Reason::NoEffect, NO_EFFECT),
@@ -703,8 +777,8 @@ fn the_help_lists_every_option_and_no_other() {
 fn the_help_names_commands_and_defaults() {
     let name = Parsed::default().name;
     for word in [
-        "stages", "probe", "check", "poweroff", "reboot", "halt", "exec", &name, "one page",
-        "exit: 0", "4 ",
+        "stages", "probe", "check", "maps", "names", "poweroff", "reboot", "halt", "exec", &name,
+        "one page", "exit: 0", "4 ",
     ] {
         assert!(HELP.contains(word), "{word}");
     }
@@ -723,7 +797,8 @@ fn the_help_fits_a_serial_terminal() {
 /// Words made of parts of options, and arbitrary words.
 fn words() -> impl Strategy<Value = CString> {
     let likely = "-{0,3}(quiet|yes|name|size|shared|output|require|list|then|help|version|\
-                  stages|probe|check|[qynsSorlthVx]{0,3})(=[ -~]{0,3})?";
+                  stages|probe|check|maps|names|json|exact|every|count|\
+                  [qynsSorlthVxmjec]{0,3})(=[ -~]{0,3})?";
     let bytes = prop::collection::vec(1..=u8::MAX, 0..12);
     prop_oneof![
         3 => likely.prop_map(|word| CString::new(word).unwrap()),
@@ -736,7 +811,10 @@ fn options() -> impl Strategy<Value = (usize, String, Vec<String>)> {
     (0..KNOWN.len(), 1..=i64::MAX, 0..4_u8).prop_map(|(index, number, form)| {
         let known = &KNOWN[index];
         let (short, long) = (format!("-{}", known.letter), known.long.to_owned());
-        let value = number.to_string();
+        let value = match known.flag {
+            Flag::Every | Flag::Count => (number % i64::from(u32::MAX) + 1).to_string(),
+            _ => number.to_string(),
+        };
         let words = match (known.value, form) {
             (None, 0 | 1) => vec![short],
             (None, _) => vec![long],

@@ -8,6 +8,8 @@
 //! 00400000-00592000 r-xp 00000000 00:02 14                                 /bin/busybox
 //! ```
 //!
+//! A second file has the smaps of two programs in the same format, for some kernels.
+//!
 //! They need to be renewed only when a kernel changes the format of the file.
 
 use std::fs;
@@ -32,6 +34,9 @@ pub const KERNELS: [&str; 7] = [
     "debian-6.1",
 ];
 
+/// Those whose smaps are recorded, too. The others have the same fields as one of these.
+pub const SMAPS: [&str; 3] = ["6.1", "6.12", "newest"];
+
 /// Time for one boot.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -52,6 +57,18 @@ cp /bin/busybox-dynamic "$odd"
 echo "<<<"
 head -v -n 1000 *
 echo ">>>"
+mkdir /smaps
+cd /smaps
+cat /proc/$$/smaps >shell
+mkfifo /keys
+vm_anon_name -n ' Go: heap ' </keys >/stages &
+exec 3>/keys
+printf '\n\n' >&3
+until grep unmmap /stages; do sleep 0.1; done
+cat /proc/$!/smaps >stages
+echo "<<<smaps"
+head -v -n 1000 *
+echo ">>>smaps"
 "#;
 
 /// Packages and files of Debian's dynamic BusyBox and its libraries.
@@ -72,6 +89,11 @@ pub fn path(kernel: &Kernel) -> PathBuf {
     PathBuf::from(directory).join(format!("{}.maps", kernel.name))
 }
 
+/// Path of the recording of smaps.
+pub fn smaps_path(kernel: &Kernel) -> PathBuf {
+    path(kernel).with_extension("smaps")
+}
+
 /// Boots every recorded kernel and renews its recording.
 pub fn renew() -> Result<()> {
     let initramfs = initramfs()?.write("record")?;
@@ -86,6 +108,10 @@ pub fn renew() -> Result<()> {
         bytes.retain(|byte| *byte != b'\r');
         let recording = between(&bytes, b"<<<\n", b">>>\n").context("no recording")?;
         fs::write(path(kernel), recording)?;
+        if SMAPS.contains(&name) {
+            let recording = between(&bytes, b"<<<smaps\n", b">>>smaps\n").context("no smaps")?;
+            fs::write(smaps_path(kernel), recording)?;
+        }
     }
     Ok(())
 }

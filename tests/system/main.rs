@@ -14,6 +14,7 @@ mod low_memory;
 mod machine;
 mod messages;
 mod mutants;
+mod names;
 mod pid1;
 mod probe;
 mod rig_failures;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ("architectures", architectures::trials()),
         ("mutants", mutants::trials()),
         ("pid1", pid1::trials()),
+        ("names", names::trials()),
         ("robustness", robustness::trials()),
         ("fault_injection", fault_injection::trials()),
         ("serial_line", serial_line::trials()),

@@ -78,12 +78,12 @@ fn words_for_others(kernel: &'static Kernel) -> Result<()> {
     let mut machine = with_program(kernel, Build::Full, "words", &["rhgb", "--fast", "-y"])?;
     // The kernel drops all words before `init=`.
     machine.append = "init=/sbin/init BOOT_IMAGE=/boot/Image root=/dev/sda1 ro splash \
-                      systemd.unit=rescue.target LANG=C single -x"
+                      systemd.unit=rescue.target LANG=C single -z"
         .to_owned();
     let boot = machine.run(TIMEOUT)?;
     boot.expect_power_off()?;
     let text = boot.text();
-    for word in ["splash", "single", "-x", "rhgb", "--fast"] {
+    for word in ["splash", "single", "-z", "rhgb", "--fast"] {
         ensure!(
             text.contains(&unknown_word(word)),
             "no message about {word}\n{text}"

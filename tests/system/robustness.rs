@@ -681,8 +681,18 @@ fn check_repeated(result: &RunResult, page: usize) -> Result<()> {
     ensure!(result.stderr.is_empty(), "text on standard error");
     let line = first_changed_line(&result.stdout).context("no diff")?;
     let expected = transcript(line, page);
-    ensure!(result.stdout == expected, "expected\n{expected}");
+    let (maps, rest) = without_first_maps(&result.stdout).context("no maps")?;
+    ensure!(rest == expected, "expected\n{expected}");
+    let neighbour = format!("  @{page}-@{} rw-p 00000000 00:00 0 \n", 7 * page);
+    ensure!(maps.matches(&neighbour).count() == 1, "no {neighbour}");
     Ok(())
+}
+
+/// The maps of the first stage, and the transcript without them.
+fn without_first_maps(transcript: &str) -> Option<(String, String)> {
+    let (start, rest) = transcript.split_once("PID: PID\n")?;
+    let (maps, rest) = rest.split_once(" 1 start")?;
+    Some((maps.to_owned(), format!("{start}PID: PID\n 1 start{rest}")))
 }
 
 /// The line of the maps in which the first change is. It depends on the mappings that the
@@ -696,25 +706,34 @@ fn first_changed_line(transcript: &str) -> Option<usize> {
 fn transcript(line: usize, page: usize) -> String {
     let (next, before, end) = (line + 1, line - 1, 7 * page);
     let name = "rw-p 00000000 00:00 0                          [anon:/secret/mem/area]";
+    let picture = [
+        " 1 start      | .   .   .   .   .   . |   6 pages\n",
+        " 2 mmap   | .   .   .   .   .   .   . |   7 pages: more\n",
+        " 3 name   | # | .   .   .   .   .   . |   1 + 6 pages: split\n",
+        " 4 munmap     | .   .   .   .   .   . |   6 pages: less\n",
+    ];
+    let [first, second, third, fourth] = picture;
+    let all = picture.concat();
     format!(
-        "Memory map a region and print vm_area_struct\nPID: PID\n\n\
+        "Memory map a region and print vm_area_struct\nPID: PID\n{first}\n\
          Press enter to mmap - cat /proc/PID/maps > maps_1_start.txt\n\n\
          mmap addr: @0 size: {page}\n  \
          {line}c{line}\n  \
          < @{page}-@{end} rw-p 00000000 00:00 0 \n  \
          ---\n  \
-         > @0-@{end} rw-p 00000000 00:00 0 \n\n\
+         > @0-@{end} rw-p 00000000 00:00 0 \n{second}\n\
          Press enter to set vm_area_struct's name - cat /proc/PID/maps > maps_2_mmap.txt\n\n\
          Set [@0, @{page}] = /secret/mem/area\n  \
          {line}c{line},{next}\n  \
          < @0-@{end} rw-p 00000000 00:00 0 \n  \
          ---\n  \
          > @0-@{page} {name}\n  \
-         > @{page}-@{end} rw-p 00000000 00:00 0 \n\n\
+         > @{page}-@{end} rw-p 00000000 00:00 0 \n{third}\n\
          Press enter to unmmap the region - cat /proc/PID/maps > maps_3_set_vm_name.txt\n\n  \
          {line}d{before}\n  \
-         < @0-@{page} {name}\n\n\
-         Press enter to exit - cat /proc/PID/maps > maps_4_ummap.txt\n\n\
+         < @0-@{page} {name}\n{fourth}\n\
+         Press enter to exit - cat /proc/PID/maps > maps_4_ummap.txt\n\n \
+         from @0 to @{end}\n{all}\n\
          The first and the last maps are the same.\n"
     )
 }

@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         "diffs and files in a shell",
         shell,
     ));
+    trials.push(Trial::on_default("whole maps", whole_maps));
     trials.push(Trial::on_default("minimal build", minimal_build));
     trials.push(Trial::on_default("input from pipes", pipes));
     trials.push(Trial::on_default("input from terminals", terminals));
@@ -63,14 +64,65 @@ fn transcript(kernel: &'static Kernel) -> Result<()> {
 }
 
 /// The new page extends the VMA above it, naming splits that VMA, unmapping removes the
-/// named part, and the last maps equal the first.
+/// named part, and the last maps equal the first. The pictures show that.
 fn changes(kernel: &'static Kernel) -> Result<()> {
     let machine = with_program(kernel, Build::Full, "changes", &["-y"])?;
     let boot = machine.run(TIMEOUT)?;
     boot.expect_power_off()?;
     let text = boot.text();
     ensure!(text.contains(SAME_MAPS), "{text}");
-    check_changes(&indented_lines(&text), kernel).with_context(|| text)
+    let (_, changes) = text.split_once(PROMPT).context("no prompt")?;
+    check_changes(&indented_lines(changes), kernel)
+        .and_then(|()| check_pictures(&text, kernel))
+        .with_context(|| text.clone())
+}
+
+/// A line at each stage, and all of them at the end.
+fn check_pictures(text: &str, kernel: &Kernel) -> Result<()> {
+    let name = match kernel.names {
+        true => " 3 name   | # | .   .   .   .   .   . |   1 + 6 pages: split\n",
+        false => " 3 name   | .   .   .   .   .   .   . |   7 pages\n",
+    };
+    let picture = [
+        " 1 start      | .   .   .   .   .   . |   6 pages\n",
+        " 2 mmap   | .   .   .   .   .   .   . |   7 pages: more\n",
+        name,
+        " 4 munmap     | .   .   .   .   .   . |   6 pages: less\n",
+    ];
+    for line in picture {
+        ensure!(text.matches(line).count() == 2, "not twice: {line}");
+    }
+    let all = format!("\n{}{SAME_MAPS}", picture.concat());
+    ensure!(text.contains(&all), "not at the end: {all}");
+    Ok(())
+}
+
+/// With `-m`, each stage shows the whole maps, with marks on the lines that changed. Without
+/// the marks, they are the maps files.
+fn whole_maps(kernel: &'static Kernel) -> Result<()> {
+    let script = "mkdir /tmp/out; vm_anon_name -ymo /tmp/out > /tmp/stdout; keep stdout /tmp/stdout
+                  for file in /tmp/out/*; do keep ${file##*/} $file; done";
+    let kept = guest::run(kernel, "system-whole-maps", script, TIMEOUT)?;
+    let stdout = kept.text("stdout")?;
+    let marks = [
+        String::new(),
+        "><".to_owned(),
+        "<>>".to_owned(),
+        "<".to_owned(),
+    ];
+    for ((step, file), expected) in stdout.split(PROMPT).zip(MAPS_FILES).zip(marks) {
+        let lines = step.lines().filter(|line| {
+            line.starts_with("  ") || line.starts_with("> ") || line.starts_with("< ")
+        });
+        let lines: Vec<&str> = lines.collect();
+        let found = lines.iter().filter_map(|line| line.chars().next());
+        let found: String = found.filter(|mark| *mark != ' ').collect();
+        ensure!(found == expected, "{file}: {found}\n{step}");
+        let current = lines.iter().filter(|line| !line.starts_with('<'));
+        let maps: String = current.flat_map(|line| [&line[2..], "\n"]).collect();
+        ensure!(maps == kept.text(file)?, "{file}\n{step}");
+    }
+    Ok(())
 }
 
 fn check_changes(changes: &str, kernel: &Kernel) -> Result<()> {
@@ -218,6 +270,8 @@ fn check_diffs(kept: &Kept, name: &str) -> Result<()> {
     }
     let stdout = kept.text(&format!("{name}/stdout"))?;
     let steps: Vec<String> = stdout.split(PROMPT).map(indented_lines).collect();
+    let first = kept.text(&format!("{name}/copy/{}", MAPS_FILES[0]))?;
+    ensure!(steps[0] == first, "not the whole maps\n{}", steps[0]);
     for (step, files) in steps[1..].iter().zip(MAPS_FILES.windows(2)) {
         let copy = |file: &str| kept.bytes(&format!("{name}/copy/{file}"));
         let expected = gnu_diff(copy(files[0])?, copy(files[1])?)?;
@@ -278,14 +332,14 @@ fn check_result(kept: &Kept, run: &ShellRun, kernel: &Kernel) -> Result<()> {
 /// The output of `-q`, made from the output without it.
 fn as_quiet(stdout: &str) -> String {
     let is_transcript =
-        |line: &&str| !line.starts_with("  ") && *line != "The maps did not change.\n";
+        |line: &&str| !line.starts_with(' ') && *line != "The maps did not change.\n";
     let text: String = stdout.split_inclusive('\n').filter(is_transcript).collect();
     let last_prompt = format!("{PROMPT}exit");
     text.replace(
         &format!("txt\n\n\n{last_prompt}"),
         &format!("txt\n\n{last_prompt}"),
     )
-    .replace(&format!("txt\n{SAME_MAPS}"), "txt\n")
+    .replace(&format!("txt\n\n{SAME_MAPS}"), "txt\n")
 }
 
 /// The transcript is the same with each kind of input: lines that end with a newline, a

@@ -7,6 +7,7 @@
 
 use super::{Errno, Fd, Result, STDERR};
 use core::ffi::CStr;
+use heapless::VecView;
 use linux_raw_sys::general::*;
 use syscalls::Sysno;
 
@@ -68,6 +69,18 @@ pub(crate) fn read_link(path: &CStr, target: &mut [u8]) -> Result<usize> {
     let (start, length) = (target.as_mut_ptr(), target.len());
     // SAFETY: The kernel reads the C string and writes `target`.
     unsafe { call!(Sysno::readlinkat, CWD.0, path.as_ptr(), start, length) }
+}
+
+/// `getdents64(2)`: replaces the content of `entries` by the next entries of `directory`.
+/// None are left if it is empty afterwards.
+pub(crate) fn read_directory(directory: &Fd, entries: &mut VecView<u8>) -> Result {
+    entries.clear();
+    let (start, space) = (entries.as_mut_ptr(), entries.capacity());
+    // SAFETY: The kernel writes at most `space` bytes to the empty vector.
+    let count = unsafe { call!(Sysno::getdents64, directory.0, start, space) }?;
+    // SAFETY: The kernel has written these bytes.
+    unsafe { entries.set_len(count.min(space)) };
+    Ok(())
 }
 
 /// `renameat2(2)` within `directory`.

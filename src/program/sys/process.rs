@@ -75,6 +75,14 @@ pub(crate) fn run_in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result
     wait(pid)
 }
 
+/// `clone(2)` without a shared resource, as fork(2). Returns whether this is the child.
+#[cfg(feature = "full")]
+pub(crate) fn fork() -> Result<bool> {
+    // SAFETY: Without CLONE_VM the child has its own copy of all memory.
+    let pid = unsafe { call!(Sysno::clone, SIGCHLD, 0, 0, 0, 0) }?;
+    Ok(pid == 0)
+}
+
 /// `ppoll(2)`: whether the process of `pidfd` ends within `seconds`. True at once if
 /// the kernel has no pidfds.
 #[cfg(feature = "full")]

@@ -37,9 +37,19 @@ pub(crate) fn pause() {
     let _ = unsafe { call!(call::ppoll, nothing, 0, nothing, nothing) };
 }
 
-/// `ppoll(2)` of nothing: sleeps for 10 ms.
+/// Sleeps for some seconds.
+pub(crate) fn sleep(seconds: u32) {
+    sleep_for([seconds.into(), 0]);
+}
+
+/// Sleeps for 10 ms.
 pub(crate) fn sleep_10_ms() {
-    let (mut timeout, nothing) = ([0, 10_000_000_i64], ptr::null::<u8>());
+    sleep_for([0, 10_000_000]);
+}
+
+/// `ppoll(2)` of nothing: sleeps for the seconds and nanoseconds of `timeout`.
+fn sleep_for(mut timeout: [i64; 2]) {
+    let nothing = ptr::null::<u8>();
     // SAFETY: The kernel reads and writes `timeout`; there are no entries and no mask.
     let _ = unsafe { call!(call::ppoll, nothing, 0, &raw mut timeout, nothing) };
 }

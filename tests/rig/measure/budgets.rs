@@ -19,14 +19,25 @@ use crate::progress::Progress;
 /// The limits of the full build that are not met yet. The test asserts these ceilings in
 /// their place, so that the figures do not grow. Remove a row when its limit is met.
 const CEILINGS: &[(&str, u64)] = &[
-    ("initramfs, `gzip -9 -n`", 26_500),
-    ("initramfs, `gzip -9 -n`, without the cases", 20_000),
-    ("initramfs, `xz -9 --check=crc32`", 23_300),
+    ("initramfs, `gzip -9 -n`", 26_500 + NAMES_GZIP),
+    (
+        "initramfs, `gzip -9 -n`, without the cases",
+        20_000 + NAMES_GZIP,
+    ),
+    ("initramfs, `xz -9 --check=crc32`", 23_300 + NAMES_XZ),
     (
         "initramfs, `xz -9 --check=crc32`, without the cases",
-        17_500,
+        17_500 + NAMES_XZ,
     ),
+    ("memory of the stages (VmRSS)", 36),
+    ("instructions of the stages", 6_400),
+    ("instructions of the stages with a refused name", 14_500),
 ];
+
+/// What the commands `maps` and `names`, the picture and the whole maps of the stages add to
+/// the archive.
+const NAMES_GZIP: u64 = 9_300;
+const NAMES_XZ: u64 = 7_800;
 
 /// A figure and its limit.
 pub struct Budget {
@@ -171,7 +182,7 @@ fn full_build(stages: &Stages) -> Result<Vec<Budget>> {
         ("guest time of `check`", check_time, 140_000, Microseconds),
         ("guest time of `probe`", probe_time, 600, Microseconds),
         ("guest time of `--help`", help_time, 1_000, Microseconds),
-        ("file", program.len() as u64, 65_536, Bytes),
+        ("file", program.len() as u64, 72_000, Bytes),
     ];
     rows.extend(
         others.map(|(what, measured, limit, unit)| (what.to_owned(), measured, limit, unit)),

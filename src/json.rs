@@ -1,0 +1,56 @@
+//! Strings, numbers and labels as JSON.
+
+use crate::{
+    format::{MAX_DIGITS, Sink, digits, put_decimal},
+    label::kind,
+    maps::name,
+    scan::{after, before},
+};
+
+/// Appends `text` as a JSON string. JSON has no strings of bytes: a byte that is not
+/// printable ASCII becomes the character of that number.
+pub fn put_string(text: &[u8], out: &mut impl Sink) {
+    let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
+    out.put(b"\"");
+    let mut rest = text;
+    while let Some(place) = rest.iter().position(is_special)
+        && let [byte, others @ ..] = after(rest, place)
+    {
+        out.put(before(rest, place));
+        out.put(b"\\u");
+        out.put(digits((*byte).into(), 16, 4, &mut [0; MAX_DIGITS]));
+        rest = others;
+    }
+    out.put(rest);
+    out.put(b"\"");
+}
+
+/// Appends the member `name` of an object, after others.
+pub fn put_member(name: &str, number: Option<u64>, out: &mut impl Sink) {
+    put_name(name, out);
+    match number {
+        Some(number) => put_decimal(number, out),
+        None => out.put(b"null"),
+    }
+}
+
+/// Appends the members `name`, `kind` and `label` of an object, after others.
+pub fn put_label(label: &[u8], out: &mut impl Sink) {
+    match name(label) {
+        Some(name) => {
+            put_name("name", out);
+            put_string(name, out);
+        }
+        None => put_member("name", None, out),
+    }
+    put_name("kind", out);
+    put_string(kind(label), out);
+    put_name("label", out);
+    put_string(label, out);
+}
+
+fn put_name(name: &str, out: &mut impl Sink) {
+    out.put(b",\"");
+    out.put(name.as_bytes());
+    out.put(b"\":");
+}

@@ -1,0 +1,129 @@
+//! Picture of what the stages do to the pages around the new memory, a line for each stage.
+//!
+//! ```text
+//!  1 start      | .   .   .   .   .   . |   6 pages
+//!  2 mmap   | .   .   .   .   .   .   . |   7 pages: more
+//!  3 name   | # | .   .   .   .   .   . |   1 + 6 pages: split
+//!  4 munmap     | .   .   .   .   .   . |   6 pages: less
+//! ```
+//!
+//! A bar is the end of a VMA, and the mark between two bars is a page of it. It is drawn
+//! from the maps alone.
+//!
+//! | mark | page |
+//! |---|---|
+//! | `.` | without a label |
+//! | `#` | of named memory |
+//! | `/` | with any other label, such as that of shared memory |
+//! | `~` | the pages in the middle of a block that is too large to draw |
+//! | blank | nothing is mapped |
+
+use crate::{
+    format::{Sink, put_decimal},
+    maps, put,
+};
+use heapless::Vec;
+
+/// The largest number of pages of the new memory that are all drawn.
+const BLOCK: u64 = 4;
+
+/// The most pages of the memory above it.
+const NEIGHBOUR: usize = 6;
+
+/// The most first addresses, and an end.
+const EDGES: usize = BLOCK as usize + NEIGHBOUR + 1;
+
+/// The columns of the name of a stage, up to the first bar.
+const NAME: usize = 7;
+
+/// The range of pages that is drawn.
+pub struct Picture {
+    page: u64,
+    /// The first address of each page or block that is drawn, and the end of the last.
+    edges: Vec<u64, EDGES>,
+    /// The number of pages and VMAs in the last line.
+    last: Option<(u64, usize)>,
+}
+
+impl Picture {
+    /// A picture of `length` bytes from `start` on, and of what is above them up to `end`,
+    /// in pages of `page` bytes.
+    pub fn new(page: u64, start: u64, length: u64, end: u64) -> Self {
+        // Only the pages at the ends of a large block are drawn.
+        let (middle, after_middle) = match length > BLOCK * page {
+            true => (start + page, start + length - 2 * page),
+            false => (end, end),
+        };
+        let mut edges = Vec::new();
+        let mut edge = start;
+        while edge <= end && edges.push(edge).is_ok() {
+            edge = match edge == middle {
+                true => after_middle.max(edge + page),
+                false => edge + page,
+            };
+        }
+        Picture {
+            page,
+            edges,
+            last: None,
+        }
+    }
+
+    /// Appends the addresses of the first bar and of the last, and begins from the first
+    /// stage again.
+    pub fn restart(&mut self, out: &mut impl Sink) {
+        self.last = None;
+        if let [start, .., end] = self.edges.as_slice() {
+            put!(out, " from {hex} to {hex}\n", *start, *end);
+        }
+    }
+
+    /// Appends the line of a stage: its number and name, the pages in `maps`, and how they
+    /// differ from those in the line before.
+    pub fn put(&mut self, number: usize, name: &str, maps: &[u8], out: &mut impl Sink) {
+        put!(out, " {} {}", number, name);
+        (name.len()..NAME).for_each(|_| out.put(b" "));
+        let mut sizes = Vec::<u64, EDGES>::new();
+        // The end of the VMA below the edge.
+        let mut below = 0;
+        let mut edges = self.edges.iter().peekable();
+        while let Some(edge) = edges.next() {
+            let vma = maps::find(maps, *edge);
+            let (start, end) = vma.map_or((0, 0), |vma| (vma.start, vma.end));
+            let mark = match (vma, edges.peek()) {
+                (None, _) | (_, None) => b' ',
+                (Some(_), Some(next)) if *next - edge > self.page => b'~',
+                (Some(vma), _) if vma.label.is_empty() => b'.',
+                (Some(vma), _) if vma.name().is_some() => b'#',
+                _ => b'/',
+            };
+            if mark != b' ' && end != below {
+                let _ = sizes.push((end - start) / self.page); // There is space.
+            }
+            let bar = match start == *edge || below == *edge {
+                true => b'|',
+                false => b' ',
+            };
+            out.put(&[bar, b' ', mark, b' ']);
+            below = end;
+        }
+        if sizes.is_empty() {
+            out.put(b"no");
+        }
+        let mut separator: &[u8] = b"";
+        for size in &sizes {
+            out.put(separator);
+            put_decimal(*size, out);
+            separator = b" + ";
+        }
+        let new = (sizes.iter().sum(), sizes.len());
+        let old = self.last.replace(new).unwrap_or(new);
+        out.put(match new {
+            (pages, _) if pages > old.0 => b" pages: more\n",
+            (pages, _) if pages < old.0 => b" pages: less\n",
+            (_, vmas) if vmas > old.1 => b" pages: split\n",
+            (_, vmas) if vmas < old.1 => b" pages: merged\n",
+            _ => b" pages\n",
+        });
+    }
+}

@@ -1,0 +1,149 @@
+//! A process whose memory is read, and why that can fail.
+
+use crate::{
+    commands::status,
+    console::{Console, error},
+    sys::{
+        Errno, Fd, Result,
+        file::{self, CWD},
+        io, raw,
+    },
+};
+use core::ffi::CStr;
+use heapless::{Vec, VecView};
+use linux_raw_sys::general::{O_DIRECTORY, O_PATH, O_RDONLY};
+use vm_anon_name::{
+    format::{MAX_DIGITS, digits},
+    lines::Lines,
+};
+
+/// The size of the buffer that a file is read into. One read of procfs returns at most a
+/// page, so more would not help; longer lines lose their end.
+pub(crate) const BUFFER: usize = 6 << 10;
+
+/// The name of a program. Those of kernel threads are longer than 16 bytes.
+pub(crate) type Program = Vec<u8, 64>;
+
+/// The error of a process that ended while it was read, or that executes another program
+/// now: the one that the kernel has for a process that was reaped.
+pub(crate) const ENDED: Errno = Errno::ESRCH;
+
+/// The error of a process without memory of its own, which no call here has.
+pub(crate) const NO_MEMORY: Errno = Errno::ENOTTY;
+
+/// A process, by a descriptor of its directory in /proc, where all its files are opened. So
+/// a later process with the same id is never taken for it.
+pub(crate) struct Subject {
+    pub(crate) pid: u32,
+    directory: Fd,
+}
+
+/// Reports why the process `pid` could not be read, and returns the exit status for it.
+pub(crate) fn report(pid: u32, errno: Errno, console: &mut Console) -> u8 {
+    let reason = match errno {
+        Errno::ENOENT if !has_proc(console) => return status::NO_PROC,
+        Errno::ENOENT => "there is none, or it is hidden",
+        Errno::EACCES | Errno::EPERM => "it is another user's, or not dumpable",
+        ENDED => "it ended while it was read, or executes another program now",
+        NO_MEMORY => "a kernel thread or a zombie has no memory of its own",
+        _ => {
+            error!(console, "process {}: {errno}", pid, errno);
+            return status::FAILED;
+        }
+    };
+    error!(console, "process {}: {}", pid, reason);
+    status::FAILED
+}
+
+/// Whether there is a /proc. Reports it if not.
+pub(crate) fn has_proc(console: &mut Console) -> bool {
+    let has_proc = file::read_link(c"/proc/self", &mut [0; 16]).is_ok();
+    if !has_proc {
+        error!(console, "no /proc");
+    }
+    has_proc
+}
+
+impl Subject {
+    /// The process with this id.
+    pub(crate) fn open(pid: u32) -> Result<Self> {
+        let mut path = Vec::<u8, 24>::new();
+        let mut buffer = [0; MAX_DIGITS];
+        for part in [b"/proc/", digits(pid.into(), 10, 1, &mut buffer), b"\0"] {
+            io::append(&mut path, part);
+        }
+        let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();
+        let directory = file::open(&CWD, path, O_PATH | O_DIRECTORY)?;
+        Ok(Subject { pid, directory })
+    }
+
+    /// The name of its program; empty if it cannot be read.
+    pub(crate) fn program(&self) -> Program {
+        let mut name = Program::new();
+        if let Ok(file) = file::open(&self.directory, c"comm", O_RDONLY) {
+            // What was read before an error is no name.
+            let _ = io::read(&file, &mut name);
+            let _ = file::close(file);
+        }
+        let _ = name.pop(); // The newline.
+        name
+    }
+
+    /// Calls `each` with each line of its maps or smaps file `path`.
+    pub(crate) fn read(
+        &self,
+        path: &CStr,
+        buffer: &mut VecView<u8>,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<Reading> {
+        let file = Reading(file::open(&self.directory, path, O_RDONLY)?);
+        match stream(&file.0, buffer, each) {
+            Ok(true) => return Ok(file),
+            Ok(false) => file.close(),
+            Err(errno) => {
+                file.close();
+                return Err(errno);
+            }
+        }
+        Err(NO_MEMORY)
+    }
+
+    pub(crate) fn close(self) {
+        let _ = file::close(self.directory); // Nothing was written to it.
+    }
+}
+
+/// A file of a process that was read to its end.
+pub(crate) struct Reading(Fd);
+
+impl Reading {
+    /// Makes sure that the file was read whole, and closes it. The file of a process that
+    /// ends or executes another program ends early, without an error. But then it is empty,
+    /// and stays so.
+    pub(crate) fn finish(self) -> Result {
+        let first = raw::rewind(&self.0).and_then(|()| io::read_byte(&self.0));
+        self.close();
+        first?.map(drop).ok_or(ENDED)
+    }
+
+    pub(crate) fn close(self) {
+        let _ = file::close(self.0); // Nothing was written to it.
+    }
+}
+
+/// Calls `each` with each line of `file`, without its newline. Returns whether there was
+/// any. A line that is longer than `buffer` loses its end.
+pub(crate) fn stream(
+    file: &Fd,
+    buffer: &mut VecView<u8>,
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<bool> {
+    buffer.clear();
+    let (mut lines, mut is_empty) = (Lines::default(), true);
+    while io::read(file, buffer)? > 0 {
+        is_empty = false;
+        lines.take(buffer, each);
+    }
+    lines.finish(buffer, each);
+    Ok(!is_empty)
+}

@@ -1,0 +1,254 @@
+//! Memory by name: the VMAs of smaps, added up by label in a table of fixed size.
+//!
+//! The lines of smaps (or of maps, which has sizes alone) come one after the other. A VMA
+//! opens a row, and the fields that follow are added to it. A label without a row left is
+//! counted with the others, so the totals are exact whatever the number of labels.
+
+use crate::{
+    label::{OTHERS, RowKey},
+    maps::Vma,
+    scan::{after, before},
+    smaps::{Column, is_field, parse},
+};
+use core::mem;
+use heapless::Vec;
+
+/// The number of labels that have a row each.
+pub const ROWS: usize = 128;
+
+/// The space for the texts of all rows, in bytes.
+pub const LABELS: usize = 4096;
+
+/// A value for each [`Column`].
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Sums(pub [u64; 6]);
+
+impl Sums {
+    /// The value of a column.
+    pub fn get(&self, column: Column) -> u64 {
+        self.0.get(column as usize).copied().unwrap_or_default()
+    }
+
+    /// Replaces the value of a column.
+    pub fn set(&mut self, column: Column, value: u64) {
+        if let Some(sum) = self.0.get_mut(column as usize) {
+            *sum = value;
+        }
+    }
+
+    /// Adds to the value of a column.
+    pub fn add(&mut self, column: Column, value: u64) {
+        self.set(column, self.get(column).saturating_add(value));
+    }
+
+    /// The values that are compared from round to round. The others also change with what
+    /// other processes do.
+    fn watched(&self) -> [u64; 4] {
+        [Column::Count, Column::Size, Column::Rss, Column::Swap].map(|column| self.get(column))
+    }
+}
+
+/// The columns whose values are known. A field that no line has is not 0.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Known(u8);
+
+impl Known {
+    /// Adds `column`.
+    pub fn insert(&mut self, column: Column) {
+        self.0 |= 1 << column as u8;
+    }
+
+    /// The columns that are in one of both.
+    pub fn union(self, other: Self) -> Self {
+        Known(self.0 | other.0)
+    }
+
+    /// Whether the column with this index is known.
+    pub fn contains(self, index: usize) -> bool {
+        self.0 >> index & 1 != 0
+    }
+}
+
+/// The VMAs with one label.
+#[derive(Default, Debug)]
+pub struct Row {
+    /// The sums of this round.
+    pub sums: Sums,
+    /// The sums of the round before.
+    pub old: Sums,
+    hash: u64,
+    /// The last process that was counted.
+    process: u32,
+    /// The place of the text among the labels.
+    start: u16,
+    length: u16,
+}
+
+impl Row {
+    /// Whether the row is to be shown: it is not empty; with `changes`, it has changed.
+    pub fn is_shown(&self, changes: bool) -> bool {
+        match changes {
+            true => self.sums.watched() != self.old.watched(),
+            false => self.sums.get(Column::Count) > 0,
+        }
+    }
+
+    /// Ends the round.
+    fn finish(&mut self) {
+        self.old = mem::take(&mut self.sums);
+        self.process = 0;
+    }
+}
+
+/// How VMAs are counted.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Settings {
+    /// Digits at the end of names are folded.
+    pub folds: bool,
+    /// A row counts processes instead of VMAs.
+    pub counts_processes: bool,
+    /// The lines were saved, perhaps of several processes. They begin with the lowest
+    /// address each.
+    pub is_saved: bool,
+}
+
+/// The table.
+#[derive(Default, Debug)]
+pub struct Totals {
+    rows: Vec<Row, ROWS>,
+    /// The texts of all rows, one after the other.
+    labels: Vec<u8, LABELS>,
+    /// The VMAs whose labels have no row.
+    others: Row,
+    /// All VMAs.
+    pub all: Row,
+    /// The columns that the rows have.
+    pub known: Known,
+    /// VMAs that were counted with others, because there was no row left.
+    pub crowded: u64,
+    /// VMAs that began below the end of one before: the process changed its memory between
+    /// two reads. What was counted already is not counted again.
+    pub overlaps: u64,
+    /// How VMAs are counted.
+    pub settings: Settings,
+    /// The process that is added, counted from 1.
+    process: u32,
+    /// The row that the fields belong to; past the end of the rows for the others.
+    current: Option<usize>,
+    /// The highest end of a VMA of this process so far.
+    end: u64,
+}
+
+impl Totals {
+    /// Begins a round: all sums become those of the round before.
+    pub fn begin_round(&mut self) {
+        self.rows.iter_mut().for_each(Row::finish);
+        self.others.finish();
+        self.all.finish();
+        self.known = Known::default();
+        self.known.insert(Column::Count);
+        self.known.insert(Column::Size);
+        (self.crowded, self.overlaps) = (0, 0);
+    }
+
+    /// Begins the lines of a process.
+    pub fn begin_process(&mut self) {
+        self.process += 1;
+        (self.current, self.end) = (None, 0);
+    }
+
+    /// Adds a line of smaps or maps, without its newline. A line that is neither a VMA nor
+    /// a field ends the VMA before it.
+    pub fn line(&mut self, line: &[u8]) {
+        if !is_field(line) {
+            self.current = Vma::parse(line).map(|vma| self.add(&vma));
+        } else if let Some(current) = self.current
+            && let Some((column, value)) = parse(line)
+        {
+            self.known.insert(column);
+            self.all.sums.add(column, value);
+            self.row(current).sums.add(column, value);
+        }
+    }
+
+    fn row(&mut self, index: usize) -> &mut Row {
+        self.rows.get_mut(index).unwrap_or(&mut self.others)
+    }
+
+    /// Adds a VMA, and returns the index of its row.
+    fn add(&mut self, vma: &Vma) -> usize {
+        if vma.start < self.end {
+            if self.settings.is_saved {
+                self.end = 0;
+            } else {
+                self.overlaps += 1;
+            }
+        }
+        let new = vma.end.saturating_sub(vma.start.max(self.end)) >> 10;
+        self.end = self.end.max(vma.end);
+        let index = self.find(&RowKey::new(
+            vma.label,
+            &vma.permissions,
+            self.settings.folds,
+        ));
+        self.crowded += u64::from(index >= self.rows.len());
+        let (process, counts_processes) = (self.process, self.settings.counts_processes);
+        let row = self.row(index);
+        let last = mem::replace(&mut row.process, process);
+        let is_counted = counts_processes && last == process;
+        row.sums.add(Column::Count, u64::from(!is_counted));
+        row.sums.add(Column::Size, new);
+        self.all.sums.add(Column::Count, 1);
+        self.all.sums.add(Column::Size, new);
+        index
+    }
+
+    /// The index of the row, which is added if it is new and there is space.
+    fn find(&mut self, key: &RowKey) -> usize {
+        let labels = &self.labels;
+        let is_it = |row: &Row| row.hash == key.hash && text(labels, row) == key.text;
+        if let Some(index) = self.rows.iter().position(is_it) {
+            return index;
+        }
+        let row = Row {
+            hash: key.hash,
+            start: self.labels.len() as u16,
+            length: key.text.len() as u16,
+            ..Row::default()
+        };
+        let has_space = self.labels.len() + key.text.len() <= LABELS;
+        if !has_space || self.rows.push(row).is_err() {
+            return ROWS;
+        }
+        for byte in &key.text {
+            let _ = self.labels.push(*byte); // There is space.
+        }
+        self.rows.len() - 1
+    }
+
+    /// Sorts the rows by RSS, then by size, the largest first.
+    pub fn sort(&mut self) {
+        self.current = None;
+        let rank = |row: &Row| [Column::Rss, Column::Size].map(|column| row.sums.get(column));
+        let mut rest: &mut [Row] = &mut self.rows;
+        while let Some((first, others)) = rest.split_first_mut() {
+            for other in &mut *others {
+                if rank(other) > rank(first) {
+                    mem::swap(first, other);
+                }
+            }
+            rest = others;
+        }
+    }
+
+    /// The rows with their labels. That of the other names is the last; it may be empty, as
+    /// may rows of rounds before.
+    pub fn rows(&self) -> impl Iterator<Item = (&[u8], &Row)> {
+        let rows = self.rows.iter().map(|row| (text(&self.labels, row), row));
+        rows.chain([(OTHERS, &self.others)])
+    }
+}
+
+fn text<'a>(labels: &'a [u8], row: &Row) -> &'a [u8] {
+    before(after(labels, row.start.into()), row.length.into())
+}
