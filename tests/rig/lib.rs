@@ -16,6 +16,7 @@
 //! | [`host_packages`] | installs the host's packages, or names the command that does |
 //! | [`target`] | the architectures, and what differs between them |
 //! | [`program`] | builds and lints the executable under test |
+//! | [`shape`] | what the kernel is asked to load |
 //! | [`dist`], [`checkout`] | makes the release folder of a checkout |
 //! | [`source_package`] | makes and unpacks what `cargo package` packs |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
@@ -53,6 +54,7 @@ pub mod progress;
 pub mod qemu;
 pub mod recordings;
 pub mod report;
+pub mod shape;
 pub mod source_package;
 pub mod target;
 pub mod tool;
