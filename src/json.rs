@@ -18,7 +18,7 @@ pub fn put_string(text: &[u8], out: &mut impl Sink) {
     {
         out.put(before(rest, place));
         out.put(b"\\u");
-        out.put(digits((*byte).into(), 16, 4, &mut [0; MAX_DIGITS]));
+        out.put(digits(usize::from(*byte), 16, 4, &mut [0; MAX_DIGITS]));
         rest = others;
     }
     out.put(rest);

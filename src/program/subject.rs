@@ -69,7 +69,7 @@ impl Subject {
     pub(crate) fn open(pid: u32) -> Result<Self> {
         let mut path = Vec::<u8, 24>::new();
         let mut buffer = [0; MAX_DIGITS];
-        for part in [b"/proc/", digits(pid.into(), 10, 1, &mut buffer), b"\0"] {
+        for part in [b"/proc/", digits(pid as usize, 10, 1, &mut buffer), b"\0"] {
             io::append(&mut path, part);
         }
         let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();

@@ -1,42 +1,22 @@
-//! What the kernel is asked to load.
-//!
-//! The shape has to be the same for each architecture and each way to build the program: both
-//! builds, with RUSTFLAGS, which replace those of the configuration, and as a package of a
-//! distribution, which replaces profile and linker.
+//! The shape of both builds for each architecture. Those of other linkers and profiles are in
+//! the target `delivery`.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use object::elf;
-use object::read::elf::{FileHeader, ProgramHeader};
-use object::{LittleEndian, Object, ObjectSection, ObjectSymbol};
-use rig::initramfs::Initramfs;
 use rig::program::{self, Build, FLAGS_VARIABLE};
-use rig::target::Target;
-use rig::{host_packages, kernels, paths, target, tool};
-
-/// The place of the ELF class, and its value for 32-bit files.
-const CLASS: usize = 4;
-const CLASS_32: u8 = 1;
-
-const DRIVER: &str = "aarch64-linux-gnu-gcc";
+use rig::{shape, target};
 
 #[test]
 fn full_build_is_two_segments() {
     for target in target::ALL {
-        let path = program::build_for(target, Build::Full);
-        check_shape_for(target, &path.unwrap(), Build::Full);
+        let path = program::build_for(target, Build::Full).unwrap();
+        shape::expect(target, &path, Build::Full).unwrap();
     }
 }
 
 #[test]
 fn minimal_build_is_one_segment() {
     for target in target::ALL {
-        let path = program::build_for(target, Build::Minimal);
-        check_shape_for(target, &path.unwrap(), Build::Minimal);
+        let path = program::build_for(target, Build::Minimal).unwrap();
+        shape::expect(target, &path, Build::Minimal).unwrap();
     }
 }
 
@@ -53,192 +33,6 @@ fn rustflags_of_the_environment_do_not_change_the_shape() {
                 "-Ctarget-cpu=cortex-a53 -Cforce-frame-pointers=yes",
             );
         });
-        check_shape(&path.unwrap(), build);
+        shape::expect(target::DEFAULT, &path.unwrap(), build).unwrap();
     }
-}
-
-/// Cargo does not run the build script again when the linker of a target changes.
-/// The script asks for it, because its arguments depend on the linker.
-#[test]
-fn a_target_directory_serves_two_linkers() {
-    host_packages::PEERS.ensure().unwrap();
-    for linker in [None, Some(DRIVER), None] {
-        let path = program::build_variant(Build::Full, "two-linkers", |cargo| {
-            if let Some(linker) = linker {
-                cargo.env_remove(FLAGS_VARIABLE);
-                cargo.env(target::DEFAULT.linker_variable(), linker);
-            }
-        });
-        check_shape(&path.unwrap(), Build::Full);
-    }
-}
-
-/// The level follows BR2_OPTIMIZE_*.
-#[test]
-fn buildroots_profile_does_not_change_the_shape() {
-    for level in ["2", "s"] {
-        check_shape(&buildroot(level), Build::Full);
-    }
-}
-
-#[test]
-fn what_buildroot_builds_passes_the_suite() {
-    let program = fs::read(buildroot("2")).unwrap();
-    let initramfs = Initramfs::new().file("/init", 0o755, program);
-    let kernel = kernels::find(kernels::DEFAULT).unwrap();
-    let mut machine = kernel
-        .machine(&initramfs.write("buildroot").unwrap())
-        .unwrap();
-    machine.name = "buildroot".to_owned();
-    machine.args = vec!["check".to_owned()];
-    let console = machine.run(Duration::from_secs(60)).unwrap();
-    console.expect_power_off().unwrap();
-    let text = console.text();
-    assert!(text.contains(" fail:0 "), "{}", tool::tail(&text));
-    assert!(
-        text.contains("status 0, then poweroff"),
-        "{}",
-        tool::tail(&text)
-    );
-}
-
-/// Nothing is loaded but constants and code, in the full build in two segments: those
-/// of `check` and the help apart from the rest.
-#[track_caller]
-fn check_shape_for(target: &Target, path: &Path, build: Build) {
-    let data = fs::read(path).unwrap();
-    match data[CLASS] {
-        CLASS_32 => check_segments::<elf::FileHeader32<LittleEndian>>(target, &data, build),
-        _ => check_segments::<elf::FileHeader64<LittleEndian>>(target, &data, build),
-    }
-    check_contents(&data);
-}
-
-/// The same for the default architecture.
-#[track_caller]
-fn check_shape(path: &Path, build: Build) {
-    check_shape_for(target::DEFAULT, path, build);
-}
-
-#[track_caller]
-fn check_segments<Header>(target: &Target, data: &[u8], build: Build)
-where
-    Header: FileHeader<Endian = LittleEndian>,
-{
-    // All kernels can map a segment whose address and file offset agree modulo this.
-    let largest_page = target.largest_page;
-    let header = Header::parse(data).unwrap();
-    let endian = header.endian().unwrap();
-    assert_eq!(header.e_type(endian), elf::ET_EXEC);
-    assert_eq!(header.e_machine(endian), target.machine);
-
-    let segments = header.program_headers(endian, data).unwrap();
-    let of_type = |wanted| segments.iter().filter(move |s| s.p_type(endian) == wanted);
-    let loads: Vec<_> = of_type(elf::PT_LOAD).collect();
-    let segments_expected = match build {
-        Build::Minimal => 1,
-        Build::Full => 2,
-    };
-    assert_eq!(loads.len(), segments_expected);
-    // The ELF header and three program headers, one of which the linker may have removed.
-    let headers = size_of::<Header>() + 3 * size_of::<Header::ProgramHeader>();
-    let (mut end, mut end_of_page) = (headers as u64, 0);
-    for load in loads {
-        let (offset, address) = (load.p_offset(endian).into(), load.p_vaddr(endian).into());
-        let size: u64 = load.p_filesz(endian).into();
-        assert_eq!(load.p_flags(endian), elf::PF_R | elf::PF_X);
-        assert_eq!(load.p_memsz(endian).into(), size, "there is a .bss");
-        assert!(
-            (end..end + 16).contains(&offset),
-            "padding before {offset:#x}"
-        );
-        assert_eq!(offset % largest_page, address % largest_page);
-        assert_eq!(load.p_align(endian).into(), largest_page);
-        assert!(address >= end_of_page, "the segments share a page");
-        end = offset + size;
-        end_of_page = (address + size).next_multiple_of(largest_page);
-    }
-    // No interpreter, relocations, thread-local data, unwinding tables, attributes.
-    let known = [elf::PT_LOAD, elf::PT_GNU_STACK, elf::PT_NULL];
-    for segment in segments {
-        let kind = segment.p_type(endian);
-        assert!(known.contains(&kind), "segment of type {kind:?}");
-    }
-    let stacks: Vec<_> = of_type(elf::PT_GNU_STACK).collect();
-    let [stack] = stacks[..] else {
-        panic!("{} headers for the stack", stacks.len());
-    };
-    assert_eq!(stack.p_flags(endian), elf::PF_R | elf::PF_W);
-}
-
-/// No undefined symbols, no relocations, and no sections for writable data, unwinding
-/// or notes.
-#[track_caller]
-fn check_contents(data: &[u8]) {
-    let file = object::File::parse(data).unwrap();
-    // The first entry of a symbol table is empty.
-    let names = file.symbols().filter(|symbol| symbol.is_undefined());
-    let names: Vec<_> = names.filter_map(|symbol| symbol.name().ok()).collect();
-    assert!(
-        names.iter().all(|name| name.is_empty()),
-        "undefined: {names:?}"
-    );
-    for section in file.sections() {
-        let name = section.name().unwrap();
-        assert_eq!(section.relocations().count(), 0, "{name} has relocations");
-        let unwanted = [
-            ".data",
-            ".bss",
-            ".eh_frame",
-            ".eh_frame_hdr",
-            ".comment",
-            ".rela.dyn",
-        ];
-        assert!(
-            !unwanted.contains(&name) || section.size() == 0,
-            "{name} has contents"
-        );
-    }
-}
-
-/// Installs the program as Buildroot's cargo-package does.
-fn buildroot(level: &str) -> PathBuf {
-    // A second installation would replace the file while another test reads it.
-    static DONE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
-    host_packages::PEERS.ensure().unwrap();
-    let root = paths::scratch(&format!("buildroot-{level}")).unwrap();
-    let program = root.join("bin/vm_anon_name");
-    if !done.insert(program.clone()) {
-        return program;
-    }
-    let mut cargo = program::cross_cargo(target::DEFAULT, "install").unwrap();
-    cargo.args([
-        "--path",
-        ".",
-        "--bins",
-        "--force",
-        "--quiet",
-        "--offline",
-        "--locked",
-    ]);
-    cargo
-        .args(["--target", target::DEFAULT.triple, "--root"])
-        .arg(&root);
-    cargo.arg("--target-dir").arg(root.join("target"));
-    cargo.env(target::DEFAULT.linker_variable(), DRIVER);
-    let profile = [
-        ("OPT_LEVEL", level),
-        ("LTO", "false"),
-        ("CODEGEN_UNITS", "16"),
-        ("DEBUG", "0"),
-        ("DEBUG_ASSERTIONS", "false"),
-        ("OVERFLOW_CHECKS", "false"),
-        ("STRIP", "true"),
-    ];
-    for (setting, value) in profile {
-        cargo.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
-    }
-    tool::output(&mut cargo).unwrap();
-    program
 }

@@ -17,6 +17,7 @@
 //! | [`target`] | the architectures, and what differs between them |
 //! | [`python`] | Python with packages of its own |
 //! | [`program`] | builds and lints the executable under test |
+//! | [`shape`] | what the kernel is asked to load |
 //! | [`dist`], [`checkout`] | makes the release folder of a checkout |
 //! | [`source_package`] | makes and unpacks what `cargo package` packs |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
@@ -55,6 +56,7 @@ pub mod python;
 pub mod qemu;
 pub mod recordings;
 pub mod report;
+pub mod shape;
 pub mod source_package;
 pub mod target;
 pub mod tool;

@@ -171,7 +171,12 @@ impl Machine {
         let own = ["panic=-1".to_owned(), "quiet".to_owned()];
         let mut words: Vec<String> = consoles.chain(own).collect();
         let parameters = [self.target.parameters, &self.append];
-        words.extend(parameters.iter().filter(|it| !it.is_empty()).map(|it| it.to_string()));
+        words.extend(
+            parameters
+                .iter()
+                .filter(|it| !it.is_empty())
+                .map(|it| it.to_string()),
+        );
         words.extend((!self.args.is_empty()).then(|| "--".to_owned()));
         words.extend(self.args.iter().map(|argument| quote(argument)));
         words.join(" ")

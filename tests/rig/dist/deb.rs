@@ -3,6 +3,9 @@
 //! It is written here, and not by dpkg-deb, so that its bytes do not depend on the machine's
 //! version of dpkg and its compressor. deb(5) describes the format: an ar archive of a version
 //! and two compressed tar archives.
+//!
+//! A package has to name an address of its maintainer. This project has none, so it names one
+//! of example.org, which is reserved for examples.
 
 use std::collections::BTreeSet;
 use std::fs;

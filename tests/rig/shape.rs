@@ -1,0 +1,147 @@
+//! The shape of the executable: what the kernel is asked to load.
+//!
+//! It has to be the same for each architecture and each way to build the program: nothing but constants and code at
+//! fixed addresses, in the full build in two segments, those of `check` and the help apart from
+//! the rest.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, elf};
+
+use crate::program::Build;
+use crate::target::Target;
+
+/// The place of the ELF class, and its value for 32-bit files.
+const CLASS: usize = 4;
+const CLASS_32: u8 = 1;
+
+/// Sections of writable data, unwinding and notes.
+const UNWANTED_SECTIONS: [&str; 6] = [
+    ".data",
+    ".bss",
+    ".eh_frame",
+    ".eh_frame_hdr",
+    ".comment",
+    ".rela.dyn",
+];
+
+/// Fails unless the executable has the shape of that build for that architecture.
+pub fn expect(target: &Target, path: &Path, build: Build) -> Result<()> {
+    let check = || {
+        let data = fs::read(path)?;
+        match data.get(CLASS) {
+            Some(&CLASS_32) => {
+                expect_segments::<elf::FileHeader32<LittleEndian>>(target, &data, build)?;
+            }
+            _ => expect_segments::<elf::FileHeader64<LittleEndian>>(target, &data, build)?,
+        }
+        expect_contents(&data)
+    };
+    check().with_context(|| path.display().to_string())
+}
+
+fn expect_segments<Header>(target: &Target, data: &[u8], build: Build) -> Result<()>
+where
+    Header: FileHeader<Endian = LittleEndian>,
+{
+    let header = Header::parse(data)?;
+    let endian = header.endian()?;
+    ensure!(
+        header.e_type(endian) == elf::ET_EXEC,
+        "it has no fixed address"
+    );
+    ensure!(
+        header.e_machine(endian) == target.machine,
+        "it is not for {}",
+        target.name
+    );
+    let (mut loads, mut stacks) = (Vec::new(), 0);
+    for segment in header.program_headers(endian, data)? {
+        let flags = segment.p_flags(endian);
+        match segment.p_type(endian) {
+            elf::PT_LOAD => loads.push(segment),
+            elf::PT_GNU_STACK => {
+                ensure!(
+                    flags == elf::PF_R | elf::PF_W,
+                    "the stack has the flags {flags:?}"
+                );
+                stacks += 1;
+            }
+            // The linker leaves this in place of a header that it has removed.
+            elf::PT_NULL => {}
+            other => ensure!(false, "there is a segment of the type {other:?}"),
+        }
+    }
+    ensure!(stacks == 1, "{stacks} headers for the stack");
+    let expected = match build {
+        Build::Minimal => 1,
+        Build::Full => 2,
+    };
+    ensure!(
+        loads.len() == expected,
+        "{} segments are loaded",
+        loads.len()
+    );
+    // The ELF header and three program headers, one of which the linker may have removed.
+    let headers = size_of::<Header>() + 3 * size_of::<Header::ProgramHeader>();
+    expect_loads(&loads, endian, headers as u64, target.largest_page)
+}
+
+/// The segments follow the headers and each other in the file, but share no page of memory.
+/// All kernels can map a segment whose address and file offset agree modulo `largest_page`.
+fn expect_loads<Segment>(
+    loads: &[&Segment],
+    endian: LittleEndian,
+    headers: u64,
+    largest_page: u64,
+) -> Result<()>
+where
+    Segment: ProgramHeader<Endian = LittleEndian>,
+{
+    let (mut end, mut end_of_page) = (headers, 0);
+    for load in loads {
+        let (offset, address): (u64, u64) =
+            (load.p_offset(endian).into(), load.p_vaddr(endian).into());
+        let (size, flags): (u64, _) = (load.p_filesz(endian).into(), load.p_flags(endian));
+        ensure!(
+            flags == elf::PF_R | elf::PF_X,
+            "a segment has the flags {flags:?}"
+        );
+        ensure!(load.p_memsz(endian).into() == size, "there is a .bss");
+        ensure!(
+            (end..end + 16).contains(&offset),
+            "padding before {offset:#x}"
+        );
+        ensure!(
+            offset % largest_page == address % largest_page
+                && load.p_align(endian).into() == largest_page,
+            "{address:#x} is not aligned as its place in the file"
+        );
+        ensure!(address >= end_of_page, "the segments share a page");
+        end = offset + size;
+        end_of_page = (address + size).next_multiple_of(largest_page);
+    }
+    Ok(())
+}
+
+/// No undefined symbols, no relocations, and none of the sections in the list.
+fn expect_contents(data: &[u8]) -> Result<()> {
+    let file = object::File::parse(data)?;
+    // The first entry of a symbol table is empty.
+    let names = file.symbols().filter(|symbol| symbol.is_undefined());
+    let mut names: Vec<_> = names.filter_map(|symbol| symbol.name().ok()).collect();
+    names.retain(|name| !name.is_empty());
+    ensure!(names.is_empty(), "undefined: {names:?}");
+    for section in file.sections() {
+        let name = section.name()?;
+        ensure!(section.relocations().count() == 0, "{name} has relocations");
+        ensure!(
+            !UNWANTED_SECTIONS.contains(&name) || section.size() == 0,
+            "{name} has contents"
+        );
+    }
+    Ok(())
+}
