@@ -275,7 +275,7 @@ fn argument(value: &Value, parameters: &[&String]) -> String {
 
 /// A number; a large power of 2 as `2^N`.
 fn number(number: u64) -> String {
-    match number >= 1 << 32 && number.is_power_of_two() {
+    match number >= 1 << 31 && number.is_power_of_two() {
         true => format!("2^{}", number.ilog2()),
         false => number.to_string(),
     }
