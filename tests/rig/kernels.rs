@@ -133,7 +133,7 @@ pub const ALL: &[Kernel] = &[
         without_names(
             "arm-debian-6.12",
             "built without names",
-            r"linux-image-6\.12\..*-armmp:armhf",
+            r"linux-image-6\.12\.[^-]*-armmp:armhf",
         ),
     ),
     Kernel {

@@ -201,7 +201,8 @@ pub static ARM: Target = Target {
         is_met: || on_path(&["qemu-system-arm"]),
     },
     board: "virt",
-    cpu: "cortex-a15",
+    // The kernel warns of other 32-bit processors that their firmware does not mitigate Spectre.
+    cpu: "cortex-a7",
     console: "ttyAMA0",
     parameters: "",
     last_of_firmware: None,
