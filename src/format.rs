@@ -229,15 +229,15 @@ pub fn digits<N: Unsigned>(
     width: usize,
     buffer: &mut [u8; MAX_DIGITS],
 ) -> &[u8] {
-    let mut places = buffer.iter_mut().rev();
-    while let Some(place) = places.next() {
+    let mut count = 0;
+    for place in buffer.iter_mut().rev() {
         let (quotient, digit) = value.divide(base);
         *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
         value = quotient;
-        if value.is_zero() && places.len() + width <= MAX_DIGITS {
+        count += 1;
+        if value.is_zero() && count >= width {
             break;
         }
     }
-    let start = places.len();
-    after(buffer, start)
+    after(buffer, MAX_DIGITS.saturating_sub(count))
 }

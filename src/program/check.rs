@@ -128,14 +128,20 @@ fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
 /// Runs the `count` cases that are chosen. Returns the exit status.
 fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8 {
     let console = &mut *interpreter.console;
-    put!(console, "KTAP version 1\n1..{}\n# {}\n#", count, VERSION);
     let uname = Uname::get();
-    for field in uname.all() {
-        put!(console, " {}", field);
-    }
-    put!(console, "\n# page size {}\n", interpreter.context.page);
+    let [system, release, version, machine] = uname.all();
+    put!(
+        console,
+        "KTAP version 1\n1..{}\n# {}\n# {} {} {} {}\n# page size {}\n",
+        count,
+        VERSION,
+        system,
+        release,
+        version,
+        machine,
+        interpreter.context.page
+    );
     console.flush();
-    let release = uname.release();
     let probe = match run_in_child(PROBE_TIMEOUT, &mut || naming::probe().is_err().into()) {
         Ok(ChildEnd::Killed(FILTERED)) => EPERM as i32,
         // The cases will report that the call kills or hangs.

@@ -155,9 +155,11 @@ impl<'a> Stages<'a> {
 
         let mapping = self.map(hint, length, self.options.has(Flag::Shared));
         if let Some(mapping) = &mapping {
+            // `put!` does not search this text for placeholders, because it has no values.
+            put!(self.console, "\nmmap addr: ");
             put!(
                 self.console,
-                "\nmmap addr: {hex} size: {}\n",
+                "{hex} size: {}\n",
                 mapping.start() as u64,
                 mapping.length()
             );
@@ -220,7 +222,7 @@ impl<'a> Stages<'a> {
         };
         let console = &mut *self.console;
         console.begin_error();
-        // `put!` does not search this text for placeholders, because it has no values.
+        // As above.
         put!(console, "prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, ");
         put!(
             console,

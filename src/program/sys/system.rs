@@ -117,7 +117,12 @@ impl Uname {
 
     /// System, release, version and machine, as `uname -srvm` prints them.
     pub(crate) fn all(&self) -> [&[u8]; 4] {
-        [&self.system, &self.release, &self.version, &self.machine].map(field)
+        [
+            field(&self.system),
+            field(&self.release),
+            field(&self.version),
+            field(&self.machine),
+        ]
     }
 }
 

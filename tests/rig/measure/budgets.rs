@@ -16,22 +16,20 @@ use super::{Stages, boot_time, size};
 use crate::program::{self, Build};
 use crate::progress::Progress;
 
-/// The limits of the full build that are not met yet. The test asserts these ceilings in
-/// their place, so that the figures do not grow. Remove a row when its limit is met.
-const CEILINGS: &[(&str, u64)] = &[
-    ("initramfs, `gzip -9 -n`", 26_500 + NAMES_GZIP),
+/// The limits of the full build that are not met, and by how much each may be exceeded, so
+/// that the figures do not grow. The test fails if a limit is met and still listed here.
+const EXCESSES: &[(&str, u64)] = &[
+    ("initramfs, `gzip -9 -n`", 4_200 + NAMES_GZIP),
     (
         "initramfs, `gzip -9 -n`, without the cases",
-        20_000 + NAMES_GZIP,
+        5_200 + NAMES_GZIP,
     ),
-    ("initramfs, `xz -9 --check=crc32`", 23_300 + NAMES_XZ),
+    ("initramfs, `xz -9 --check=crc32`", 3_050 + NAMES_XZ),
     (
         "initramfs, `xz -9 --check=crc32`, without the cases",
-        17_500 + NAMES_XZ,
+        4_550 + NAMES_XZ,
     ),
-    ("memory of the stages (VmRSS)", 36),
-    ("instructions of the stages", 6_400),
-    ("instructions of the stages with a refused name", 14_500),
+    ("memory of the stages (VmRSS)", 4),
 ];
 
 /// What the commands `maps` and `names`, the picture and the whole maps of the stages add to
@@ -84,12 +82,13 @@ impl Budget {
         }
     }
 
+    /// What the figure may be until the limit is met.
     fn ceiling(&self) -> Option<u64> {
         let is_this = |(what, _): &&(&str, u64)| *what == self.what;
-        let entry = CEILINGS.iter().find(is_this);
+        let entry = EXCESSES.iter().find(is_this);
         entry
             .filter(|_| self.build == Build::Full)
-            .map(|(_, ceiling)| *ceiling)
+            .map(|(_, excess)| self.limit + excess)
     }
 }
 

@@ -10,6 +10,7 @@ mod constants;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use addr2line::Loader;
@@ -109,7 +110,7 @@ impl<'a> Program<'a> {
         Ok(Self { file, lines })
     }
 
-    /// The loaded sections. A section that holds constants, then code, counts as two.
+    /// The loaded sections. One that holds constants and code counts as two.
     fn parts(&self) -> Result<Vec<Part<'a>>> {
         let mut parts = Vec::new();
         for section in self.file.sections().filter(is_loaded) {
@@ -126,38 +127,43 @@ impl<'a> Program<'a> {
                 });
                 continue;
             }
-            let start = self.code_start(&section)?;
-            let (constants, code) = data.split_at((start - address) as usize);
-            parts.push(Part {
-                name: format!("{name}, constants"),
-                offset,
-                address,
-                data: constants,
-                is_code: false,
-            });
-            parts.push(Part {
-                name: format!("{name}, code"),
-                offset: offset + constants.len() as u64,
-                address: start,
-                data: code,
-                is_code: true,
-            });
+            let code = self.code_range(&section)?;
+            let (start, end) = (code.start - address, code.end - address);
+            let pieces = [
+                (0..start, "constants"),
+                (start..end, "code"),
+                (end..data.len() as u64, "constants"),
+            ];
+            for (range, what) in pieces.into_iter().filter(|(range, _)| !range.is_empty()) {
+                parts.push(Part {
+                    name: format!("{name}, {what}"),
+                    offset: offset + range.start,
+                    address: address + range.start,
+                    data: &data[range.start as usize..range.end as usize],
+                    is_code: what == "code",
+                });
+            }
         }
         Ok(parts)
     }
 
-    /// The first mapping symbol `$x`, with which the ABI marks code ("ELF for the Arm
-    /// 64-bit Architecture", section 5.7).
-    fn code_start(&self, section: &object::Section) -> Result<u64> {
-        let symbols = self.file.symbols();
-        let code = symbols.filter(|symbol| {
-            symbol.section_index() == Some(section.index())
-                && symbol
-                    .name()
-                    .is_ok_and(|name| name == "$x" || name.starts_with("$x."))
-        });
-        let start = code.map(|symbol| symbol.address()).min();
-        start.context("no mapping symbols")
+    /// The code of a section, with constants before or after it: from the first mapping
+    /// symbol `$x`, with which the ABI marks code, to the next `$d`, with which it marks data
+    /// ("ELF for the Arm 64-bit Architecture", section 5.7).
+    fn code_range(&self, section: &object::Section) -> Result<Range<u64>> {
+        let marked = |mark: &str| -> Vec<u64> {
+            let symbols = self.file.symbols();
+            let marks = symbols.filter(|symbol| {
+                let rest = symbol.name().ok().and_then(|name| name.strip_prefix(mark));
+                symbol.section_index() == Some(section.index())
+                    && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            });
+            marks.map(|symbol| symbol.address()).collect()
+        };
+        let start = marked("$x").into_iter().min();
+        let start = start.context("no mapping symbols")?;
+        let end = marked("$d").into_iter().filter(|end| *end > start).min();
+        Ok(start..end.unwrap_or(section.address() + section.size()))
     }
 
     /// Fails unless as many bytes are loaded as from the shipped file. The bytes themselves
