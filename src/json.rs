@@ -26,7 +26,7 @@ pub fn put_string(text: &[u8], out: &mut impl Sink) {
 }
 
 /// Appends the member `name` of an object, after others.
-pub fn put_member(name: &str, number: Option<u64>, out: &mut impl Sink) {
+pub fn put_member(name: &[u8], number: Option<u64>, out: &mut impl Sink) {
     put_name(name, out);
     match number {
         Some(number) => put_decimal(number, out),
@@ -38,19 +38,19 @@ pub fn put_member(name: &str, number: Option<u64>, out: &mut impl Sink) {
 pub fn put_label(label: &[u8], out: &mut impl Sink) {
     match name(label) {
         Some(name) => {
-            put_name("name", out);
+            put_name(b"name", out);
             put_string(name, out);
         }
-        None => put_member("name", None, out),
+        None => put_member(b"name", None, out),
     }
-    put_name("kind", out);
+    put_name(b"kind", out);
     put_string(kind(label), out);
-    put_name("label", out);
+    put_name(b"label", out);
     put_string(label, out);
 }
 
-fn put_name(name: &str, out: &mut impl Sink) {
+fn put_name(name: &[u8], out: &mut impl Sink) {
     out.put(b",\"");
-    out.put(name.as_bytes());
+    out.put(name);
     out.put(b"\":");
 }

@@ -10,7 +10,7 @@
 use crate::{
     format::{Escaping, MAX_DIGITS, Sink, digits},
     json::{put_label, put_member, put_string},
-    scan::before,
+    scan::{before, split},
     totals::{Known, Sums, Totals},
 };
 use core::cmp::Ordering;
@@ -91,7 +91,7 @@ impl Report<'_> {
         &self,
         sums: &Sums,
         known: Known,
-        notes: impl Iterator<Item = (&'n str, u64)>,
+        notes: impl Iterator<Item = (&'n [u8], u64)>,
         is_complete: bool,
         out: &mut impl Sink,
     ) {
@@ -111,16 +111,17 @@ impl Report<'_> {
         let (pid, program) = self.process.unzip();
         out.put(b"{\"comm\":");
         put_string(program.unwrap_or_default(), out);
-        put_member("pid", pid.map(u64::from), out);
+        put_member(b"pid", pid.map(u64::from), out);
     }
 
     fn put_json_sums(&self, sums: &Sums, known: Known, out: &mut impl Sink) {
-        let count = match self.counts_processes {
-            true => "processes",
-            false => "vmas",
+        let mut names: &[u8] = match self.counts_processes {
+            true => b"processes size rss pss private swap",
+            false => b"vmas size rss pss private swap",
         };
-        let names = [count, "size", "rss", "pss", "private", "swap"];
-        for (index, (name, value)) in names.into_iter().zip(sums.0).enumerate() {
+        for (index, value) in sums.0.into_iter().enumerate() {
+            let (name, others) = split(names, b' ');
+            names = others;
             put_member(name, known.contains(index).then_some(value), out);
         }
     }

@@ -27,6 +27,15 @@ pub fn split(text: &[u8], mark: u8) -> (&[u8], &[u8]) {
     }
 }
 
+/// Line `number` of `text`, counted from 0; empty if there are fewer.
+pub fn line(text: &[u8], number: usize) -> &[u8] {
+    let mut rest = text;
+    for _ in 0..number {
+        rest = split(rest, b'\n').1;
+    }
+    split(rest, b'\n').0
+}
+
 /// Removes the decimal digits at the start of `text` and returns their value.
 /// `None` if there is no digit, or if the value is 2^64 or more.
 pub fn number(text: &mut &[u8]) -> Option<u64> {

@@ -5,6 +5,7 @@
 //! counted with the others, so the totals are exact whatever the number of labels.
 
 use crate::{
+    format::Sink,
     label::{OTHERS, RowKey},
     maps::Vma,
     scan::{after, before},
@@ -13,8 +14,11 @@ use crate::{
 use core::mem;
 use heapless::Vec;
 
-/// The number of labels that have a row each.
-pub const ROWS: usize = 128;
+/// The number of rows. One of them is for the labels that have none of their own.
+pub const ROWS: usize = 129;
+
+/// The hash of that row, which no text has in practice.
+const OTHERS_HASH: u64 = 0;
 
 /// The space for the texts of all rows, in bytes.
 pub const LABELS: usize = 4096;
@@ -39,12 +43,6 @@ impl Sums {
     /// Adds to the value of a column.
     pub fn add(&mut self, column: Column, value: u64) {
         self.set(column, self.get(column).saturating_add(value));
-    }
-
-    /// The values that are compared from round to round. The others also change with what
-    /// other processes do.
-    fn watched(&self) -> [u64; 4] {
-        [Column::Count, Column::Size, Column::Rss, Column::Swap].map(|column| self.get(column))
     }
 }
 
@@ -88,7 +86,7 @@ impl Row {
     /// Whether the row is to be shown: it is not empty; with `changes`, it has changed.
     pub fn is_shown(&self, changes: bool) -> bool {
         match changes {
-            true => self.sums.watched() != self.old.watched(),
+            true => self.sums != self.old,
             false => self.sums.get(Column::Count) > 0,
         }
     }
@@ -118,8 +116,6 @@ pub struct Totals {
     rows: Vec<Row, ROWS>,
     /// The texts of all rows, one after the other.
     labels: Vec<u8, LABELS>,
-    /// The VMAs whose labels have no row.
-    others: Row,
     /// All VMAs.
     pub all: Row,
     /// The columns that the rows have.
@@ -133,7 +129,7 @@ pub struct Totals {
     pub settings: Settings,
     /// The process that is added, counted from 1.
     process: u32,
-    /// The row that the fields belong to; past the end of the rows for the others.
+    /// The row that the fields belong to.
     current: Option<usize>,
     /// The highest end of a VMA of this process so far.
     end: u64,
@@ -142,8 +138,10 @@ pub struct Totals {
 impl Totals {
     /// Begins a round: all sums become those of the round before.
     pub fn begin_round(&mut self) {
+        if self.rows.is_empty() {
+            self.push(OTHERS, OTHERS_HASH);
+        }
         self.rows.iter_mut().for_each(Row::finish);
-        self.others.finish();
         self.all.finish();
         self.known = Known::default();
         self.known.insert(Column::Count);
@@ -167,12 +165,10 @@ impl Totals {
         {
             self.known.insert(column);
             self.all.sums.add(column, value);
-            self.row(current).sums.add(column, value);
+            if let Some(row) = self.rows.get_mut(current) {
+                row.sums.add(column, value);
+            }
         }
-    }
-
-    fn row(&mut self, index: usize) -> &mut Row {
-        self.rows.get_mut(index).unwrap_or(&mut self.others)
     }
 
     /// Adds a VMA, and returns the index of its row.
@@ -186,50 +182,56 @@ impl Totals {
         }
         let new = vma.end.saturating_sub(vma.start.max(self.end)) >> 10;
         self.end = self.end.max(vma.end);
-        let index = self.find(&RowKey::new(
-            vma.label,
-            &vma.permissions,
-            self.settings.folds,
-        ));
-        self.crowded += u64::from(index >= self.rows.len());
-        let (process, counts_processes) = (self.process, self.settings.counts_processes);
-        let row = self.row(index);
-        let last = mem::replace(&mut row.process, process);
-        let is_counted = counts_processes && last == process;
-        row.sums.add(Column::Count, u64::from(!is_counted));
-        row.sums.add(Column::Size, new);
+        let key = RowKey::new(vma.label, &vma.permissions, self.settings.folds);
+        let index = self.find(&key);
+        if let Some(row) = self.rows.get_mut(index) {
+            let last = mem::replace(&mut row.process, self.process);
+            let is_counted = self.settings.counts_processes && last == self.process;
+            row.sums.add(Column::Count, u64::from(!is_counted));
+            row.sums.add(Column::Size, new);
+        }
         self.all.sums.add(Column::Count, 1);
         self.all.sums.add(Column::Size, new);
         index
     }
 
-    /// The index of the row, which is added if it is new and there is space.
+    /// The index of the row, which is added if it is new. If there is no space, that of the
+    /// other names.
     fn find(&mut self, key: &RowKey) -> usize {
         let labels = &self.labels;
         let is_it = |row: &Row| row.hash == key.hash && text(labels, row) == key.text;
         if let Some(index) = self.rows.iter().position(is_it) {
             return index;
         }
+        if self.push(&key.text, key.hash) {
+            return self.rows.len() - 1;
+        }
+        self.crowded += 1;
+        let mut rows = self.rows.iter();
+        rows.position(|row| row.hash == OTHERS_HASH)
+            .unwrap_or_default()
+    }
+
+    /// Adds a row, if there is space.
+    fn push(&mut self, label: &[u8], hash: u64) -> bool {
         let row = Row {
-            hash: key.hash,
+            hash,
             start: self.labels.len() as u16,
-            length: key.text.len() as u16,
+            length: label.len() as u16,
             ..Row::default()
         };
-        let has_space = self.labels.len() + key.text.len() <= LABELS;
+        let has_space = self.labels.len() + label.len() <= LABELS;
         if !has_space || self.rows.push(row).is_err() {
-            return ROWS;
+            return false;
         }
-        for byte in &key.text {
-            let _ = self.labels.push(*byte); // There is space.
-        }
-        self.rows.len() - 1
+        self.labels.put(label);
+        true
     }
 
     /// Sorts the rows by RSS, then by size, the largest first.
     pub fn sort(&mut self) {
         self.current = None;
-        let rank = |row: &Row| [Column::Rss, Column::Size].map(|column| row.sums.get(column));
+        let rank = |row: &Row| (row.sums.get(Column::Rss), row.sums.get(Column::Size));
         let mut rest: &mut [Row] = &mut self.rows;
         while let Some((first, others)) = rest.split_first_mut() {
             for other in &mut *others {
@@ -241,11 +243,9 @@ impl Totals {
         }
     }
 
-    /// The rows with their labels. That of the other names is the last; it may be empty, as
-    /// may rows of rounds before.
+    /// The rows with their labels. They may be empty.
     pub fn rows(&self) -> impl Iterator<Item = (&[u8], &Row)> {
-        let rows = self.rows.iter().map(|row| (text(&self.labels, row), row));
-        rows.chain([(OTHERS, &self.others)])
+        self.rows.iter().map(|row| (text(&self.labels, row), row))
     }
 }
 

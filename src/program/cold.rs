@@ -1,4 +1,4 @@
-//! Data that the stages do not need: the suite and the help.
+//! Data that the stages do not need: the suite, the help, and texts of `names`.
 //!
 //! The linker script puts the section `.cold` into a segment of its own, with the
 //! code of `check`, so that it takes no memory in other commands;
@@ -13,6 +13,15 @@
 /// The text of `--help`.
 #[unsafe(link_section = ".cold")]
 pub(crate) static HELP: [u8; include_bytes!("../help.txt").len()] = *include_bytes!("../help.txt");
+
+/// Why a process cannot be read, a line each.
+#[unsafe(link_section = ".cold")]
+pub(crate) static REASONS: [u8; include_bytes!("reasons.txt").len()] =
+    *include_bytes!("reasons.txt");
+
+/// What `names` counts besides memory, a line each: a word for JSON, and the message.
+#[unsafe(link_section = ".cold")]
+pub(crate) static NOTES: [u8; include_bytes!("notes.txt").len()] = *include_bytes!("notes.txt");
 
 /// The assembled conformance suite.
 #[unsafe(link_section = ".cold")]

@@ -1,6 +1,7 @@
 //! `names`: memory by name, of some processes, of all, or of a saved smaps.
 
 use crate::{
+    cold,
     commands::status,
     console::{Console, error},
     subject::{self, BUFFER, ENDED, NO_MEMORY, Subject},
@@ -17,39 +18,19 @@ use vm_anon_name::{
     options::{Flag, MAX_CASES, Options},
     put,
     report::Report,
-    scan::number_32,
+    scan::{line, number_32, split},
     smaps::{Column, parse},
     totals::{Known, Settings, Sums, Totals},
 };
 
-/// What is counted while the rows are read, besides them: the name in JSON, and a message
-/// if it is not 0.
-const NOTES: [(&str, &str); 6] = [
-    ("unreadable", "processes may not be read"),
-    ("ended", "processes ended while they were read"),
-    (
-        "without_smaps",
-        "processes without smaps, which needs CONFIG_PROC_PAGE_MONITOR",
-    ),
-    (
-        "difference",
-        "KiB more or less are resident by the kernel's own count: it changed",
-    ),
-    (
-        "overlaps",
-        "VMAs overlap those before them: it changed while it was read",
-    ),
-    (
-        "crowded",
-        "VMAs are counted as (other names), because there are 128 rows",
-    ),
-];
+/// What is counted besides memory: the number of its line in [`cold::NOTES`].
 const UNREADABLE: usize = 0;
 const GONE: usize = 1;
 const WITHOUT_SMAPS: usize = 2;
 const DIFFERENCE: usize = 3;
 const OVERLAPS: usize = 4;
 const CROWDED: usize = 5;
+const NOTES: usize = 6;
 
 /// Reports memory by name, once or every few seconds. Returns the exit status.
 #[inline(never)] // Its frame must not add to the frames of other commands.
@@ -58,7 +39,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
     let is_saved = words == [c"-"] && options.every.is_none();
     let mut names = Names {
         totals: Totals::default(),
-        notes: [0; NOTES.len()],
+        notes: [0; NOTES],
         known: Known::default(),
         read: 0,
         status: status::SUCCESS,
@@ -131,8 +112,8 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
 /// Memory by name, as far as it has been read.
 struct Names<'a> {
     totals: Totals,
-    /// The numbers of [`NOTES`].
-    notes: [u64; NOTES.len()],
+    /// The numbers of [`cold::NOTES`].
+    notes: [u64; NOTES],
     /// The columns that the totals have beyond those of the rows.
     known: Known,
     /// The processes that were read.
@@ -280,7 +261,10 @@ impl Names<'_> {
         let (console, all) = (&mut *self.console, &totals.all);
         let known = totals.known.union(self.known);
         let is_complete = self.status == status::SUCCESS;
-        let notes = || NOTES.into_iter().zip(self.notes);
+        let notes = || {
+            let numbers = self.notes.into_iter().enumerate();
+            numbers.map(|(index, number)| (split(line(&cold::NOTES, index), b':'), number))
+        };
         if options.has(Flag::Json) {
             report.put_json_rows(totals, console);
             let notes = notes().map(|((name, _), number)| (name, number));
@@ -311,7 +295,7 @@ impl Names<'_> {
         }
         for ((_, text), number) in notes() {
             if number > 0 {
-                error!(console, "{} {}", number, text);
+                error!(console, "{}{}", number, text);
             }
         }
         if is_complete && self.notes[WITHOUT_SMAPS] > 0 && options.has(Flag::Require) {

@@ -126,7 +126,7 @@ impl<'a> Stages<'a> {
         stages
     }
 
-    fn walk(mut self, page: usize) -> u8 {
+    fn walk(&mut self, page: usize) -> u8 {
         put!(
             self.console,
             "Memory map a region and print vm_area_struct\n"

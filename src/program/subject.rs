@@ -1,21 +1,15 @@
 //! A process whose memory is read, and why that can fail.
 
 use crate::{
+    cold,
     commands::status,
     console::{Console, error},
-    sys::{
-        Errno, Fd, Result,
-        file::{self, CWD},
-        io, raw,
-    },
+    sys::{Errno, Fd, Result, file, io, raw},
 };
 use core::ffi::CStr;
 use heapless::{Vec, VecView};
-use linux_raw_sys::general::{O_DIRECTORY, O_PATH, O_RDONLY};
-use vm_anon_name::{
-    format::{MAX_DIGITS, digits},
-    lines::Lines,
-};
+use linux_raw_sys::general::O_RDONLY;
+use vm_anon_name::{lines::Lines, scan::line};
 
 /// The size of the buffer that a file is read into. One read of procfs returns at most a
 /// page, so more would not help; longer lines lose their end.
@@ -42,16 +36,16 @@ pub(crate) struct Subject {
 pub(crate) fn report(pid: u32, errno: Errno, console: &mut Console) -> u8 {
     let reason = match errno {
         Errno::ENOENT if !has_proc(console) => return status::NO_PROC,
-        Errno::ENOENT => "there is none, or it is hidden",
-        Errno::EACCES | Errno::EPERM => "it is another user's, or not dumpable",
-        ENDED => "it ended while it was read, or executes another program now",
-        NO_MEMORY => "a kernel thread or a zombie has no memory of its own",
+        Errno::ENOENT => 0,
+        Errno::EACCES | Errno::EPERM => 1,
+        ENDED => 2,
+        NO_MEMORY => 3,
         _ => {
             error!(console, "process {}: {errno}", pid, errno);
             return status::FAILED;
         }
     };
-    error!(console, "process {}: {}", pid, reason);
+    error!(console, "process {}: {}", pid, line(&cold::REASONS, reason));
     status::FAILED
 }
 
@@ -67,13 +61,7 @@ pub(crate) fn has_proc(console: &mut Console) -> bool {
 impl Subject {
     /// The process with this id.
     pub(crate) fn open(pid: u32) -> Result<Self> {
-        let mut path = Vec::<u8, 24>::new();
-        let mut buffer = [0; MAX_DIGITS];
-        for part in [b"/proc/", digits(pid as usize, 10, 1, &mut buffer), b"\0"] {
-            io::append(&mut path, part);
-        }
-        let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();
-        let directory = file::open(&CWD, path, O_PATH | O_DIRECTORY)?;
+        let directory = file::open_process(pid)?;
         Ok(Subject { pid, directory })
     }
 

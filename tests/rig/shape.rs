@@ -111,10 +111,12 @@ where
             "a segment has the flags {flags:?}"
         );
         ensure!(load.p_memsz(endian).into() == size, "there is a .bss");
-        ensure!(
-            (end..end + 16).contains(&offset),
-            "padding before {offset:#x}"
-        );
+        // A second segment begins at a page of 4 KiB.
+        let starts = match end == headers {
+            true => end..end + 16,
+            false => end..end.next_multiple_of(4096) + 1,
+        };
+        ensure!(starts.contains(&offset), "padding before {offset:#x}");
         ensure!(
             offset % largest_page == address % largest_page
                 && load.p_align(endian).into() == largest_page,

@@ -10,6 +10,7 @@ use core::ffi::CStr;
 use heapless::VecView;
 use linux_raw_sys::general::*;
 use syscalls::Sysno;
+use vm_anon_name::format::{MAX_DIGITS, digits};
 
 /// The working directory, for calls that take a directory.
 pub(crate) const CWD: Fd = Fd(AT_FDCWD as isize);
@@ -27,6 +28,19 @@ pub(crate) fn open(directory: &Fd, path: &CStr, flags: u32) -> Result<Fd> {
     let moved = unsafe { call!(Sysno::fcntl, file.0, F_DUPFD_CLOEXEC, STDERR.0 + 1) };
     let _ = close(file); // Nothing was written to it.
     moved.map(|number| Fd(number as isize))
+}
+
+/// `openat(2)` of the directory of a process in /proc, with `O_PATH`.
+pub(crate) fn open_process(pid: u32) -> Result<Fd> {
+    let mut path = *b"/proc/\0\0\0\0\0\0\0\0\0\0\0"; // A u32 has 10 digits.
+    let mut buffer = [0; MAX_DIGITS];
+    let number = digits(pid.into(), 10, 1, &mut buffer);
+    for (to, digit) in path.iter_mut().skip(b"/proc/".len()).zip(number) {
+        *to = *digit;
+    }
+    // SAFETY: At least the last byte is NUL.
+    let path = unsafe { CStr::from_ptr(path.as_ptr().cast()) };
+    open(&CWD, path, O_PATH | O_DIRECTORY)
 }
 
 /// `openat(2)` of a terminal for reading and writing, as the lowest free descriptor.

@@ -29,13 +29,12 @@ const EXCESSES: &[(&str, u64)] = &[
         "initramfs, `xz -9 --check=crc32`, without the cases",
         4_550 + NAMES_XZ,
     ),
-    ("memory of the stages (VmRSS)", 4),
 ];
 
 /// What the commands `maps` and `names`, the picture and the whole maps of the stages add to
 /// the archive.
-const NAMES_GZIP: u64 = 9_300;
-const NAMES_XZ: u64 = 7_800;
+const NAMES_GZIP: u64 = 8_800;
+const NAMES_XZ: u64 = 7_400;
 
 /// A figure and its limit.
 pub struct Budget {
@@ -181,7 +180,7 @@ fn full_build(stages: &Stages) -> Result<Vec<Budget>> {
         ("guest time of `check`", check_time, 140_000, Microseconds),
         ("guest time of `probe`", probe_time, 600, Microseconds),
         ("guest time of `--help`", help_time, 1_000, Microseconds),
-        ("file", program.len() as u64, 72_000, Bytes),
+        ("file", program.len() as u64, 74_000, Bytes),
     ];
     rows.extend(
         others.map(|(what, measured, limit, unit)| (what.to_owned(), measured, limit, unit)),
