@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use minijinja::Environment;
 use minijinja::value::Serde;
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::debian;
@@ -87,15 +88,9 @@ pub struct Device {
 impl Device {
     /// A QEMU machine; `name` is that of its kernel.
     pub fn qemu(name: &str, machine: &Machine) -> Self {
-        let options = [
-            "-machine",
-            &machine.board,
-            "-cpu",
-            &machine.cpu,
-            "-accel",
-            &machine.accelerator,
-            "-no-reboot",
-        ];
+        let mut options = vec!["-machine", &machine.board, "-cpu", &machine.cpu];
+        options.extend(["-accel", &machine.accelerator, "-no-reboot"]);
+        options.extend(machine.extra_qemu.iter().map(String::as_str));
         Self {
             dictionary: "{% extends 'qemu.jinja2' %}\n".to_owned(),
             machine: json!({
@@ -257,7 +252,8 @@ impl Dispatcher {
             }
         }
         let console = elements(&finished["console"]).filter_map(Value::as_str);
-        let console = console.flat_map(|line| [line, "\n"]).collect();
+        let console: String = console.flat_map(|line| [line, "\n"]).collect();
+        let console = without_escapes(&console)?;
         Ok(Finished {
             results,
             console,
@@ -301,6 +297,13 @@ impl Dispatcher {
         );
         Ok(directory)
     }
+}
+
+/// The text without terminal escape sequences. Firmware clears the screen before the first
+/// line of the kernel or the program.
+fn without_escapes(text: &str) -> Result<String> {
+    let sequence = Regex::new(r"\x1b(\[[0-9;?]*[A-Za-z]|[a-z])")?;
+    Ok(sequence.replace_all(text, "").into_owned())
 }
 
 /// The name of a suite without the number that LAVA puts before that of a dialogue.
@@ -348,6 +351,12 @@ mod tests {
     fn names_cases_as_lava_does() {
         assert_eq!(case_id("name-is-shown"), "name_is_shown");
         assert_eq!(case_id("not-before-6.2"), "not_before_6_2");
+    }
+
+    #[test]
+    fn removes_what_firmware_sends() {
+        let text = "\x1bc\x1b[?7l\x1b[2JKTAP version 1\n";
+        assert_eq!(without_escapes(text).unwrap(), "KTAP version 1\n");
     }
 
     #[test]

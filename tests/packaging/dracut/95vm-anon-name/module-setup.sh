@@ -13,5 +13,6 @@ depends() {
 
 install() {
 	inst_multiple vm_anon_name
-	inst_hook pre-udev 95 "$moddir/probe.sh"
+	# Before dracut looks for root=, without which it does not go on.
+	inst_hook cmdline 05 "$moddir/probe.sh"
 }
