@@ -17,12 +17,12 @@ use crate::{browser, trial};
 /// The longest time for a boot.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Two kernels that differ, and one that cannot name memory.
-const FEW: [&str; 3] = ["6.1", "6.12", "debian-6.1"];
+/// Two kernels that differ, one that cannot name memory, and one of another architecture.
+const FEW: [&str; 4] = ["6.1", "6.12", "debian-6.1", "x86_64-6.12"];
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("labs::LAVA jobs and page for three kernels", || {
+        trial("labs::LAVA jobs and page for four kernels", || {
             let kernels: Result<Vec<_>> = FEW.into_iter().map(kernels::find).collect();
             whole_fleet(&kernels?)
         }),
