@@ -43,7 +43,7 @@ fn a_page_is_joined_named_and_split_off() {
             (&[(1, 7, "")], "    | .   .   .   .   .   . |   6 pages"),
             (
                 &[(0, 7, "")],
-                "| .   .   .   .   .   .   . |   7 pages: more",
+                "| .   .   .   .   .   .   . |   7 pages: grown",
             ),
             (
                 &[(0, 1, "[anon:a]"), (1, 7, "")],
@@ -56,9 +56,9 @@ fn a_page_is_joined_named_and_split_off() {
             (&[(0, 7, "")], "| .   .   .   .   .   .   . |   7 pages"),
             (
                 &[(1, 7, "")],
-                "    | .   .   .   .   .   . |   6 pages: less",
+                "    | .   .   .   .   .   . |   6 pages: shrunk",
             ),
-            (&[], "                                no pages: less"),
+            (&[], "                                no pages: gone"),
         ],
     );
 }
@@ -95,7 +95,7 @@ fn large_blocks_are_shortened() {
             ),
             (
                 &[(0, 1 << 31, "[anon:a]"), (1 << 31, (1 << 31) + 6, "")],
-                "| #   ~   #   # | .   .   .   .   .   . |   2147483648 + 6 pages: more",
+                "| #   ~   #   # | .   .   .   .   .   . |   2147483648 + 6 pages: added",
             ),
         ],
     );
@@ -121,7 +121,7 @@ fn vmas_around_the_range() {
             (&[(0, 9, "")], "| .   .   .   .   .   .   .     9 pages"),
             (
                 &[(1, 7, ""), (7, 9, "[stack]")],
-                "    | .   .   .   .   .   . |   6 pages: less",
+                "    | .   .   .   .   .   . |   6 pages: shrunk",
             ),
         ],
     );
@@ -157,12 +157,12 @@ fn recorded_stages() {
             }
         });
         let (name, change) = match kernel.names {
-            true => ("| # | .   .   .   .   .   . |   1 + 6 pages: split", "less"),
-            false => ("| .   .   .   .   .   .   . |   7 pages", "less"),
+            true => ("| # | .   .   .   .   .   . |   1 + 6 pages: split", "gone"),
+            false => ("| .   .   .   .   .   .   . |   7 pages", "shrunk"),
         };
         let expected = format!(
             " 1 stage      | .   .   .   .   .   . |   6 pages
- 2 stage  | .   .   .   .   .   .   . |   7 pages: more
+ 2 stage  | .   .   .   .   .   .   . |   7 pages: grown
  3 stage  {name}
  4 stage      | .   .   .   .   .   . |   6 pages: {change}
 "
