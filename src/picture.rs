@@ -1,10 +1,10 @@
 //! Picture of what the stages do to the pages around the new memory, a line for each stage.
 //!
 //! ```text
-//!  1 start      | .   .   .   .   .   . |   6 pages
-//!  2 mmap   | .   .   .   .   .   .   . |   7 pages: grown
-//!  3 name   | # | .   .   .   .   .   . |   1 + 6 pages: split
-//!  4 munmap     | .   .   .   .   .   . |   6 pages: gone
+//!  1 start      | .   .   .   .   .   . |  6 pages
+//!  2 mmap   | .   .   .   .   .   .   . |  7 pages: grown
+//!  3 name   | # | .   .   .   .   .   . |  1 + 6 pages: split
+//!  4 munmap     | .   .   .   .   .   . |  6 pages: gone
 //! ```
 //!
 //! A bar is the end of a VMA, and the mark between two bars is a page of it. It is drawn
@@ -21,6 +21,7 @@
 use crate::{
     format::{Sink, put_decimal},
     maps, put,
+    scan::before,
 };
 use core::cmp::Ordering::{Equal, Greater, Less};
 use heapless::Vec;
@@ -105,7 +106,13 @@ impl Picture {
                 true => b'|',
                 false => b' ',
             };
-            out.put(&[bar, b' ', mark, b' ']);
+            // The last edge has no page.
+            let cell = [bar, b' ', mark, b' '];
+            let length = match edges.peek() {
+                Some(_) => cell.len(),
+                None => cell.len() - 1,
+            };
+            out.put(before(&cell, length));
             below = end;
         }
         if sizes.is_empty() {

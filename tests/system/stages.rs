@@ -83,17 +83,17 @@ fn changes(kernel: &'static Kernel) -> Result<()> {
 fn check_pictures(text: &str, kernel: &Kernel) -> Result<()> {
     let (name, munmap) = match kernel.names {
         true => (
-            " 3 name   | # | .   .   .   .   .   . |   1 + 6 pages: split\n",
-            " 4 munmap     | .   .   .   .   .   . |   6 pages: gone\n",
+            " 3 name   | # | .   .   .   .   .   . |  1 + 6 pages: split\n",
+            " 4 munmap     | .   .   .   .   .   . |  6 pages: gone\n",
         ),
         false => (
-            " 3 name   | .   .   .   .   .   .   . |   7 pages\n",
-            " 4 munmap     | .   .   .   .   .   . |   6 pages: shrunk\n",
+            " 3 name   | .   .   .   .   .   .   . |  7 pages\n",
+            " 4 munmap     | .   .   .   .   .   . |  6 pages: shrunk\n",
         ),
     };
     let picture = [
-        " 1 start      | .   .   .   .   .   . |   6 pages\n",
-        " 2 mmap   | .   .   .   .   .   .   . |   7 pages: grown\n",
+        " 1 start      | .   .   .   .   .   . |  6 pages\n",
+        " 2 mmap   | .   .   .   .   .   .   . |  7 pages: grown\n",
         name,
         munmap,
     ];
