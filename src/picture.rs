@@ -1,10 +1,10 @@
 //! Picture of what the stages do to the pages around the new memory, a line for each stage.
 //!
 //! ```text
-//!  1 start      | .   .   .   .   .   . |   6 pages
-//!  2 mmap   | .   .   .   .   .   .   . |   7 pages: more
-//!  3 name   | # | .   .   .   .   .   . |   1 + 6 pages: split
-//!  4 munmap     | .   .   .   .   .   . |   6 pages: less
+//!  1 start      | .   .   .   .   .   . |  6 pages
+//!  2 mmap   | .   .   .   .   .   .   . |  7 pages: grown
+//!  3 name   | # | .   .   .   .   .   . |  1 + 6 pages: split
+//!  4 munmap     | .   .   .   .   .   . |  6 pages: gone
 //! ```
 //!
 //! A bar is the end of a VMA, and the mark between two bars is a page of it. It is drawn
@@ -21,7 +21,9 @@
 use crate::{
     format::{Sink, put_decimal},
     maps, put,
+    scan::before,
 };
+use core::cmp::Ordering::{Equal, Greater, Less};
 use heapless::Vec;
 
 /// The largest number of pages of the new memory that are all drawn.
@@ -104,7 +106,13 @@ impl Picture {
                 true => b'|',
                 false => b' ',
             };
-            out.put(&[bar, b' ', mark, b' ']);
+            // The last edge has no page.
+            let cell = [bar, b' ', mark, b' '];
+            let length = match edges.peek() {
+                Some(_) => cell.len(),
+                None => cell.len() - 1,
+            };
+            out.put(before(&cell, length));
             below = end;
         }
         if sizes.is_empty() {
@@ -118,12 +126,17 @@ impl Picture {
         }
         let new = (sizes.iter().sum(), sizes.len());
         let old = self.last.replace(new).unwrap_or(new);
-        out.put(match new {
-            (pages, _) if pages > old.0 => b" pages: more\n",
-            (pages, _) if pages < old.0 => b" pages: less\n",
-            (_, vmas) if vmas > old.1 => b" pages: split\n",
-            (_, vmas) if vmas < old.1 => b" pages: merged\n",
-            _ => b" pages\n",
-        });
+        let word: &[u8] = match (new.0.cmp(&old.0), new.1.cmp(&old.1)) {
+            (Greater, Equal) => b": grown",
+            (Greater, _) => b": added",
+            (Less, Less) => b": gone",
+            (Less, _) => b": shrunk",
+            (Equal, Greater) => b": split",
+            (Equal, Less) => b": merged",
+            (Equal, Equal) => b"",
+        };
+        out.put(b" pages");
+        out.put(word);
+        out.put(b"\n");
     }
 }

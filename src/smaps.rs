@@ -11,7 +11,7 @@
 //! `show_smap()` in the kernel's `fs/proc/task_mmu.c` writes the fields. Which ones there
 //! are depends on the version. All begin with a capital letter, and lines of VMAs do not.
 
-use crate::scan::{number, split};
+use crate::scan::number;
 
 /// What is added up: a column of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,20 +39,20 @@ pub fn is_field(line: &[u8]) -> bool {
 /// Reads a line of smaps, `smaps_rollup` or `/proc/PID/status`, and returns the column of
 /// the field and its value. `None` if it is not one that is added up.
 pub fn parse(line: &[u8]) -> Option<(Column, u64)> {
-    // Most lines are others.
-    let column = if line.starts_with(b"Rss:") || line.starts_with(b"VmRSS:") {
-        Column::Rss
-    } else if line.starts_with(b"Pss:") {
-        Column::Pss
-    } else if line.starts_with(b"Private_C") || line.starts_with(b"Private_D") {
-        Column::Private
-    } else if line.starts_with(b"Swap:") || line.starts_with(b"VmSwap:") {
-        Column::Swap
-    } else {
-        return None;
+    // Patterns, because most lines are others, and each comparison of a whole name would be
+    // a call.
+    let column = match line {
+        [b'R', b's', b's', b':', ..] | [b'V', b'm', b'R', ..] => Column::Rss,
+        [b'P', b's', b's', b':', ..] => Column::Pss,
+        [b'P', b'r', b'i', _, _, _, _, b'_', b'C' | b'D', ..] => Column::Private,
+        [b'S', b'w', b'a', b'p', b':', ..] | [b'V', b'm', b'S', b'w', ..] => Column::Swap,
+        _ => return None,
     };
-    let mut value = split(line, b':').1;
-    while let [b' ' | b'\t', rest @ ..] = value {
+    // No name has a digit.
+    let mut value = line;
+    while let [first, rest @ ..] = value
+        && !first.is_ascii_digit()
+    {
         value = rest;
     }
     Some((column, number(&mut value)?))

@@ -172,6 +172,7 @@ impl Totals {
     }
 
     /// Adds a VMA, and returns the index of its row.
+    #[inline(never)] // Most lines are fields, which need less of the stack.
     fn add(&mut self, vma: &Vma) -> usize {
         if vma.start < self.end {
             if self.settings.is_saved {

@@ -58,10 +58,10 @@ pub(crate) fn run(options: &Options, own: u32, console: &mut Console) -> u8 {
 fn list(pid: u32, listing: &mut Listing, console: &mut Console) -> Result {
     let subject = Subject::open(pid)?;
     let mut buffer = Vec::<u8, BUFFER>::new();
-    let mut heads = HEADS;
     let reading = subject.read(c"maps", &mut buffer, &mut |line| {
-        console.put(heads);
-        heads = b"";
+        if listing.vmas == 0 {
+            console.put(HEADS);
+        }
         listing.line(line, console);
     });
     subject.close();

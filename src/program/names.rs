@@ -11,7 +11,7 @@ use crate::{
         system::{Uname, sleep},
     },
 };
-use heapless::Vec;
+use heapless::{Vec, VecView};
 use linux_raw_sys::general::{O_DIRECTORY, O_RDONLY};
 use vm_anon_name::{
     directory::process_ids,
@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
     let is_saved = words == [c"-"] && options.every.is_none();
     let mut names = Names {
         totals: Totals::default(),
+        buffer: &mut Vec::<u8, BUFFER>::new(),
         notes: [0; NOTES],
         known: Known::default(),
         read: 0,
@@ -112,6 +113,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
 /// Memory by name, as far as it has been read.
 struct Names<'a> {
     totals: Totals,
+    buffer: &'a mut VecView<u8>,
     /// The numbers of [`cold::NOTES`].
     notes: [u64; NOTES],
     /// The columns that the totals have beyond those of the rows.
@@ -144,8 +146,7 @@ impl Names<'_> {
     fn read_saved(&mut self) {
         self.totals.begin_process();
         let totals = &mut self.totals;
-        let mut buffer = Vec::<u8, BUFFER>::new();
-        let result = subject::stream(&STDIN, &mut buffer, &mut |line| totals.line(line));
+        let result = subject::stream(&STDIN, self.buffer, &mut |line| totals.line(line));
         match result {
             Err(errno) => self.fail(b"standard input", errno),
             Ok(_) if self.totals.all.is_shown(false) => {}
@@ -199,15 +200,14 @@ impl Names<'_> {
 
     /// Adds the memory of a process. If that fails, a part may have been added.
     fn add(&mut self, subject: &Subject) -> Result {
-        let mut buffer = Vec::<u8, BUFFER>::new();
         self.totals.begin_process();
         let before = self.totals.all.sums;
         let totals = &mut self.totals;
         let add_line = &mut |line: &[u8]| totals.line(line);
-        let mut reading = subject.read(c"smaps", &mut buffer, add_line);
+        let mut reading = subject.read(c"smaps", self.buffer, add_line);
         let has_smaps = !matches!(reading, Err(Errno::ENOENT));
         if !has_smaps {
-            reading = subject.read(c"maps", &mut buffer, add_line);
+            reading = subject.read(c"maps", self.buffer, add_line);
         }
         let reading = reading?;
         // What the kernel itself counts for the whole process. Each Pss of a VMA is cut to
@@ -217,7 +217,7 @@ impl Names<'_> {
             true => c"smaps_rollup",
             false => c"status",
         };
-        let rest = subject.read(path, &mut buffer, &mut |line| {
+        let rest = subject.read(path, self.buffer, &mut |line| {
             if let Some((column, value)) = parse(line) {
                 own.add(column, value);
                 known.insert(column);

@@ -40,25 +40,25 @@ fn a_page_is_joined_named_and_split_off() {
     check(
         1,
         &[
-            (&[(1, 7, "")], "    | .   .   .   .   .   . |   6 pages"),
+            (&[(1, 7, "")], "    | .   .   .   .   .   . |  6 pages"),
             (
                 &[(0, 7, "")],
-                "| .   .   .   .   .   .   . |   7 pages: more",
+                "| .   .   .   .   .   .   . |  7 pages: grown",
             ),
             (
                 &[(0, 1, "[anon:a]"), (1, 7, "")],
-                "| # | .   .   .   .   .   . |   1 + 6 pages: split",
+                "| # | .   .   .   .   .   . |  1 + 6 pages: split",
             ),
             (
                 &[(0, 7, "")],
-                "| .   .   .   .   .   .   . |   7 pages: merged",
+                "| .   .   .   .   .   .   . |  7 pages: merged",
             ),
-            (&[(0, 7, "")], "| .   .   .   .   .   .   . |   7 pages"),
+            (&[(0, 7, "")], "| .   .   .   .   .   .   . |  7 pages"),
             (
                 &[(1, 7, "")],
-                "    | .   .   .   .   .   . |   6 pages: less",
+                "    | .   .   .   .   .   . |  6 pages: shrunk",
             ),
-            (&[], "                                no pages: less"),
+            (&[], "                               no pages: gone"),
         ],
     );
 }
@@ -69,7 +69,7 @@ fn large_blocks_are_shortened() {
         4,
         &[(
             &[(0, 4, "[anon:a]"), (4, 10, "")],
-            "| #   #   #   # | .   .   .   .   .   . |   4 + 6 pages",
+            "| #   #   #   # | .   .   .   .   .   . |  4 + 6 pages",
         )],
     );
     check(
@@ -77,11 +77,11 @@ fn large_blocks_are_shortened() {
         &[
             (
                 &[(0, 11, "")],
-                "| .   ~   .   .   .   .   .   .   .   . |   11 pages",
+                "| .   ~   .   .   .   .   .   .   .   . |  11 pages",
             ),
             (
                 &[(0, 5, "[anon:a]"), (5, 11, "")],
-                "| #   ~   #   # | .   .   .   .   .   . |   5 + 6 pages: split",
+                "| #   ~   #   # | .   .   .   .   .   . |  5 + 6 pages: split",
             ),
         ],
     );
@@ -91,11 +91,11 @@ fn large_blocks_are_shortened() {
         &[
             (
                 &[(1 << 31, (1 << 31) + 6, "")],
-                "                | .   .   .   .   .   . |   6 pages",
+                "                | .   .   .   .   .   . |  6 pages",
             ),
             (
                 &[(0, 1 << 31, "[anon:a]"), (1 << 31, (1 << 31) + 6, "")],
-                "| #   ~   #   # | .   .   .   .   .   . |   2147483648 + 6 pages: more",
+                "| #   ~   #   # | .   .   .   .   .   . |  2147483648 + 6 pages: added",
             ),
         ],
     );
@@ -107,7 +107,7 @@ fn shared_memory_joins_nothing() {
         2,
         &[(
             &[(0, 2, "/dev/zero (deleted)"), (2, 8, "")],
-            "| /   / | .   .   .   .   .   . |   2 + 6 pages",
+            "| /   / | .   .   .   .   .   . |  2 + 6 pages",
         )],
     );
 }
@@ -118,10 +118,10 @@ fn vmas_around_the_range() {
     check(
         1,
         &[
-            (&[(0, 9, "")], "| .   .   .   .   .   .   .     9 pages"),
+            (&[(0, 9, "")], "| .   .   .   .   .   .   .    9 pages"),
             (
                 &[(1, 7, ""), (7, 9, "[stack]")],
-                "    | .   .   .   .   .   . |   6 pages: less",
+                "    | .   .   .   .   .   . |  6 pages: shrunk",
             ),
         ],
     );
@@ -157,14 +157,14 @@ fn recorded_stages() {
             }
         });
         let (name, change) = match kernel.names {
-            true => ("| # | .   .   .   .   .   . |   1 + 6 pages: split", "less"),
-            false => ("| .   .   .   .   .   .   . |   7 pages", "less"),
+            true => ("| # | .   .   .   .   .   . |  1 + 6 pages: split", "gone"),
+            false => ("| .   .   .   .   .   .   . |  7 pages", "shrunk"),
         };
         let expected = format!(
-            " 1 stage      | .   .   .   .   .   . |   6 pages
- 2 stage  | .   .   .   .   .   .   . |   7 pages: more
+            " 1 stage      | .   .   .   .   .   . |  6 pages
+ 2 stage  | .   .   .   .   .   .   . |  7 pages: grown
  3 stage  {name}
- 4 stage      | .   .   .   .   .   . |   6 pages: {change}
+ 4 stage      | .   .   .   .   .   . |  6 pages: {change}
 "
         );
         assert_eq!(text, expected, "{}", kernel.name);

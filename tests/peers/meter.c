@@ -4,6 +4,8 @@
  *     /init measure    system calls and memory of each command
  *     /init run        runs each command, while QEMU logs instructions
  *     /init stamp      runs each command, with the time of each line of its output
+ *     /init time       runs each command once for each of some processes, whose id takes the
+ *                      place of @, and prints the time of each
  *
  * The file /commands has a command in each line: a path and words, with a space
  * between them. The results go to the console in sections: a line `== NUMBER WHAT`,
@@ -16,10 +18,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/reboot.h>
@@ -223,6 +227,94 @@ static void stamp(int number, char **words)
 	wait(&status);
 }
 
+/* Starts a process with single pages that do not merge, all of them touched. */
+static pid_t start_target(int pages)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int i, ready[2];
+	char byte;
+	pid_t pid;
+
+	must(pipe(ready) == 0, "pipe");
+	pid = fork();
+	must(pid >= 0, "fork");
+	if (pid == 0) {
+		char *start = mmap(NULL, pages * page, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		must(start != MAP_FAILED, "mmap");
+		for (i = 0; i < pages; i++)
+			start[i * page] = 1;
+		for (i = 0; i < pages; i += 2)
+			must(mprotect(start + i * page, page, PROT_READ) == 0, "mprotect");
+		must(write(ready[1], "", 1) == 1, "write");
+		for (;;)
+			pause();
+	}
+	must(read(ready[0], &byte, 1) == 1, "read");
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+/* Replaces @ in the words by a process id. The words are never freed. */
+static void name_process(char **words, pid_t pid)
+{
+	for (; *words; words++) {
+		char *mark = strchr(*words, '@');
+
+		if (mark) {
+			char *word = malloc(64);
+
+			must(word != NULL, "malloc");
+			snprintf(word, 64, "%.*s%d%s", (int)(mark - *words), *words, (int)pid, mark + 1);
+			*words = word;
+		}
+	}
+}
+
+/* The process that the commands are about, and its number. */
+static pid_t target;
+static unsigned int target_number;
+
+static void run_on_target(int number, char **words)
+{
+	name_process(words, target);
+	run(number, words);
+}
+
+/* Prints the microseconds that a command takes, from fork(2) to wait(2). */
+static void time_command(int number, char **words)
+{
+	int status, out = open("/dev/null", O_RDWR | O_CLOEXEC);
+	uint64_t from;
+	pid_t pid;
+
+	must(out >= 0, "/dev/null");
+	name_process(words, target);
+	from = ticks();
+	pid = start(words, out, out, 0);
+	must(waitpid(pid, &status, 0) == pid && status == 0, words[0]);
+	printf("== %d time %u\n%llu\n", number, target_number,
+	       (unsigned long long)((ticks() - from) * 1000000 / frequency()));
+	close(out);
+}
+
+static void time_all(void)
+{
+	/* The numbers of mappings, of which some belong to the program itself. */
+	static const int pages[] = { 2, 992, 65520 };
+	const unsigned int count = sizeof(pages) / sizeof(*pages);
+
+	for (target_number = 0; target_number < count; target_number++) {
+		target = start_target(pages[target_number]);
+		/* The first run brings the executables into memory. */
+		each(run_on_target);
+		each(time_command);
+		kill(target, SIGKILL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *task = argc > 1 ? argv[1] : "";
@@ -237,6 +329,8 @@ int main(int argc, char **argv)
 		each(run);
 	else if (strcmp(task, "stamp") == 0)
 		each(stamp);
+	else if (strcmp(task, "time") == 0)
+		time_all();
 	printf("== meter done\n");
 	fflush(stdout);
 	reboot(RB_POWER_OFF);

@@ -29,6 +29,7 @@
 //! | [`mutation`] | mutants of every line of the kernel's naming path, in one kernel |
 //! | [`fuzz`] | coverage-guided fuzzing of the pure core |
 //! | [`recordings`] | renews the maps files that the host tests parse |
+//! | [`picture`] | the picture of the stages as an SVG |
 //! | [`measure`] | size, memory, time and system calls of the program and its peers |
 //! | [`paths`], [`progress`], [`tool`] | file locations, progress messages, calls of other programs |
 
@@ -50,6 +51,7 @@ pub mod measure;
 pub mod mutants;
 pub mod mutation;
 pub mod paths;
+pub mod picture;
 pub mod program;
 pub mod progress;
 pub mod python;

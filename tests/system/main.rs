@@ -25,6 +25,7 @@ mod stages;
 mod transcript;
 mod trial;
 mod unattended;
+mod upstream;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         ("container", container::trials()),
         ("unattended", unattended::trials()),
         ("inherited", inherited::trials()),
+        ("upstream", upstream::trials()),
         ("rig_failures", rig_failures::trials()),
     ];
     let mut all = Vec::new();

@@ -707,10 +707,10 @@ fn transcript(line: usize, page: usize) -> String {
     let (next, before, end) = (line + 1, line - 1, 7 * page);
     let name = "rw-p 00000000 00:00 0                          [anon:/secret/mem/area]";
     let picture = [
-        " 1 start      | .   .   .   .   .   . |   6 pages\n",
-        " 2 mmap   | .   .   .   .   .   .   . |   7 pages: more\n",
-        " 3 name   | # | .   .   .   .   .   . |   1 + 6 pages: split\n",
-        " 4 munmap     | .   .   .   .   .   . |   6 pages: less\n",
+        " 1 start      | .   .   .   .   .   . |  6 pages\n",
+        " 2 mmap   | .   .   .   .   .   .   . |  7 pages: grown\n",
+        " 3 name   | # | .   .   .   .   .   . |  1 + 6 pages: split\n",
+        " 4 munmap     | .   .   .   .   .   . |  6 pages: gone\n",
     ];
     let [first, second, third, fourth] = picture;
     let all = picture.concat();

@@ -12,6 +12,7 @@ use regex::Regex;
 use rig::conformance::is_older;
 use rig::guest::{self, Kept};
 use rig::kernels::Kernel;
+use rig::picture;
 use rig::program::Build;
 
 use crate::machine::{TIMEOUT, answer_prompts, with_program};
@@ -30,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         shell,
     ));
     trials.push(Trial::on_default("whole maps", whole_maps));
+    trials.push(Trial::new("the drawing in README.md", drawing));
     trials.push(Trial::on_default("minimal build", minimal_build));
     trials.push(Trial::on_default("input from pipes", pipes));
     trials.push(Trial::on_default("input from terminals", terminals));
@@ -79,21 +81,39 @@ fn changes(kernel: &'static Kernel) -> Result<()> {
 
 /// A line at each stage, and all of them at the end.
 fn check_pictures(text: &str, kernel: &Kernel) -> Result<()> {
-    let name = match kernel.names {
-        true => " 3 name   | # | .   .   .   .   .   . |   1 + 6 pages: split\n",
-        false => " 3 name   | .   .   .   .   .   .   . |   7 pages\n",
+    let (name, munmap) = match kernel.names {
+        true => (
+            " 3 name   | # | .   .   .   .   .   . |  1 + 6 pages: split\n",
+            " 4 munmap     | .   .   .   .   .   . |  6 pages: gone\n",
+        ),
+        false => (
+            " 3 name   | .   .   .   .   .   .   . |  7 pages\n",
+            " 4 munmap     | .   .   .   .   .   . |  6 pages: shrunk\n",
+        ),
     };
     let picture = [
-        " 1 start      | .   .   .   .   .   . |   6 pages\n",
-        " 2 mmap   | .   .   .   .   .   .   . |   7 pages: more\n",
+        " 1 start      | .   .   .   .   .   . |  6 pages\n",
+        " 2 mmap   | .   .   .   .   .   .   . |  7 pages: grown\n",
         name,
-        " 4 munmap     | .   .   .   .   .   . |   6 pages: less\n",
+        munmap,
     ];
     for line in picture {
         ensure!(text.matches(line).count() == 2, "not twice: {line}");
     }
     let all = format!("\n{}{SAME_MAPS}", picture.concat());
     ensure!(text.contains(&all), "not at the end: {all}");
+    Ok(())
+}
+
+/// The drawing is that of a real run.
+fn drawing() -> Result<()> {
+    let path = picture::path();
+    let drawn = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    ensure!(
+        drawn == picture::draw()?,
+        "{} is of another run; `cargo xtask picture` draws it",
+        path.display()
+    );
     Ok(())
 }
 

@@ -86,6 +86,8 @@ enum Task {
     Bench(measure::Bench),
     /// Print the size of both builds by section and by module.
     Size,
+    /// Draw the picture of the stages from a real run, for README.md.
+    Picture,
     /// Record /proc/PID/maps of real kernels anew, for the host tests.
     Record,
     /// Check the format, run clippy, and build the documentation; a warning is an error.
@@ -184,6 +186,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Bench(options) => measure::bench(&options),
         Task::Size => measure::size(),
+        Task::Picture => rig::paths::write(&rig::picture::path(), rig::picture::draw()?),
         Task::Record => rig::recordings::renew(),
         Task::Lint => lint(),
     }

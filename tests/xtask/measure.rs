@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use rig::measure::{boot_time, library, size, table};
+use rig::measure::{boot_time, library, names, size, table};
 use rig::program::Build;
 
 /// Options of `bench`.
@@ -14,14 +14,21 @@ pub(crate) struct Bench {
     /// Print the guest time of each case of `check`, longest first.
     #[arg(long, conflicts_with = "write")]
     cases: bool,
-    /// Measure the library instead, and other crates that parse maps.
+    /// Measure `maps` and `names` alone, beside reading the same files.
     #[arg(long, conflicts_with_all = ["write", "cases"])]
+    names: bool,
+    /// Measure the library instead, and other crates that parse maps.
+    #[arg(long, conflicts_with_all = ["write", "cases", "names"])]
     library: bool,
 }
 
 pub(crate) fn bench(options: &Bench) -> Result<()> {
     if options.library {
         print!("{}", library::measure()?.report());
+        return Ok(());
+    }
+    if options.names {
+        print!("{}", names::report(&names::measure()?));
         return Ok(());
     }
     if options.cases {

@@ -93,7 +93,7 @@ fn as_init(words: &[&str]) -> Result<Machine> {
 }
 
 /// The machine with a clock that counts instructions, and without randomness.
-fn with_fixed_clock(machine: &Machine) -> Machine {
+pub(super) fn with_fixed_clock(machine: &Machine) -> Machine {
     let mut machine = machine.clone();
     // The processor `max` has an instruction for random numbers.
     machine.cpu = "cortex-a72".to_owned();

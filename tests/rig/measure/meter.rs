@@ -82,6 +82,21 @@ pub(super) fn stamps(machine: &Machine) -> Result<Vec<(u64, String)>> {
         .collect()
 }
 
+/// The microseconds of guest time that each of `count` commands takes on each of the three
+/// processes of the meter.
+pub(super) fn times(machine: &Machine, count: usize) -> Result<Vec<[u64; 3]>> {
+    let mut machine = machine.clone();
+    machine.args = vec!["time".to_owned()];
+    let report = Report::of(&machine)?;
+    let time = |number, target| -> Result<u64> {
+        let section = report.section(number, &format!("time {target}"))?;
+        Ok(section.trim().parse()?)
+    };
+    (0..count)
+        .map(|number| Ok([time(number, 0)?, time(number, 1)?, time(number, 2)?]))
+        .collect()
+}
+
 /// The meter as `/init` with its `/commands`, the programs in `/bin`, their libraries
 /// in `/lib`.
 pub(super) fn initramfs(subjects: &[Subject]) -> Result<Initramfs> {

@@ -9,6 +9,7 @@
 //! - [`boot_time`] runs the program as PID 1: guest time, least memory;
 //! - [`peers`] builds the same job in C++ and C, and lists tools and versions;
 //! - [`table`] is the comparison as a table, and its place in the README;
+//! - [`names`] compares the commands `maps` and `names` with reading alone;
 //! - [`size`] attributes the bytes of the program to sections and modules;
 //! - [`library`] compares the parser with crates that parse the same.
 
@@ -17,6 +18,7 @@ pub mod boot_time;
 pub mod budgets;
 pub mod library;
 pub mod meter;
+pub mod names;
 pub mod peers;
 pub mod size;
 pub mod table;

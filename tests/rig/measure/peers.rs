@@ -85,6 +85,15 @@ pub(super) fn meter() -> Result<PathBuf> {
     bench.compile(command, "meter")
 }
 
+/// Builds the program that only reads files.
+pub(super) fn reader() -> Result<PathBuf> {
+    host_packages::PEERS.ensure()?;
+    let bench = Workbench::open()?;
+    let mut command = bench.compiler(GCC);
+    command.args(C_FLAGS).arg(source("read.c"));
+    bench.compile(command, "read")
+}
+
 /// The path of a library for aarch64.
 pub(super) fn library(name: &str) -> PathBuf {
     Path::new(SYSROOT).join("lib").join(name)

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::meter::Figures;
-use super::{Stages, Subject, budgets, peers};
+use super::{Stages, Subject, budgets, names, peers};
 use crate::program::Build;
 use crate::{paths, tool};
 
@@ -27,6 +27,8 @@ pub fn make() -> Result<String> {
         text.push('\n');
         text.push_str(&budgets::report(&budgets, build));
     }
+    text.push('\n');
+    text.push_str(&names::report(&names::measure()?));
     Ok(text)
 }
 
