@@ -14,7 +14,7 @@ use syscalls::Sysno;
 /// `arch/arm/include/asm/processor.h`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-extern "C" fn _start() -> ! {
+extern "C" fn begin() -> ! {
     naked_asm!(
         "mov r0, sp", // The initial stack, before Rust moves sp.
         "bl {enter}",

@@ -14,7 +14,7 @@ use syscalls::Sysno;
 /// `arch/riscv/kernel/process.c`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-extern "C" fn _start() -> ! {
+extern "C" fn begin() -> ! {
     naked_asm!(
         "mv a0, sp", // The initial stack, before Rust moves sp.
         "call {enter}",

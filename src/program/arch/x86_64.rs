@@ -14,7 +14,7 @@ use syscalls::Sysno;
 /// `arch/x86/include/asm/elf.h`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-extern "C" fn _start() -> ! {
+extern "C" fn begin() -> ! {
     naked_asm!(
         "mov rdi, rsp", // The initial stack, before Rust moves rsp.
         "call {enter}",
