@@ -6,6 +6,7 @@
 
 mod browser;
 mod builds;
+mod clones;
 mod debian_root;
 mod dist;
 mod images;
