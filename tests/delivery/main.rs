@@ -14,6 +14,7 @@ mod labs;
 mod manual_page;
 mod messages;
 mod package;
+mod readme;
 mod recipes;
 mod workshop;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         images::trials(),
         recipes::trials(),
         labs::trials(),
+        readme::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     workshop::remove();
