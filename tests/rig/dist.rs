@@ -105,7 +105,7 @@ impl<'a> Release<'a> {
         let manual = self.read("tests/packaging/vm_anon_name.1")?;
         paths::write(&folder.join("vm_anon_name.1"), manual)?;
         paths::write(&folder.join("NOTICES"), &self.notices)?;
-        paths::write(&folder.join("sbom.cdx.json"), sbom::text(self)?)
+        paths::write(&folder.join("sbom.cdx.json"), sbom::text(self, targets)?)
     }
 
     fn add_architecture(&self, target: &'static Target, folder: &Path) -> Result<()> {
