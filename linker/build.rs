@@ -75,7 +75,7 @@ fn pass_link_arguments() {
     };
     let linker = Linker::of(&target);
     if linker.path.is_none() && env::consts::ARCH != architecture.name {
-        println!("cargo::error={}", missing_linker(&target, architecture));
+        println!("cargo::error={}", missing_linker(&target));
     }
     let directory = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
     let mut arguments = vec![
@@ -113,12 +113,11 @@ fn unsupported(target: &str) -> String {
 }
 
 /// What to do where the linker would be that of another architecture.
-fn missing_linker(target: &str, architecture: &Architecture) -> String {
+fn missing_linker(target: &str) -> String {
     let variable = target.to_uppercase().replace('-', "_");
     format!(
         "no linker for {target} is configured; set CARGO_TARGET_{variable}_LINKER to \
-         rust-lld, which comes with Rust, or to a cross compiler such as {}-linux-gnu-gcc",
-        architecture.name
+         rust-lld, which comes with Rust, or to a C compiler for that target"
     )
 }
 

@@ -9,11 +9,13 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use object::{Object, ObjectSegment};
-use rig::checkout::{Checkout, cargo_home, git};
+use rig::checkout::{Checkout, cargo_home};
 use rig::dist::{self, SUMS, executable_name};
 use rig::kernels;
+use rig::target::AARCH64;
 use rig::{host_packages, paths, tool};
 
+use crate::clones;
 use crate::trial;
 use crate::workshop;
 
@@ -45,7 +47,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Clones in directories of different depth, built with different homes of Cargo.
 fn two_clones() -> Result<()> {
     let workshop = workshop::open()?;
-    let revision = revision()?;
+    let revision = clones::revision()?;
     let places = ["one", "some/where/else"];
     let sums = places.map(|place| {
         let folder = release_of_clone(&workshop.scratch(place)?, &revision)?;
@@ -69,33 +71,26 @@ fn release_of_clone(place: &Path, revision: &str) -> Result<PathBuf> {
         target: place.join("target"),
         cargo_home: paths::directory(place.join("cargo-home"))?,
     };
-    let mut clone = Command::new("git");
-    clone.args(["clone", "--quiet", "--no-checkout"]);
-    tool::output(clone.arg(paths::workspace()).arg(&checkout.source))?;
-    checkout.git(&["checkout", "--quiet", "--detach", revision])?;
+    clones::update(&checkout.source, revision)?;
     symlink(
         cargo_home()?.join("registry"),
         checkout.cargo_home.join("registry"),
     )?;
     let folder = place.join("dist");
-    dist::make(&checkout, &folder, &[])?;
+    dist::make(&checkout, &folder, &[&AARCH64], &[])?;
     Ok(folder)
-}
-
-/// The commit of the checkout, or a new one with the changes that are not committed.
-fn revision() -> Result<String> {
-    let changes = git(paths::workspace(), &["stash", "create"])?;
-    match changes.is_empty() {
-        true => git(paths::workspace(), &["rev-parse", "HEAD"]),
-        false => Ok(changes),
-    }
 }
 
 /// Makes the folder with the report of one kernel, and boots its files.
 fn own_release() -> Result<()> {
     let folder = paths::scratch("dist-tested")?.join("release");
     let checkout = Checkout::own("dist")?;
-    dist::make(&checkout, &folder, &[kernels::find(kernels::DEFAULT)?])?;
+    dist::make(
+        &checkout,
+        &folder,
+        &[&AARCH64],
+        &[kernels::find(kernels::DEFAULT)?],
+    )?;
     let version = env!("CARGO_PKG_VERSION");
     let expected = FILES.map(|name| name.replace("VERSION", version));
     let mut found = dist::files(&folder)?;
@@ -197,7 +192,7 @@ fn debian_package(folder: &Path) -> PathBuf {
 fn lintian() -> Result<()> {
     host_packages::LINTIAN.ensure()?;
     let folder = paths::scratch("dist-lintian")?.join("release");
-    dist::make(&Checkout::own("dist-lintian")?, &folder, &[])?;
+    dist::make(&Checkout::own("dist-lintian")?, &folder, &[&AARCH64], &[])?;
     let mut lintian = Command::new("lintian");
     lintian.args([
         "--pedantic",

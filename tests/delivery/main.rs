@@ -6,6 +6,7 @@
 
 mod browser;
 mod builds;
+mod clones;
 mod debian_root;
 mod dist;
 mod images;
@@ -13,6 +14,7 @@ mod labs;
 mod manual_page;
 mod messages;
 mod package;
+mod readme;
 mod recipes;
 mod workshop;
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         images::trials(),
         recipes::trials(),
         labs::trials(),
+        readme::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     workshop::remove();

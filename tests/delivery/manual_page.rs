@@ -52,7 +52,7 @@ fn complete() -> Result<()> {
 fn help_words(help: &str) -> Result<Vec<(usize, String)>> {
     let command = Regex::new(r"^vm_anon_name \[?(\w+)")?;
     let option = Regex::new(r"^  (-\w, --\w+)(?: ([A-Z]+))?")?;
-    let status = Regex::new(r"(?:^exit: |^probe: |, )(\d) ")?;
+    let status = Regex::new(r"(?:^\w[\w, ]*: |, )(\d) ")?;
     let mut words = Vec::new();
     for (number, line) in (1..).zip(help.lines()) {
         if let Some(found) = command.captures(line) {

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use rig::checkout::{Checkout, git};
-use rig::program::{self, PACKAGE};
-use rig::target::AARCH64;
-use rig::{paths, source_package, tool};
+use rig::program::{self, Build, PACKAGE};
+use rig::target::{self, AARCH64};
+use rig::{paths, shape, source_package, tool};
 
 use crate::trial;
 use crate::workshop::{self, Workshop};
@@ -38,6 +39,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("package::is small and has what a build needs", content),
         trial("package::is built offline with six crates", dependencies),
         trial("package::passes Cargo's verification", verification),
+        trial(
+            "package::is installed on the host by cargo install",
+            installation,
+        ),
         trial("package::knows its revision", revision),
     ]
 }
@@ -76,6 +81,21 @@ fn verification() -> Result<()> {
     cargo.args(["--package", PACKAGE, "--allow-dirty", "--offline"]);
     cargo.args(["--target", AARCH64.triple, "--target-dir"]);
     tool::output(cargo.arg(paths::scratch("source-package-verified")?)).map(drop)
+}
+
+/// Without a target, Cargo builds for the host, with the host's C compiler as the linker.
+fn installation() -> Result<()> {
+    let workshop = workshop::open()?;
+    let root = workshop.scratch("installed")?;
+    let mut cargo = workshop.host_cargo("install");
+    cargo.args(["--path", ".", "--root"]).arg(&root);
+    tool::output(&mut cargo)?;
+    let program = root.join("bin").join(PACKAGE);
+    let version = tool::output(Command::new(&program).arg("--version"))?;
+    ensure!(version.starts_with("vm_anon_name "), "{version}");
+    let host = target::ALL.into_iter().find(|target| target.is_host());
+    let host = host.context("the host is of another architecture")?;
+    shape::expect(host, &program, Build::Full)
 }
 
 /// The revision is in the package, and in none of the repositories that it may lie in.

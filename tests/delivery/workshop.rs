@@ -76,6 +76,18 @@ impl Workshop {
     /// The same in another directory.
     pub(crate) fn cargo_in(&self, directory: &Path, subcommand: &str) -> Result<Command> {
         let mut cargo = program::cross_cargo(&AARCH64, subcommand)?;
+        self.adjust(&mut cargo, directory);
+        Ok(cargo)
+    }
+
+    /// Cargo with the user's compiler, in the source.
+    pub(crate) fn host_cargo(&self, subcommand: &str) -> Command {
+        let mut cargo = program::cargo(subcommand);
+        self.adjust(&mut cargo, &self.source);
+        cargo
+    }
+
+    fn adjust(&self, cargo: &mut Command, directory: &Path) {
         cargo.current_dir(directory).env("CARGO_HOME", self.home());
         for variable in [
             "CARGO_TARGET_DIR",
@@ -86,7 +98,6 @@ impl Workshop {
             cargo.env_remove(variable);
         }
         cargo.args(["--offline", "--locked"]);
-        Ok(cargo)
     }
 
     /// Writes an executable script.

@@ -36,7 +36,7 @@ use crate::initramfs::Initramfs;
 use crate::kernels::Kernel;
 use crate::program::Build;
 use crate::report::ExpectedResults;
-use crate::target::{self, Target};
+use crate::target::Target;
 use crate::{paths, source_package};
 
 pub use self::executable::loaded_part;
@@ -59,11 +59,16 @@ pub fn executable_name(architecture: &str) -> String {
     format!("vm_anon_name-{architecture}")
 }
 
-/// Makes the release folder, and runs `check` from it in each of the kernels. An existing
-/// folder is replaced when the new one is complete.
-pub fn make(checkout: &Checkout, folder: &Path, kernels: &[&'static Kernel]) -> Result<()> {
+/// Makes the release folder for these architectures, and runs `check` from it in each of the
+/// kernels. An existing folder is replaced when the new one is complete.
+pub fn make(
+    checkout: &Checkout,
+    folder: &Path,
+    targets: &[&'static Target],
+    kernels: &[&'static Kernel],
+) -> Result<()> {
     let partial = paths::emptied(folder.with_added_extension("partial"))?;
-    Release::of(checkout)?.fill(&partial)?;
+    Release::of(checkout)?.fill(&partial, targets)?;
     for kernel in kernels {
         let ktap = paths::directory(partial.join("ktap"))?;
         let name = format!("{}.ktap", kernel.name.replace('/', "_"));
@@ -90,8 +95,8 @@ impl<'a> Release<'a> {
         })
     }
 
-    fn fill(&self, folder: &Path) -> Result<()> {
-        for target in target::ALL {
+    fn fill(&self, folder: &Path, targets: &[&'static Target]) -> Result<()> {
+        for target in targets {
             self.add_architecture(target, folder)?;
         }
         let archive = source_package::make_of(self.checkout)?;
@@ -100,7 +105,7 @@ impl<'a> Release<'a> {
         let manual = self.read("tests/packaging/vm_anon_name.1")?;
         paths::write(&folder.join("vm_anon_name.1"), manual)?;
         paths::write(&folder.join("NOTICES"), &self.notices)?;
-        paths::write(&folder.join("sbom.cdx.json"), sbom::text(self)?)
+        paths::write(&folder.join("sbom.cdx.json"), sbom::text(self, targets)?)
     }
 
     fn add_architecture(&self, target: &'static Target, folder: &Path) -> Result<()> {
@@ -118,11 +123,7 @@ impl<'a> Release<'a> {
         paths::write(&folder.join(append), &appended)?;
 
         let package = self.debian_package(target, program, init, appended)?;
-        let name = format!(
-            "vm_anon_name_{}_{}.deb",
-            self.version,
-            deb::architecture(target)?
-        );
+        let name = format!("vm_anon_name_{}_{}.deb", self.version, target.debian);
         paths::write(&folder.join(name), package)
     }
 

@@ -1,22 +1,18 @@
 //! The shape of the executable: what the kernel is asked to load.
 //!
-//! It has to be the same for each architecture and each way to build the program: nothing but constants and code at
-//! fixed addresses, in the full build in two segments, those of `check` and the help apart from
-//! the rest.
+//! It has to be the same for each architecture and each way to build the program: nothing but
+//! constants and code at fixed addresses, in the full build in two segments, those of `check` and
+//! the help apart from the rest.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, elf};
+use object::{FileKind, LittleEndian, Object, ObjectSection, ObjectSymbol, elf};
 
 use crate::program::Build;
 use crate::target::Target;
-
-/// The place of the ELF class, and its value for 32-bit files.
-const CLASS: usize = 4;
-const CLASS_32: u8 = 1;
 
 /// Sections of writable data, unwinding and notes.
 const UNWANTED_SECTIONS: [&str; 6] = [
@@ -28,22 +24,20 @@ const UNWANTED_SECTIONS: [&str; 6] = [
     ".rela.dyn",
 ];
 
-/// Fails unless the executable has the shape of that build for that architecture.
+/// Fails unless the executable has the shape of that build.
 pub fn expect(target: &Target, path: &Path, build: Build) -> Result<()> {
     let check = || {
         let data = fs::read(path)?;
-        match data.get(CLASS) {
-            Some(&CLASS_32) => {
-                expect_segments::<elf::FileHeader32<LittleEndian>>(target, &data, build)?;
-            }
-            _ => expect_segments::<elf::FileHeader64<LittleEndian>>(target, &data, build)?,
+        match FileKind::parse(&*data)? {
+            FileKind::Elf32 => expect_header::<elf::FileHeader32<_>>(target, &data, build)?,
+            _ => expect_header::<elf::FileHeader64<_>>(target, &data, build)?,
         }
         expect_contents(&data)
     };
     check().with_context(|| path.display().to_string())
 }
 
-fn expect_segments<Header>(target: &Target, data: &[u8], build: Build) -> Result<()>
+fn expect_header<Header>(target: &Target, data: &[u8], build: Build) -> Result<()>
 where
     Header: FileHeader<Endian = LittleEndian>,
 {
@@ -55,8 +49,7 @@ where
     );
     ensure!(
         header.e_machine(endian) == target.machine,
-        "it is not for {}",
-        target.name
+        "it is for another machine"
     );
     let (mut loads, mut stacks) = (Vec::new(), 0);
     for segment in header.program_headers(endian, data)? {
@@ -70,8 +63,9 @@ where
                 );
                 stacks += 1;
             }
-            // The linker leaves this in place of a header that it has removed.
+            // A header that the linker has removed.
             elf::PT_NULL => {}
+            // No interpreter, relocations, thread-local data, unwinding tables, attributes.
             other => ensure!(false, "there is a segment of the type {other:?}"),
         }
     }
@@ -87,25 +81,22 @@ where
     );
     // The ELF header and three program headers, one of which the linker may have removed.
     let headers = size_of::<Header>() + 3 * size_of::<Header::ProgramHeader>();
-    expect_loads(&loads, endian, headers as u64, target.largest_page)
+    expect_loads(&loads, target.largest_page, headers as u64)
 }
 
 /// The segments follow the headers and each other in the file, but share no page of memory.
-/// All kernels can map a segment whose address and file offset agree modulo `largest_page`.
-fn expect_loads<Segment>(
-    loads: &[&Segment],
-    endian: LittleEndian,
-    headers: u64,
-    largest_page: u64,
-) -> Result<()>
+/// All kernels can map a segment whose address and file offset agree modulo the largest page.
+fn expect_loads<Segment>(loads: &[&Segment], largest_page: u64, headers: u64) -> Result<()>
 where
     Segment: ProgramHeader<Endian = LittleEndian>,
 {
+    let endian = LittleEndian;
     let (mut end, mut end_of_page) = (headers, 0);
     for load in loads {
-        let (offset, address): (u64, u64) =
-            (load.p_offset(endian).into(), load.p_vaddr(endian).into());
-        let (size, flags): (u64, _) = (load.p_filesz(endian).into(), load.p_flags(endian));
+        let offset: u64 = load.p_offset(endian).into();
+        let address: u64 = load.p_vaddr(endian).into();
+        let size: u64 = load.p_filesz(endian).into();
+        let flags = load.p_flags(endian);
         ensure!(
             flags == elf::PF_R | elf::PF_X,
             "a segment has the flags {flags:?}"

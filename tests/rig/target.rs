@@ -29,7 +29,7 @@ pub struct Target {
     /// if Debian has no core library for it.
     pub(crate) core: Option<Purpose>,
     /// Debian's name of the architecture.
-    debian: &'static str,
+    pub(crate) debian: &'static str,
     /// Prefix of GNU's tools for this architecture, such as `aarch64-linux-gnu`.
     pub gnu: &'static str,
     /// The C compiler that builds kernels.
@@ -45,7 +45,7 @@ pub struct Target {
     /// Name of the QEMU command.
     pub(crate) qemu: &'static str,
     /// Packages of the emulator and its firmware.
-    pub(crate) emulator: Purpose,
+    pub emulator: Purpose,
     /// Value of `-machine`.
     pub(crate) board: &'static str,
     /// Value of `-cpu`.

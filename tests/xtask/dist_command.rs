@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use rig::checkout::Checkout;
 use rig::kernels::{self, Kernel};
-use rig::{dist, paths};
+use rig::{dist, paths, target};
 
 /// Where the folder is, and what is run from it.
 #[derive(Args)]
@@ -31,7 +31,7 @@ impl Dist {
             Some(folder) => folder.clone(),
             None => paths::target().join("dist"),
         };
-        dist::make(&checkout, &folder, &self.kernels()?)?;
+        dist::make(&checkout, &folder, &target::ALL, &self.kernels()?)?;
         if !self.no_boot {
             dist::smoke::test(&folder)?;
         }

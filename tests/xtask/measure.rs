@@ -8,7 +8,7 @@ use rig::program::Build;
 /// Options of `bench`.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Write the tables into README.md instead of printing them.
+    /// Write the tables into tests/README.md instead of printing them.
     #[arg(long)]
     write: bool,
     /// Print the guest time of each case of `check`, longest first.

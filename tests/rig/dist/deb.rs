@@ -13,7 +13,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use flate2::{Compression, GzBuilder};
 use md5::{Digest, Md5};
 use tar::{EntryType, Header};
@@ -47,17 +47,6 @@ impl Entry {
             mode,
             content: content.into(),
         }
-    }
-}
-
-/// Debian's name of an architecture.
-pub(super) fn architecture(target: &Target) -> Result<&'static str> {
-    match target.name {
-        "aarch64" => Ok("arm64"),
-        "arm" => Ok("armhf"),
-        "riscv64" => Ok("riscv64"),
-        "x86_64" => Ok("amd64"),
-        other => bail!("the Debian architecture of {other} is not known"),
     }
 }
 
@@ -137,8 +126,7 @@ impl Release<'_> {
             .sum();
         Ok(format!(
             "Package: {PACKAGE}\nVersion: {}\nArchitecture: {}\nInstalled-Size: {kib}\n{fields}",
-            self.version,
-            architecture(target)?
+            self.version, target.debian
         ))
     }
 

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::Release;
 use super::dependencies::Dependency;
-use crate::{program, target};
+use crate::program;
+use crate::target::Target;
 
-/// The text of `sbom.cdx.json`.
-pub(super) fn text(release: &Release) -> Result<String> {
+/// The text of `sbom.cdx.json`. It also names the compiler for each target.
+pub(super) fn text(release: &Release, targets: &[&'static Target]) -> Result<String> {
     let own = package_url(program::PACKAGE, &release.version);
     let dependencies = &release.dependencies;
     let components: Vec<Value> = dependencies.iter().map(component).collect();
@@ -18,6 +19,12 @@ pub(super) fn text(release: &Release) -> Result<String> {
     let direct = dependencies.iter().filter(is_direct);
     let direct: Vec<String> = direct.map(Dependency::url).collect();
     uses.insert(0, json!({ "ref": own, "dependsOn": direct }));
+    let compilers = targets.iter().map(|target| {
+        let release = program::compiler_release(target)?;
+        let name = format!("{}:compiler:{}", program::PACKAGE, target.name);
+        anyhow::Ok(json!({ "name": name, "value": format!("rustc {release}") }))
+    });
+    let compilers: Vec<Value> = compilers.collect::<Result<_>>()?;
     let document = json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -31,11 +38,7 @@ pub(super) fn text(release: &Release) -> Result<String> {
                 "licenses": [{ "license": { "id": "MIT" } }],
                 "purl": own,
             },
-            "tools": { "components": [{
-                "type": "application",
-                "name": "rustc",
-                "version": program::compiler_release(target::DEFAULT)?,
-            }] },
+            "properties": compilers,
         },
         "components": components,
         "dependencies": uses,

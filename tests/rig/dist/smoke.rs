@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 
 use super::{SUMS, executable_name, files, sha256};
 use crate::guest::{self, Kept};
-use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
 
 /// Time limit of a boot.
@@ -80,13 +79,13 @@ fn run_executables(kernel: &Kernel, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Boots an image with the archive behind it: `probe` runs first, then the image's own init.
+/// Boots an image with the archive before it: `probe` runs first, then the image's own init.
 fn boot_appended(kernel: &Kernel, folder: &Path) -> Result<()> {
-    let image: Initramfs = guest::initramfs(&format!("echo \"{OWN_INIT}\"\n"))?;
+    let image = guest::initramfs(&format!("echo \"{OWN_INIT}\"\n"))?;
     let name = executable_name("append-aarch64.cpio");
     let appended = fs::read(folder.join(&name)).with_context(|| format!("no file {name}"))?;
     let path = image.write("dist-appended")?;
-    fs::write(&path, [image.to_bytes()?, appended].concat())?;
+    fs::write(&path, [appended, image.to_bytes()?].concat())?;
     let mut machine = kernel.machine(&path)?;
     machine.name = "dist-appended".to_owned();
     machine.append = "rdinit=/vm_anon_name".to_owned();

@@ -3,12 +3,12 @@
 //! All sizes, counts and times are the same on every machine with the same tools:
 //! no figure depends on the speed of the host, except those of [`library`].
 //!
-//! - [`budgets`] is the list of limits, which tests assert and the README shows;
+//! - [`budgets`] is the list of limits, which tests assert and tests/README.md shows;
 //! - [`archive`] compresses the program as an initramfs holds it;
 //! - [`meter`] runs programs in a real kernel: system calls, instructions, memory;
 //! - [`boot_time`] runs the program as PID 1: guest time, least memory;
 //! - [`peers`] builds the same job in C++ and C, and lists tools and versions;
-//! - [`table`] is the comparison as a table, and its place in the README;
+//! - [`table`] is the comparison as a table, and its place in tests/README.md;
 //! - [`names`] compares the commands `maps` and `names` with reading alone;
 //! - [`size`] attributes the bytes of the program to sections and modules;
 //! - [`library`] compares the parser with crates that parse the same.

@@ -1,4 +1,4 @@
-//! The comparison and the budgets as tables, and their place in the README.
+//! The comparison and the budgets as tables, and their place in tests/README.md.
 
 use std::fs;
 use std::path::Path;
@@ -32,9 +32,9 @@ pub fn make() -> Result<String> {
     Ok(text)
 }
 
-/// Writes the text between the markers in README.md.
+/// Writes the text between the markers in tests/README.md.
 pub fn write(text: &str) -> Result<()> {
-    let path = paths::workspace().join("README.md");
+    let path = paths::workspace().join("tests/README.md");
     let readme =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     paths::write(&path, splice(&readme, text)?)
@@ -42,7 +42,7 @@ pub fn write(text: &str) -> Result<()> {
 
 /// Replaces what is between the markers.
 pub fn splice(readme: &str, text: &str) -> Result<String> {
-    let missing = || format!("README.md needs the lines {BEGIN} and {END}, in this order");
+    let missing = || format!("tests/README.md needs the lines {BEGIN} and {END}, in this order");
     let (before, rest) = readme.split_once(BEGIN).with_context(missing)?;
     let (_, after) = rest.split_once(END).with_context(missing)?;
     Ok(format!("{before}{BEGIN}\n{text}{END}{after}"))
