@@ -171,7 +171,9 @@ pub static RISCV64: Target = Target {
     board: "virt",
     cpu: "rv64",
     console: "ttyS0",
-    parameters: "",
+    // The device tree of QEMU 7.2 has the extensions, such as floating point, in a property
+    // that the kernel reads only if told to.
+    parameters: "riscv_isa_fallback",
     last_of_firmware: Some("Boot HART MEDELEG"),
 };
 
