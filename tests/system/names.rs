@@ -23,7 +23,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     for kernel in ["6.1", "6.12", "newest", "6.12-16k", "6.12-64k"] {
         trials.push(Trial::on(kernel, "memory by name", by_name));
     }
-    for kernel in ["6.1", "6.12", "newest"] {
+    // On 6.1, the target takes minutes to name as many pages.
+    for kernel in ["6.12", "newest"] {
         trials.push(Trial::on(kernel, "65,530 mappings", many_mappings));
     }
     trials.push(Trial::on_default("failures", failures));
