@@ -76,6 +76,9 @@ fn row(name: &str, results: &[KernelResults]) -> Value {
     for KernelResults { kernel, check, .. } in results {
         let case = check.report.as_ref().and_then(|report| report.case(name));
         let (word, reason) = cell(case);
+        // A failure that is known to be a fault of the kernel has a reference.
+        let reference = check.reference(name).map(|it| format!("known fault: {it}"));
+        let reason = reference.or(reason);
         cells.push(json!({"word": word, "kernel": kernel.name}));
         if kernel.names {
             words.push(word);
@@ -154,6 +157,15 @@ mod tests {
         let reasons = json!([{"text": "since 6.2", "kernels": ["6.1"]}]);
         assert_eq!(rows[1]["reasons"], reasons);
         assert_eq!(content["same"], 1);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_kernel() {
+        let mut failed = results("6.12", &[("a", Outcome::Passed)]);
+        failed.check.problems.push("stages: <none>".to_owned());
+        let page = render(&[failed]).unwrap();
+        assert!(page.contains(">FAILED</td>"), "{page}");
+        assert!(page.contains("<b>6.12</b>: stages: &lt;none&gt;"), "{page}");
     }
 
     #[test]
