@@ -251,7 +251,7 @@ fn operand(parameter: &str, terms: &[Term]) -> String {
 
 fn length(value: &Value) -> String {
     match value {
-        Value::Bytes(number) if *number >= 1 << 32 => self::number(*number),
+        Value::Bytes(number) if *number >= 1 << 31 => self::number(*number),
         Value::Bytes(number) => format!("{number}b"),
         Value::Pages(number) => number.to_string(),
         Value::HugePages(1) => "huge".to_owned(),
