@@ -206,7 +206,8 @@ pub static ARM: Target = Target {
     // The kernel warns of other 32-bit processors that their firmware does not mitigate Spectre.
     cpu: "cortex-a7",
     console: "ttyAMA0",
-    parameters: "",
+    // Debian's kernel reports errors in the device tree of QEMU.
+    parameters: "loglevel=3",
     last_of_firmware: None,
 };
 
