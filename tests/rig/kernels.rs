@@ -118,6 +118,8 @@ pub const ALL: &[Kernel] = &[
         ),
     ),
     Kernel {
+        // It takes long to boot, so only `probe` runs on it.
+        matrix: false,
         memory_mib: 512,
         ..on(
             &RISCV64,
@@ -128,14 +130,18 @@ pub const ALL: &[Kernel] = &[
             ),
         )
     },
-    on(
-        &ARM,
-        without_names(
-            "arm-debian-6.12",
-            "built without names",
-            r"linux-image-6\.12\.[^-]*-armmp:armhf",
-        ),
-    ),
+    Kernel {
+        // As above.
+        matrix: false,
+        ..on(
+            &ARM,
+            without_names(
+                "arm-debian-6.12",
+                "built without names",
+                r"linux-image-6\.12\.[^-]*-armmp:armhf",
+            ),
+        )
+    },
     Kernel {
         matrix: false,
         ..without_names(

@@ -14,6 +14,9 @@ use crate::trial::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = Trial::on_matrix("verdict", verdict).collect();
+    for kernel in ["riscv64-debian-6.12", "arm-debian-6.12"] {
+        trials.push(Trial::on(kernel, "verdict", verdict));
+    }
     trials.push(Trial::on_default("quiet", quiet));
     trials.push(Trial::on_default("failure", failure));
     trials.push(Trial::on_default("not as PID 1", not_as_pid1));
