@@ -269,7 +269,9 @@ fn test_definition() -> Result<()> {
             .write(&name)?;
         let mut machine = kernels::find(kernel)?.machine(&initramfs)?;
         machine.name = name;
-        let text = machine.run(TIMEOUT)?.text();
+        let boot = machine.run(TIMEOUT)?;
+        boot.expect_power_off()?;
+        let text = boot.text();
         let sent: Vec<&str> = text
             .lines()
             .filter_map(|line| line.strip_prefix("sent: "))
