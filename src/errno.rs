@@ -53,6 +53,7 @@ ELOOP
 ";
 
 /// The place in [`ERRORS`] at which each line begins.
+#[allow(clippy::indexing_slicing)] // In a constant, an index out of bounds does not compile.
 const LINES: [u16; 41] = {
     let mut lines = [0; _];
     let (mut line, mut place) = (1, 0);

@@ -72,7 +72,7 @@ impl<'a> Vma<'a> {
             rest = label;
         }
         let permissions = [r, w, x, s];
-        if start >= end || permissions.iter().any(|byte| *byte == b'\n') {
+        if start >= end || permissions.contains(&b'\n') {
             return None;
         }
         let (label, after) = split(rest, b'\n');
