@@ -22,7 +22,7 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::io::{self, BufRead};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr;
@@ -43,12 +43,14 @@ pub(crate) fn run(words: &[String]) -> Result<Infallible> {
         last = prepare(key, value).with_context(|| word.clone())?;
     }
     println!("ready");
-    for line in io::stdin().lock().lines() {
-        match line?.as_str() {
-            "exec" => return Err(Command::new("/bin/sleep").arg("1000").exec().into()),
-            "change" => match change(last)? {},
-            line => bail!("unknown command {line}"),
-        }
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    match line.trim_end() {
+        "exec" => return Err(Command::new("/bin/sleep").arg("1000").exec().into()),
+        "change" => match change(last)? {},
+        // Standard input is empty.
+        "" => {}
+        line => bail!("unknown command {line}"),
     }
     loop {
         // SAFETY: No memory is involved.

@@ -24,7 +24,7 @@ use crate::tool;
 
 /// Name of the program's package and of its executable.
 pub const PACKAGE: &str = "vm_anon_name";
-/// Variable with the flags of rustc, separated by [`FLAG_SEPARATOR`].
+/// Variable with the flags of rustc, separated by the character 0x1f.
 pub const FLAGS_VARIABLE: &str = "CARGO_ENCODED_RUSTFLAGS";
 const FLAG_SEPARATOR: &str = "\x1f";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -186,7 +186,10 @@ pub fn linker() -> Result<PathBuf> {
 pub fn lint() -> Result<()> {
     for target in target::ALL {
         for build in [Build::Full, Build::Minimal] {
-            lint_package(target, PACKAGE, build.features())?;
+            let mut clippy = clippy(target, PACKAGE, build.features())?;
+            // The build script asks for the linker.
+            set_flags(&mut clippy, target)?;
+            tool::run(&mut clippy)?;
         }
     }
     Ok(())
@@ -194,22 +197,30 @@ pub fn lint() -> Result<()> {
 
 /// Runs clippy over a package for the guest; a warning is an error.
 pub(crate) fn lint_package(target: &'static Target, name: &str, features: &[&str]) -> Result<()> {
+    tool::run(&mut clippy(target, name, features)?)
+}
+
+fn clippy(target: &'static Target, name: &str, features: &[&str]) -> Result<Command> {
     let what = ["--package", name, "--target", target.triple];
     let arguments = [&what, features].concat();
-    tool::run(&mut Compiler::get(target)?.clippy(&arguments))
+    Ok(Compiler::get(target)?.clippy(&arguments))
 }
 
 fn build_command(target: &'static Target, build: Build) -> Result<Command> {
-    let compiler = Compiler::get(target)?;
-    let mut cargo = compiler.cargo("build");
+    let mut cargo = Compiler::get(target)?.cargo("build");
     cargo.args(["--package", PACKAGE, "--target", target.triple]);
     cargo.args(build.profile()).args(build.features());
-    // The linker is a flag here, because a linker in Cargo's configuration for the host's
-    // triple would also link build scripts.
-    let linker = format!("-Clinker={}", compiler.linker()?.display());
+    set_flags(&mut cargo, target)?;
+    Ok(cargo)
+}
+
+/// Passes rustc's flags for the program, the linker among them: a linker in Cargo's
+/// configuration for the host's triple would also link build scripts.
+fn set_flags(cargo: &mut Command, target: &'static Target) -> Result<()> {
+    let linker = format!("-Clinker={}", Compiler::get(target)?.linker()?.display());
     let flags = [&[linker.as_str()], target.rustflags].concat();
     cargo.env(FLAGS_VARIABLE, flags.join(FLAG_SEPARATOR));
-    Ok(cargo)
+    Ok(())
 }
 
 /// Runs a build; returns the path of the executable with that name.
