@@ -150,7 +150,7 @@ fn then(word: &str, ending: Ending) -> Result<()> {
     Ok(())
 }
 
-/// A damaged executable: the end of its suite has been overwritten.
+/// A damaged executable: its suite has been overwritten.
 fn panic() -> Result<()> {
     let program = program::build(Build::Full)?;
     let mut bytes = fs::read(&program)?;
@@ -162,8 +162,8 @@ fn panic() -> Result<()> {
     let place = bytes
         .windows(suite.len())
         .position(|window| window == suite);
-    let end = place.context("the executable does not contain the suite")? + suite.len();
-    bytes[end - 100..end].fill(0xff);
+    let start = place.context("the executable does not contain the suite")?;
+    bytes[start..start + suite.len()].fill(0xff);
     let boot = boot("check", BOTH, "/damaged", |initramfs| {
         initramfs.file("/damaged", 0o755, bytes)
     })?;

@@ -37,7 +37,7 @@ const BOOTS: &[Boot] = &[
     // effect unless they are options that take one of its words as their value.
     ("-s", &["probe"], 2, "'probe'"),
     ("-o", &["check", "name-is-shown"], 2, "'check'"),
-    ("splash single -x", &["probe"], 0, "supported: Linux "),
+    ("splash single -b", &["probe"], 0, "supported: Linux "),
     (
         "splash rhgb",
         &["check", "name-is-shown"],
