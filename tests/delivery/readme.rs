@@ -175,12 +175,12 @@ fn in_a_clone() -> Result<()> {
     let place = paths::scratch("readme")?;
     let clone = place.join("clone");
     clones::update(&clone, &clones::revision()?)?;
-    // Cargo compiles the rig of the clone, with the crates that it has compiled for this one.
+    // Cargo takes the two rigs for the same package. With one directory for both, `cargo
+    // xtask` here would run that of the clone, and work on its files.
     let target = paths::directory(place.join("target"))?;
     let script = format!(
-        "export CARGO_TARGET_DIR='{}' CARGO_BUILD_BUILD_DIR='{}'\n{}",
+        "export CARGO_TARGET_DIR='{}'\n{}",
         target.display(),
-        paths::target().display(),
         commands("clone")?
     );
     let output = type_in(&clone, &program::cargo("run"), &script)?;
