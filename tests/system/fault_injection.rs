@@ -241,7 +241,11 @@ fn judge_check(
             )),
         };
     }
-    if result.stdout.contains("\nBail out! ") {
+    if result
+        .stdout
+        .lines()
+        .any(|line| line.starts_with("Bail out! "))
+    {
         return match status {
             8 if is_named => Ok(Reaction::Reported),
             _ => Err(format!("exit status {status} after `Bail out!`")),
@@ -325,6 +329,8 @@ fn missing_call(injection: &Injection) -> Option<&Call> {
     let is_needed = |missing: &&Call| match &*failed.name {
         "mmap" => missing.name != "munmap",
         "munmap" => missing.name != "madvise",
+        // The file in which a child offers itself to the OOM killer.
+        "openat" if failed.process > 0 => !matches!(&*missing.name, "write" | "close"),
         "clone" if failed.process == 0 && failed.index == 0 => {
             let waits = matches!(&*missing.name, "ppoll" | "close" | "wait4");
             missing.process != 1 && !(missing.process == 0 && waits)
