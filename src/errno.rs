@@ -3,9 +3,8 @@
 use crate::scan::{after, split};
 use linux_raw_sys::errno::EOPNOTSUPP;
 
-/// One line for each error number, in numerical order: the name and, where the
-/// name alone does not help a user of this program, the meaning. Line 0 stands for
-/// all numbers that are not in the list.
+/// One line for each error number, in numerical order: the name, and a meaning if users of
+/// this program need more than the name. Line 0 is the name of numbers that have no line.
 ///
 /// The numbers 1 to 40 are the same on every architecture that has the generic
 /// numbering (`include/uapi/asm-generic/errno-base.h` and `errno.h`).

@@ -24,7 +24,7 @@ const CUT: &[u8] = b"...";
 /// The kind of a row, as a word.
 pub fn kind(label: &[u8]) -> &[u8] {
     match label {
-        // What is between the bracket and the colon.
+        // `anon` of `[anon:NAME]`, or `anon_shmem`.
         _ if name(label).is_some() => after(split(label, b':').0, 1),
         [b'/', ..] => b"file",
         [b'(', ..] => b"none",

@@ -6,10 +6,10 @@ use crate::scan::{after, before};
 use core::{cell::Cell, mem};
 use heapless::VecView;
 
-/// What a buffer of a stream begins with.
+/// The state between two reads into the buffer.
 #[derive(Default)]
 pub struct Lines {
-    /// Whether it begins with the rest of a line that has been passed on.
+    /// Whether the buffer begins with the rest of a line that has been passed on already.
     is_rest: bool,
 }
 

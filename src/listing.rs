@@ -24,7 +24,7 @@ const SIZE_END: usize = 41;
 pub struct Listing {
     /// VMAs.
     pub vmas: u64,
-    /// Their size in KiB. What VMAs share because of an overlap counts once.
+    /// Their size in KiB. Addresses in which VMAs overlap count once.
     pub kibibytes: u64,
     /// VMAs of named memory.
     pub named: u64,

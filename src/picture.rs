@@ -48,8 +48,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of `length` bytes from `start` on, and of what is above them up to `end`,
-    /// in pages of `page` bytes.
+    /// A picture of the addresses from `start` to `end`. The new memory is the first `length`
+    /// bytes of them. A page has `page` bytes.
     pub fn new(page: u64, start: u64, length: u64, end: u64) -> Self {
         // Only the pages at the ends of a large block are drawn.
         let (middle, after_middle) = match length > BLOCK * page {

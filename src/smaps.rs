@@ -13,7 +13,7 @@
 
 use crate::scan::number;
 
-/// What is added up: a column of the table.
+/// A column of the table that `names` prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Column {
     /// VMAs; of several processes, the processes that have such a VMA.
@@ -22,7 +22,7 @@ pub enum Column {
     Size,
     /// `Rss`: resident memory, in KiB.
     Rss,
-    /// `Pss`: resident memory, of pages that N processes share an N-th part, in KiB.
+    /// `Pss`: resident memory, in KiB. A page that N processes share counts 1/N.
     Pss,
     /// `Private_Clean` and `Private_Dirty`: resident memory that no other process maps, in
     /// KiB.
@@ -37,10 +37,10 @@ pub fn is_field(line: &[u8]) -> bool {
 }
 
 /// Reads a line of smaps, `smaps_rollup` or `/proc/PID/status`, and returns the column of
-/// the field and its value. `None` if it is not one that is added up.
+/// the field and its value. `None` if the field belongs to no column.
 pub fn parse(line: &[u8]) -> Option<(Column, u64)> {
-    // Patterns, because most lines are others, and each comparison of a whole name would be
-    // a call.
+    // Patterns decide by the first bytes. Comparing whole names would take a call for each,
+    // and most fields belong to no column.
     let column = match line {
         [b'R', b's', b's', b':', ..] | [b'V', b'm', b'R', ..] => Column::Rss,
         [b'P', b's', b's', b':', ..] => Column::Pss,

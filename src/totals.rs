@@ -123,7 +123,7 @@ pub struct Totals {
     /// VMAs that were counted with others, because there was no row left.
     pub crowded: u64,
     /// VMAs that began below the end of one before: the process changed its memory between
-    /// two reads. What was counted already is not counted again.
+    /// two reads. Addresses in which VMAs overlap count once.
     pub overlaps: u64,
     /// How VMAs are counted.
     pub settings: Settings,

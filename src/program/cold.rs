@@ -19,7 +19,8 @@ pub(crate) static HELP: [u8; include_bytes!("../help.txt").len()] = *include_byt
 pub(crate) static REASONS: [u8; include_bytes!("reasons.txt").len()] =
     *include_bytes!("reasons.txt");
 
-/// What `names` counts besides memory, a line each: a word for JSON, and the message.
+/// The messages of `names` about inexact results, a line each: the counter's name in JSON, and
+/// the message that follows its number.
 #[unsafe(link_section = ".cold")]
 pub(crate) static NOTES: [u8; include_bytes!("notes.txt").len()] = *include_bytes!("notes.txt");
 

@@ -1,9 +1,9 @@
 //! The memory routines that compiled Rust calls by their C names, and `strlen`.
 //!
 //! The compiler turns copies, fills and comparisons into calls of these routines, and
-//! there is no libc that defines them. `memcpy` moves words of eight bytes; the last
-//! word may overlap the one before it. The other routines go byte by byte, because the
-//! program calls them rarely.
+//! the program links no libc that defines them. `memcpy` copies eight bytes at a time. If the
+//! length is not a multiple of eight, the last copy overlaps the one before it. The other
+//! routines go byte by byte, because the program calls them rarely.
 //!
 //! # Safety
 //!

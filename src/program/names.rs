@@ -23,7 +23,7 @@ use vm_anon_name::{
     totals::{Known, Settings, Sums, Totals},
 };
 
-/// What is counted besides memory: the number of its line in [`cold::NOTES`].
+// Indexes of the counters in [`Names::notes`], and of their lines in [`cold::NOTES`].
 const UNREADABLE: usize = 0;
 const GONE: usize = 1;
 const WITHOUT_SMAPS: usize = 2;
@@ -100,7 +100,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
         let is_over = !words.is_empty() && subjects.iter().all(Option::is_none);
         let Some(seconds) = options.every.filter(|_| rounds_left > 0 && !is_over) else {
             return match report.changes {
-                // That a process ends later is no failure.
+                // The first round was complete, and processes may end while they are watched.
                 true => status::SUCCESS,
                 false => names.status,
             };
@@ -114,7 +114,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
 struct Names<'a> {
     totals: Totals,
     buffer: &'a mut VecView<u8>,
-    /// The numbers of [`cold::NOTES`].
+    /// Counters of what prevented an exact result; [`cold::NOTES`] describes each.
     notes: [u64; NOTES],
     /// The columns that the totals have beyond those of the rows.
     known: Known,

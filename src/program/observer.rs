@@ -40,7 +40,7 @@ pub(crate) struct Observer<'a> {
     stages: Vec<(&'static str, Range<usize>), STAGES>,
 }
 
-/// What is printed of the maps at a stage.
+/// How much of the maps each stage prints.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Prints {
     Nothing,

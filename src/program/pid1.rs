@@ -103,8 +103,8 @@ fn open_standard(console: &mut Console) {
     }
 }
 
-/// Opens the first console that can be written, or else the kernel's log. If both fail,
-/// there is no place to report that.
+/// Opens the first console that can be written, or else the kernel's log. `None` if neither
+/// can be opened.
 fn open_console(console: &mut Console) -> Option<Fd> {
     find_console().or_else(|| {
         // An image without device nodes gets them from a devtmpfs.

@@ -61,7 +61,7 @@ pub(crate) fn run(quiet: bool, is_init: bool, stack: &Stack, console: &mut Conso
             put!(console, "killed by signal {}", signal);
             BLOCKED
         }
-        // If there is no child, these are the first calls: a filter may kill the program.
+        // If the child could not be created, a seccomp filter that kills ends the program here.
         Ok(ChildEnd::Exited(_)) | Err(_) => print_verdict(release, stack, console),
     };
     put!(console, "\n");

@@ -69,8 +69,7 @@ impl Subject {
     pub(crate) fn program(&self) -> Program {
         let mut name = Program::new();
         if let Ok(file) = file::open(&self.directory, c"comm", O_RDONLY) {
-            // What was read before an error is no name.
-            let _ = io::read(&file, &mut name);
+            let _ = io::read(&file, &mut name); // On failure the name stays empty.
             let _ = file::close(file);
         }
         let _ = name.pop(); // The newline.

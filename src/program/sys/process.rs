@@ -52,7 +52,7 @@ pub(crate) enum ChildEnd {
 /// The child cannot be created, or the kernel does not report how it ended.
 #[cfg(feature = "full")]
 pub(crate) fn run_in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<ChildEnd> {
-    // A kernel without pidfds (before 5.2) leaves this value, which is no open descriptor.
+    // Kernels before 5.2 have no pidfds and leave this value. No descriptor has this number.
     let mut pidfd = i32::MAX;
     let flags = CLONE_PIDFD | SIGCHLD;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
