@@ -199,21 +199,6 @@ fn pairs(results: &[TestResult]) -> impl Iterator<Item = (&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::CaseResult;
-
-    fn report(cases: &[(&str, Outcome)]) -> KtapReport {
-        let cases = cases.iter().map(|(name, outcome)| CaseResult {
-            name: (*name).to_owned(),
-            outcome: outcome.clone(),
-            diagnostics: Vec::new(),
-        });
-        KtapReport {
-            program: "vm_anon_name 1".to_owned(),
-            kernel: "Linux 6.12.1 #1".to_owned(),
-            page_size: 4096,
-            cases: cases.collect(),
-        }
-    }
 
     #[track_caller]
     fn check(recorded: &[(&str, &str)], expected: &str) {
@@ -223,7 +208,7 @@ mod tests {
             result: result.to_owned(),
         });
         let skipped = Outcome::Skipped("before Linux 7.0".to_owned());
-        let report = report(&[("a-b", Outcome::Passed), ("c", skipped)]);
+        let report = KtapReport::example(&[("a-b", Outcome::Passed), ("c", skipped)]);
         let outcome = compare(&results.collect::<Vec<_>>(), &report);
         let message = outcome.err().map(|error| error.to_string());
         assert_eq!(message.unwrap_or_default(), expected);

@@ -1,5 +1,5 @@
 //! What could differ between architectures, in the default kernel of each: PID 1 and the next
-//! init, signals, the minimal build, sizes that no address can hold.
+//! init, signals, sizes that no address can hold.
 //!
 //! The stages, `probe` and `check` run on these kernels, too, as on every kernel of the matrix.
 
@@ -9,15 +9,13 @@ use rig::kernels::Kernel;
 use rig::program::Build;
 use rig::qemu::Ending;
 
-use crate::machine::{TIMEOUT, answer_prompts, with_program};
+use crate::machine::{TIMEOUT, with_program};
 use crate::messages::{SAME_MAPS, powers_off_with};
-use crate::transcript;
 use crate::trial::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     trials.extend(Trial::on_targets("the end of the machine", ends));
-    trials.extend(Trial::on_targets("minimal build", minimal_build));
     trials.extend(Trial::on_targets("in a shell", in_a_shell));
     let size = "sizes beyond 32 bits";
     trials.push(Trial::on("arm-6.12", size, size_beyond_32_bits));
@@ -37,18 +35,6 @@ fn ends(kernel: &'static Kernel) -> Result<()> {
             boot.text()
         );
     }
-    Ok(())
-}
-
-/// The minimal build prints the published transcript, and powers off.
-fn minimal_build(kernel: &'static Kernel) -> Result<()> {
-    let machine = with_program(kernel, Build::Minimal, "minimal", &[])?;
-    let mut session = machine.boot(TIMEOUT)?;
-    let text = answer_prompts(&mut session, "\r")?;
-    let (rest, _) = session.expect(r"\[ *[0-9.]*\] reboot|reboot:")?;
-    session.finish()?.expect_power_off()?;
-    let numbers = transcript::check(&(text + &rest), "/secret/mem/area")?;
-    ensure!(numbers.size == kernel.pages.bytes() as u64, "{numbers:?}");
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ));
     trials.push(Trial::on_default("whole maps", whole_maps));
     trials.push(Trial::new("the drawing in README.md", drawing));
-    trials.push(Trial::on_default("minimal build", minimal_build));
+    trials.extend(Trial::on_targets("minimal build", minimal_build));
     trials.push(Trial::on_default("input from pipes", pipes));
     trials.push(Trial::on_default("input from terminals", terminals));
     trials.push(Trial::on_default("usage errors", usage_errors));
@@ -198,7 +198,8 @@ fn minimal_build(kernel: &'static Kernel) -> Result<()> {
     let text = answer_prompts(&mut session, "\r")?;
     let (rest, _) = session.expect(r"\[ *[0-9.]*\] reboot|reboot:")?;
     session.finish()?.expect_power_off()?;
-    transcript::check(&(text + &rest), DEFAULT_NAME)?;
+    let numbers = transcript::check(&(text + &rest), DEFAULT_NAME)?;
+    ensure!(numbers.size == kernel.pages.bytes() as u64, "{numbers:?}");
     Ok(())
 }
 

@@ -177,22 +177,7 @@ fn general(reason: &str, report: &KtapReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::CaseResult;
     use super::*;
-
-    fn report(cases: &[(&str, Outcome)]) -> KtapReport {
-        let cases = cases.iter().map(|(name, outcome)| CaseResult {
-            name: (*name).to_owned(),
-            outcome: outcome.clone(),
-            diagnostics: Vec::new(),
-        });
-        KtapReport {
-            program: "vm_anon_name 1".to_owned(),
-            kernel: "Linux 6.12.1 #1".to_owned(),
-            page_size: 4096,
-            cases: cases.collect(),
-        }
-    }
 
     fn skip(reason: &str) -> Outcome {
         Outcome::Skipped(reason.to_owned())
@@ -203,7 +188,10 @@ mod tests {
     #[track_caller]
     fn check(listed: &str, cases: &[(&str, Outcome)], expected: &[&str]) {
         let listed = ExpectedResults::parse(listed).unwrap();
-        assert_eq!(listed.differences(&report(cases), true), expected);
+        assert_eq!(
+            listed.differences(&KtapReport::example(cases), true),
+            expected
+        );
     }
 
     #[test]
@@ -245,7 +233,7 @@ mod tests {
     #[test]
     fn expects_only_the_cases_that_ran() {
         let listed = ExpectedResults::parse(LISTED).unwrap();
-        let part = report(&[("c", Outcome::Passed)]);
+        let part = KtapReport::example(&[("c", Outcome::Passed)]);
         assert_eq!(listed.differences(&part, false), [""; 0]);
     }
 
@@ -253,7 +241,7 @@ mod tests {
     fn lists_all_cases_as_one() {
         let without = skip("Linux 6.12.1 was built without CONFIG_ANON_VMA_NAME");
         let cases = [("a", without.clone()), ("b", without)];
-        let updated = ExpectedResults::default().updated(&report(&cases));
+        let updated = ExpectedResults::default().updated(&KtapReport::example(&cases));
         let listed = "skip *: Linux RELEASE was built without CONFIG_ANON_VMA_NAME\n";
         assert_eq!(updated.unwrap(), ExpectedResults::parse(listed).unwrap());
         check(listed, &cases, &[]);
@@ -268,10 +256,10 @@ mod tests {
     fn updates_all_but_failures() {
         let listed = ExpectedResults::parse(LISTED).unwrap();
         let cases = [("b", Outcome::Failed), ("c", skip("x"))];
-        let updated = listed.updated(&report(&cases)).unwrap();
+        let updated = listed.updated(&KtapReport::example(&cases)).unwrap();
         let expected = "skip c: x\nfail b: fault: http://x\n";
         assert_eq!(updated, ExpectedResults::parse(expected).unwrap());
-        let error = listed.updated(&report(&[("c", Outcome::Failed)]));
+        let error = listed.updated(&KtapReport::example(&[("c", Outcome::Failed)]));
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with("c failed."), "{error}");
     }

@@ -346,6 +346,24 @@ fn parse_totals(text: &str) -> Option<Totals> {
 }
 
 #[cfg(test)]
+impl KtapReport {
+    /// A report with these results, for tests.
+    pub(crate) fn example(cases: &[(&str, Outcome)]) -> Self {
+        let cases = cases.iter().map(|(name, outcome)| CaseResult {
+            name: (*name).to_owned(),
+            outcome: outcome.clone(),
+            diagnostics: Vec::new(),
+        });
+        Self {
+            program: "vm_anon_name 1".to_owned(),
+            kernel: "Linux 6.12.1 #1".to_owned(),
+            page_size: 4096,
+            cases: cases.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
