@@ -8,7 +8,7 @@ use crate::{
     cold,
     commands::{VERSION, status},
     console::{Console, error},
-    interpreter::{FAILED, Interpreter, PASSED, SKIPPED, Stop},
+    interpreter::{FAILED, Interpreter, PASSED, SKIPPED, Stop, exit_status},
     naming,
     start::Process,
     sys::{
@@ -19,7 +19,7 @@ use crate::{
 };
 use core::ffi::CStr;
 use linux_raw_sys::{
-    errno::EPERM,
+    errno::{ENOMEM, EPERM},
     general::{SIGKILL, SIGSYS},
 };
 use vm_anon_name::{
@@ -36,8 +36,8 @@ const PROBE_TIMEOUT: i64 = 10;
 /// The signal with which a seccomp filter kills.
 const FILTERED: u8 = SIGSYS as u8;
 
-/// The signal with which the kernel kills a process when memory runs short.
-const OOM_KILLED: u8 = SIGKILL as u8;
+/// How a process ends that the kernel kills when memory runs short.
+const OOM_KILLED: ChildEnd = ChildEnd::Killed(SIGKILL as u8);
 
 /// How a case ended.
 #[derive(Clone, Copy)]
@@ -64,15 +64,17 @@ pub(crate) fn run(
     reset_inherited();
     let suite = Suite::new(&cold::SUITE);
     let interpreter = &mut Interpreter::new(suite, process, console);
-    if let Err(errno) = interpreter.reserve_window() {
+    let reserved = interpreter.reserve_window();
+    if let Some(name) = options.helper() {
+        // The process that executed this one is that of a case, and its parent reports.
+        return match reserved {
+            Ok(()) => run_helper(name, interpreter),
+            Err(errno) => SKIPPED + errno.number() as u8,
+        };
+    }
+    if let Err(errno) = reserved {
         bail_out("mmap", errno, interpreter.console);
         return status::NO_PROC;
-    }
-    if let Some(name) = options.helper() {
-        return match run_helper(name, interpreter) {
-            true => status::SUCCESS,
-            false => status::FAILED,
-        };
     }
     let mut status = status::SUCCESS;
     for name in &options.cases {
@@ -97,9 +99,9 @@ pub(crate) fn run(
         return status;
     }
     // If the limit cannot be lowered, some cases take longer.
-    let is_lowered = is_init && run_helper(LOWER, interpreter);
+    let is_lowered = is_init && run_helper(LOWER, interpreter) == PASSED;
     status = run_cases(options, count, interpreter);
-    if is_lowered && !run_helper(RESTORE, interpreter) {
+    if is_lowered && run_helper(RESTORE, interpreter) != PASSED {
         error!(interpreter.console, "vm.max_map_count stays lowered");
     }
     status
@@ -119,10 +121,10 @@ fn find<'a>(name: &CStr, is_helper: bool, interpreter: &Interpreter<'a>) -> Opti
     next(&mut { interpreter.suite.cases }, &[name], is_helper)
 }
 
-/// Runs a helper case in this process, and returns whether it has passed.
-fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> bool {
+/// Runs a helper case in this process, and returns the exit status for it.
+fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> u8 {
     let case = find(name, true, interpreter);
-    case.is_some_and(|case| interpreter.run(case.statements).is_ok())
+    case.map_or(FAILED, |case| exit_status(interpreter.run(case.statements)))
 }
 
 /// Runs the `count` cases that are chosen. Returns the exit status.
@@ -280,20 +282,13 @@ fn run_case<'a>(
             print_result(Outcome::Passed, number, case, interpreter.console)
         }
         Ok(ChildEnd::Exited(SKIPPED)) => Outcome::Skipped,
-        Ok(ChildEnd::Killed(OOM_KILLED)) if case.needs_memory() => {
-            print_result(Outcome::Skipped, number, case, interpreter.console);
-            put!(
-                interpreter.console,
-                "killed by signal 9: not enough memory\n"
-            );
-            Outcome::Skipped
-        }
-        Ok(end) => {
+        Ok(end) if end != OOM_KILLED || !case.needs_memory() => {
             interpreter.explain(end);
             print_result(Outcome::Failed, number, case, interpreter.console)
         }
-        Err(errno) => {
-            skip(number, case, b"clone", errno, interpreter.console);
+        end => {
+            let errno = end.err().unwrap_or(Errno::new(ENOMEM));
+            skip(number, case, b"child process", errno, interpreter.console);
             Outcome::Skipped
         }
     }

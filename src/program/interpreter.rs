@@ -79,8 +79,9 @@ type Text = Vec<u8, 256>;
 /// place of the argument that grows.
 const ONCE: [u64; 3] = [1, 0, 0];
 
-/// The exit statuses of the process of a case. The child of a case also has higher ones:
-/// [`SKIPPED`] plus the number of the error for which the case is skipped.
+/// The exit statuses of the process of a case. A child of a case, and a helper case that the
+/// process executes, also have higher ones: [`SKIPPED`] plus the number of the error for which
+/// the case is skipped.
 pub(crate) const PASSED: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 pub(crate) const SKIPPED: u8 = 2;
@@ -147,15 +148,25 @@ impl<'a> Interpreter<'a> {
 
     /// Does `work` in a child, which may crash or hang. The result of `work` is the exit
     /// status of the child.
+    ///
+    /// # Errors
+    ///
+    /// That of clone(2), or the one for which the child's part of the case is skipped.
     pub(crate) fn in_child(&mut self, work: &mut dyn FnMut(&mut Self) -> u8) -> Result<ChildEnd> {
         self.console.flush();
-        run_in_child(TIMEOUT, &mut || {
+        let end = run_in_child(TIMEOUT, &mut || {
             offer_to_oom_killer();
             reset_memory_merge();
             let status = work(self);
             // A case whose result cannot be printed has failed.
             if self.console.close() { status } else { FAILED }
-        })
+        })?;
+        match end {
+            ChildEnd::Exited(status) if status > SKIPPED => {
+                Err(Errno::new(u32::from(status - SKIPPED)))
+            }
+            end => Ok(end),
+        }
     }
 
     /// Removes the file that an interrupted case may have left.
@@ -318,16 +329,9 @@ impl<'a> Interpreter<'a> {
             calls::ACCEPT | calls::REJECT => self.try_bytes(step.code, words),
             calls::FORK => {
                 let child = rest.take(first as usize);
-                let end = self.in_child(&mut |interpreter| match interpreter.run(child) {
-                    Ok(()) => PASSED,
-                    Err(Stop::Failed) => FAILED,
-                    Err(Stop::Skipped(_, errno)) => SKIPPED + errno.number() as u8,
-                })?;
+                let end = self.in_child(&mut |interpreter| exit_status(interpreter.run(child)))?;
                 match end {
                     ChildEnd::Exited(PASSED) => Ok(0),
-                    ChildEnd::Exited(status) if status > SKIPPED => {
-                        Err(Errno::new(u32::from(status - SKIPPED)))
-                    }
                     end => {
                         self.explain(end);
                         Err(DIFFERENT)
@@ -623,6 +627,15 @@ impl Maps {
             (self.whole, self.next) = (last.map_or(0, |last| last + 1), 0);
         }
         Ok(after(&self.chunk, self.next))
+    }
+}
+
+/// The exit status of a process whose parent reports how the case ended.
+pub(crate) fn exit_status(end: core::result::Result<(), Stop>) -> u8 {
+    match end {
+        Ok(()) => PASSED,
+        Err(Stop::Failed) => FAILED,
+        Err(Stop::Skipped(_, errno)) => SKIPPED + errno.number() as u8,
     }
 }
 
