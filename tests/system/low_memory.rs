@@ -13,11 +13,16 @@ use crate::trial::Trial;
 
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// Starts an idle process of 2.4 MB, which is larger than the program.
+/// Starts an idle process that holds 2 MB and is larger than the program: `tail` keeps what
+/// it reads until its input ends. It must not need more memory at its start than it holds, so
+/// that only `check` can cause its end.
 const SCRIPT: &str = r#"
-sh -c 'x=$(head -c 2000000 /dev/zero | tr "\0" x); echo > /tmp/ready; while sleep 1; do :; done' &
+{ head -c 2000000 /dev/zero; echo > /tmp/ready; exec sleep 1000; } | tail -c 2000000 &
 bystander=$!
-until [ -e /tmp/ready ]; do sleep 0.1; done
+until [ -e /tmp/ready ]; do
+    kill -0 $bystander || { echo 'the bystander has not started'; exit 1; }
+    sleep 0.1
+done
 vm_anon_name check > /tmp/report
 echo $? > /tmp/status
 kill -0 $bystander && echo alive > /tmp/bystander || echo killed > /tmp/bystander
@@ -32,7 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             move || beside_a_bystander(mib),
         ));
     }
-    // This kernel has no sysctl for the limit on mappings.
+    // The kernel `bare` has no sysctl for the limit on mappings.
     for mib in [16, 20, 24] {
         trials.push(Trial::new(
             format!("check as PID 1 of bare in {mib} MiB"),
