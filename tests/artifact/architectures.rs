@@ -9,7 +9,7 @@ use rig::target::{self, Target};
 /// The most that the minimal build may take, in bytes.
 const MINIMAL: u64 = 2_500;
 
-/// The most that the full build may take, compressed, in percent of the default architecture.
+/// The limit on the compressed full build, in percent of its size on the default architecture.
 const FULL: u64 = 115;
 
 fn program(target: &'static Target, build: Build) -> Vec<u8> {

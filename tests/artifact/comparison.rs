@@ -21,8 +21,8 @@ fn peers_print_what_the_program_prints() {
     }
 }
 
-/// The minimal build has one segment for constants and code. In the full build, another one
-/// has the suite and the help.
+/// The minimal build has one segment for constants and code. The full build has a second segment
+/// for the suite, the help and the other commands.
 #[test]
 fn each_segment_is_one_mapping() {
     for (build, mappings) in [(Build::Minimal, 1), (Build::Full, 2)] {

@@ -1,5 +1,5 @@
-//! The shape of both builds for each architecture. Those of other linkers and profiles are in
-//! the target `delivery`.
+//! The ELF layout of both builds for each architecture. The test target `delivery` checks builds
+//! with other linkers and profiles.
 
 use rig::program::{self, Build, FLAGS_VARIABLE};
 use rig::{shape, target};
@@ -20,7 +20,8 @@ fn minimal_build_is_one_segment() {
     }
 }
 
-/// Link arguments in the rustflags of the configuration would be lost.
+/// `RUSTFLAGS` replaces the rustflags of Cargo's configuration, so the build script passes the
+/// link arguments.
 #[test]
 fn rustflags_of_the_environment_do_not_change_the_shape() {
     for build in [Build::Full, Build::Minimal] {

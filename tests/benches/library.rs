@@ -1,10 +1,10 @@
 //! Time per line of the core's parser and diff, and of other parsers.
 //!
 //! All parse the same bytes, except proc-maps, which always reads /proc/PID/maps. For
-//! it, this process creates the same number of mappings, and the time to read the file
-//! is measured separately, to be subtracted. The other crates return owned values, and
-//! procfs and proc-maps a vector of them; the core borrows, which explains part of the
-//! difference.
+//! proc-maps, this process creates the same number of mappings, and `read-alone` is the
+//! time of reading, which `rig::measure::library` subtracts. The other crates return owned
+//! values, and procfs and proc-maps a vector of them; the core borrows, which explains part
+//! of the difference.
 //!
 //! A line of the output has the number of lines, the contender, and its nanoseconds per
 //! line. The contenders take turns, and the fastest turn of each counts, because
@@ -112,8 +112,8 @@ impl Sink for Count {
     }
 }
 
-/// The maps file of a large process: files, anonymous memory, and named memory, one
-/// in a hundred with the name `mark`, with various sizes and gaps.
+/// A maps file like that of a large process: files, anonymous and named memory, of various
+/// sizes and with gaps. One line in a hundred has the name `mark`.
 fn generated(lines: usize, mark: &str) -> Vec<u8> {
     let mut text = Vec::new();
     let mut start = 0xffff_0000_0000_u64;
@@ -162,7 +162,7 @@ struct Mappings {
 impl Mappings {
     /// Maps pages until /proc/self/maps has about this number of lines.
     fn reach(&mut self, lines: usize) {
-        // At the limit on mappings, the vectors could not grow.
+        // Reserve now: at vm.max_map_count the allocator cannot map memory to grow the vectors.
         self.writable.reserve(lines);
         self.readable.reserve(lines);
         let text = fs::read_to_string("/proc/self/maps").expect("/proc is mounted");

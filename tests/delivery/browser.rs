@@ -11,7 +11,7 @@ use regex::Regex;
 use rig::{host_packages, paths, tool};
 use serde_json::Value;
 
-/// Options without which Chromium needs a sandbox, a GPU or a network.
+/// Options that run Chromium without a display, a sandbox, a GPU and a network.
 const OPTIONS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -24,12 +24,12 @@ const OPTIONS: [&str; 9] = [
     "--window-size=1280,900",
 ];
 
-/// Opens the page and returns the value that `script`, the body of a JavaScript function,
-/// returns in it.
+/// Opens the page, runs `script`, the body of a JavaScript function, in it, and returns its
+/// value.
 pub(crate) fn evaluate(page: &Path, script: &str) -> Result<Value> {
     host_packages::BROWSER.ensure()?;
     let html = fs::read_to_string(page).with_context(|| page.display().to_string())?;
-    // The browser prints the document after the scripts have run. The value is its last text.
+    // Chromium prints the document after its scripts have run. The last element has the value.
     let extended = format!(
         "{html}<script>
         const value = JSON.stringify((() => {{ {script} }})());

@@ -1,7 +1,7 @@
 //! The program as it is built elsewhere: with other linkers, wrappers, flags and profiles.
 //!
-//! All are built from the source package, outside the repository. Each has the same shape, and in
-//! one guest each passes `probe` and `check`.
+//! All are built from the source package, outside the repository. Each has the same ELF layout. One
+//! boot runs `probe` and `check` of each; both must pass.
 
 use std::fs;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ struct Variant {
     linker: Linker,
     /// Settings of the release profile, as in `CARGO_PROFILE_RELEASE_OPT_LEVEL`.
     profile: &'static [(&'static str, &'static str)],
-    /// Whether rustc adds the start files of musl, as it does for a musl target.
+    /// Whether to link the start files of musl, as rustc does for a musl target.
     has_start_files: bool,
     built: OnceLock<Result<PathBuf, String>>,
 }
@@ -42,8 +42,8 @@ enum Linker {
     YoctoWrapper,
 }
 
-/// What Buildroot forces on the profile, with a level of optimisation, link-time
-/// optimisation and debug information by its configuration.
+/// The settings that Buildroot forces on the release profile. Its configuration chooses the
+/// optimisation level, link-time optimisation and debug information.
 macro_rules! buildroot {
     ($level:literal, $lto:literal, $debug:literal) => {
         &[
@@ -138,7 +138,7 @@ impl Variant {
         self.name.replace([' ', ','], "_")
     }
 
-    /// Builds the variant, the first time; returns the executable.
+    /// Builds the variant on the first call; returns the path of the executable.
     fn build(&self) -> Result<PathBuf> {
         let built = self.built.get_or_init(|| {
             let built = workshop::open().and_then(|workshop| self.build_in(workshop));
@@ -198,7 +198,7 @@ fn link_start_files() -> Result<String> {
         musl.join("crtn.o"),
     ];
     let flags = files.map(|file| format!("-Clink-arg={}", file.display()));
-    // For a musl target rustc also asks for a static executable, at any address.
+    // For a musl target rustc also links a static PIE.
     Ok(format!("-Ctarget-feature=+crt-static {}", flags.join(" ")))
 }
 

@@ -7,8 +7,8 @@ use anyhow::Result;
 use rig::checkout::git;
 use rig::{paths, tool};
 
-/// The commit of the checkout, or a new one with the changes that are not committed, which no
-/// branch has.
+/// The commit at HEAD or, if there are uncommitted changes, a new commit with them that is on no
+/// branch.
 pub(crate) fn revision() -> Result<String> {
     let changes = git(paths::workspace(), &["stash", "create"])?;
     match changes.is_empty() {
@@ -17,8 +17,8 @@ pub(crate) fn revision() -> Result<String> {
     }
 }
 
-/// Brings a clone to that revision. If there is one, only the files that differ are new, so
-/// that Cargo compiles only these.
+/// Creates the clone, or updates it, to `revision`. An update writes only the files that differ,
+/// so that Cargo recompiles only these.
 pub(crate) fn update(clone: &Path, revision: &str) -> Result<()> {
     if !clone.exists() {
         tool::output(Command::new("git").args(["init", "--quiet"]).arg(clone))?;

@@ -12,8 +12,8 @@ use rig::{debian, host_packages, paths, tool};
 
 const SUITE: &str = "bookworm";
 
-/// Packages with mkinitramfs and dracut, and what these call. Without their maintainer
-/// scripts, packages lack what they depend on only by being essential.
+/// Packages with mkinitramfs and dracut, and the essential packages that these call: packages do
+/// not declare a dependency on essential ones, and `--variant=extract` adds none.
 const PACKAGES: &str = "initramfs-tools,dracut-core,busybox-static,base-files,bash,dash,\
                         debianutils,findutils,grep,gzip,libc-bin,mawk,mount,sed,udev,util-linux";
 
@@ -45,7 +45,7 @@ exec chroot "$1" /bin/sh -c "$2"
 pub(crate) struct DebianRoot(PathBuf);
 
 impl DebianRoot {
-    /// The system in the target directory, which is made if it is missing.
+    /// Opens the system in the target directory; makes it first if it is missing.
     pub(crate) fn open() -> Result<Self> {
         host_packages::FOREIGN_DEBIAN.ensure()?;
         let directory = paths::scratch("debian-root")?.join(SUITE);

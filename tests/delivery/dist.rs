@@ -44,7 +44,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Clones in directories of different depth, built with different homes of Cargo.
+/// Clones in directories of different depth, built with a different `CARGO_HOME` each.
 fn two_clones() -> Result<()> {
     let workshop = workshop::open()?;
     let revision = clones::revision()?;
@@ -119,7 +119,7 @@ fn expect_notices(notices: &str) -> Result<()> {
     Ok(())
 }
 
-/// The file with symbols loads the bytes of the executable, at the same addresses.
+/// The segments of the file with symbols have the bytes of the executable at the same offsets.
 fn expect_symbols(program: &Path) -> Result<()> {
     let data = fs::read(program)?;
     let with_symbols = fs::read(program.with_added_extension("debug"))?;
@@ -172,7 +172,7 @@ fn expect_same_in_package(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks the Debian package by Debian's own tool.
+/// Unpacks the Debian package with Debian's own tool.
 fn unpack_package(folder: &Path) -> Result<PathBuf> {
     let directory = paths::emptied(paths::scratch("dist-tested")?.join("package"))?;
     let mut extract = Command::new("dpkg-deb");
@@ -188,7 +188,8 @@ fn debian_package(folder: &Path) -> PathBuf {
     ))
 }
 
-/// Lintian, which has 128 packages, reports nothing but what the package overrides.
+/// Lintian reports only what the package overrides. The trial is ignored by default, because
+/// lintian depends on 128 packages.
 fn lintian() -> Result<()> {
     host_packages::LINTIAN.ensure()?;
     let folder = paths::scratch("dist-lintian")?.join("release");
@@ -199,7 +200,7 @@ fn lintian() -> Result<()> {
         "--display-info",
         "--fail-on=error,warning,info,pedantic",
     ]);
-    // Root may run it in a container.
+    // In a container, the tests may run as root, of which lintian warns without this option.
     lintian.arg("--allow-root").arg(debian_package(&folder));
     let output = tool::output(&mut lintian)?;
     ensure!(output.is_empty(), "{output}");

@@ -1,5 +1,5 @@
-//! The program in other initramfs images: appended to one, and in those that initramfs-tools
-//! and dracut make.
+//! The program in other initramfs images: in an archive before or after one, and in those that
+//! initramfs-tools and dracut make.
 
 use std::fs;
 use std::io::Write;
@@ -34,9 +34,9 @@ const PACKAGING: &str = "tests/packaging";
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("images::appended to an image", || appended(false)),
-        trial("images::appended to a compressed image", || appended(true)),
-        trial("images::appended archive with a directory", with_directory),
+        trial("images::before an image", || appended(false)),
+        trial("images::before a compressed image", || appended(true)),
+        trial("images::after an image, with a directory", with_directory),
         trial("images::initramfs-tools: hook", initramfs_hook),
         trial("images::initramfs-tools: boot script", boot_script),
         trial("images::dracut: boot hook", boot_hook),
@@ -50,7 +50,7 @@ fn program() -> Result<Vec<u8>> {
     fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// An image as Debian makes them: `/bin` is a link to `/usr/bin`, and `/init` a script.
+/// An image like those of Debian: `/bin` is a link to `/usr/bin`, and `/init` a script.
 fn merged_usr() -> Result<Initramfs> {
     let busybox = debian::unpack("busybox-static")?;
     let busybox = ["bin/busybox", "usr/bin/busybox"]
@@ -104,8 +104,8 @@ fn appended(is_compressed: bool) -> Result<()> {
     Ok(())
 }
 
-/// A directory in the appended archive replaces a link of the image. Then the image's shell is
-/// gone, and so is its init. So the archive to append has the program at the root.
+/// An entry for the directory `/bin` in a later archive replaces the image's link `/bin`. The
+/// image's init, a script, then finds no shell. So the archive has the program at the root.
 fn with_directory() -> Result<()> {
     let append = Initramfs::new()
         .file("/vm_anon_name", 0o755, program()?)
@@ -124,7 +124,7 @@ fn initramfs_hook() -> Result<()> {
     let package = debian::unpack("initramfs-tools-core")?;
     let installed = install(&paths::emptied(paths::scratch("images-hook")?)?)?;
     let image = installed.with_file_name("image");
-    // An overlay of directories that are not written needs no other one.
+    // An overlay of lower directories alone is read-only and needs no upper directory.
     let script = "mount -t overlay overlay -o lowerdir=$1/usr:$2/usr:/usr /usr
         DESTDIR=$3 verbose=n /usr/share/initramfs-tools/hooks/vm_anon_name";
     let mut unshare = Command::new("unshare");
@@ -176,7 +176,7 @@ fn boot_script() -> Result<()> {
 /// it, for a word without a value.
 const GETARGBOOL: &str = "getargbool() { grep -qw \"$2\" /proc/cmdline; }";
 
-/// The same for the hook of dracut, which the shell of its init reads.
+/// As `boot_script`, for dracut's hook, which dracut's init sources.
 fn boot_hook() -> Result<()> {
     let hook = recipe("dracut/95vm-anon-name/probe.sh")?;
     asks("hook", &format!("{GETARGBOOL}\n. /hook"), |image| {
@@ -184,8 +184,8 @@ fn boot_hook() -> Result<()> {
     })
 }
 
-/// Boots a shell that runs `command`, with and without the word on the command line that asks
-/// for `probe`, and on a kernel that cannot name memory.
+/// Boots a shell that runs `command`: with and without the kernel parameter that asks for `probe`,
+/// and on a kernel that cannot name memory.
 fn asks(name: &str, command: &str, add: impl Fn(Initramfs) -> Initramfs) -> Result<()> {
     for (kernel, append, expected) in [
         (kernels::DEFAULT, "", None),
@@ -233,8 +233,8 @@ fn dracut() -> Result<()> {
     both_boot(&root.path("/tmp/initrd-dracut"), "dracut")
 }
 
-/// Boots the image in the rig's kernel and in Debian's. Its init does not find a root file
-/// system, so it does not end.
+/// Boots the image with the rig's kernel and with Debian's. The image's init finds no root file
+/// system, so the boot does not end by itself.
 fn both_boot(image: &Path, name: &str) -> Result<()> {
     for (kernel, verdict, status) in [(kernels::DEFAULT, SUPPORTED, 0), (STOCK, BUILT_WITHOUT, 4)] {
         let mut machine = kernels::find(kernel)?.machine(image)?;

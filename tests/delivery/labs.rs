@@ -1,4 +1,4 @@
-//! Labs of boards: LAVA jobs, run by its dispatcher, and the test definition for KernelCI.
+//! Board labs: LAVA jobs, run by LAVA's dispatcher, and the test definition for KernelCI.
 
 use std::fs;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn whole_fleet(kernels: &[&'static Kernel]) -> Result<()> {
     let reports = fleet.runs().filter_map(|run| run.report.as_ref());
     let results: usize = reports.map(|report| report.cases.len()).sum();
     let junit = fs::read_to_string(directory.join("junit.xml"))?;
-    // One more for each kernel is the run itself.
+    // Each kernel has one more test case, for the run itself.
     let written = junit.matches("<testcase ").count();
     ensure!(written == results + kernels.len(), "{written} test cases");
     let page = browser::evaluate(&directory.join("index.html"), FACTS)?;
@@ -90,7 +90,7 @@ fn check_page(kernels: &[&'static Kernel], fleet: &Fleet, page: &Value) -> Resul
         .chain(["Reason"])
         .collect();
     ensure!(page["columns"] == json!(columns), "{page:#}");
-    // Rows of cases that some kernel with names does not pass are visible at once.
+    // Before the click, a row is visible if a kernel that can name memory does not pass the case.
     let runs: Vec<_> = kernels.iter().zip(fleet.runs()).collect();
     let first = runs.iter().find_map(|(_, run)| run.report.as_ref());
     let cases = &first.context("no report")?.cases;
@@ -207,7 +207,7 @@ fn boots_with(arguments: &str, test: Test) -> Result<()> {
     Ok(())
 }
 
-/// The files of a lab are where it says, and the jobs are valid there.
+/// The jobs fetch their files from the lab's address, and are valid.
 fn another_lab() -> Result<()> {
     let kernel = kernels::find(kernels::DEFAULT)?;
     let directory = paths::emptied(paths::scratch("labs-jobs")?)?;
@@ -231,13 +231,13 @@ fn another_lab() -> Result<()> {
     Ok(())
 }
 
-/// Stands for send-to-lava.sh of Linaro's test-definitions, which reports each line to LAVA.
+/// Replaces send-to-lava.sh of Linaro's test-definitions, which reports each line to LAVA.
 const SEND: &str = "#!/bin/sh
 while read name result; do echo \"sent: $name: $result\"; done < \"$1\"
 ";
 
-/// The steps of the definition report each case and the whole run: on a kernel with names, on
-/// one without, and where nothing can be observed.
+/// The steps of the definition report each case and the whole run: on a kernel that can name
+/// memory, on one that cannot, and without /proc, where no case can run.
 fn test_definition() -> Result<()> {
     let directory = paths::workspace().join("tests/labs/kernelci");
     let definition = Dispatcher::open()?.read_yaml(&directory.join("vm_anon_name.yaml"))?;

@@ -29,7 +29,7 @@ fn mandoc(arguments: &[&str]) -> Result<String> {
 }
 
 fn no_mistake() -> Result<()> {
-    // It writes there what it finds; the pages that this one refers to need not be installed.
+    // mandoc exits with an error if it finds a mistake or lacks a page that this one refers to.
     let found = mandoc(&["-T", "lint", "-W", "style"]);
     found.map(drop)
 }

@@ -13,8 +13,8 @@ use crate::workshop;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("messages::a missing linker is one line", missing_linker),
-        trial("messages::an unsupported target is one line", unsupported),
+        trial("messages::a missing linker: one line", missing_linker),
+        trial("messages::an unsupported target: one line", unsupported),
         trial("messages::a target directory serves any linker", any_linker),
     ]
 }
@@ -29,7 +29,7 @@ fn missing_linker() -> Result<()> {
     expect_one_error(&mut cargo, &format!("set {variable} to rust-lld"))
 }
 
-/// No dependency is compiled before the build script says that it is in vain.
+/// No dependency is compiled for such a target: the build script's error is the only one.
 fn unsupported() -> Result<()> {
     let workshop = workshop::open()?;
     for target in [
@@ -64,7 +64,7 @@ fn expect_one_error(cargo: &mut Command, words: &str) -> Result<()> {
     Ok(())
 }
 
-/// Cargo does not run the build script again by itself when the linker changes.
+/// A change of the linker alone does not make Cargo run the build script again.
 fn any_linker() -> Result<()> {
     host_packages::CROSS_LIBC.ensure()?;
     let workshop = workshop::open()?;

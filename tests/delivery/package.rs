@@ -17,7 +17,7 @@ use crate::workshop::{self, Workshop};
 /// The largest size of the package in bytes.
 const LARGEST: u64 = 150_000;
 
-/// Crates that the program is linked with, and theirs.
+/// The number of crates that the program depends on, directly or indirectly.
 const DEPENDENCIES: usize = 6;
 
 /// The beginnings of the paths in the package.
@@ -63,7 +63,7 @@ fn content() -> Result<()> {
     Ok(())
 }
 
-/// The builds of `builds` have no registry, only this directory.
+/// The module `builds` uses no registry, only the directory that this test checks.
 fn dependencies() -> Result<()> {
     let vendored = workshop::open()?.vendored();
     let count = fs::read_dir(&vendored)?.count();
@@ -94,11 +94,11 @@ fn installation() -> Result<()> {
     let version = tool::output(Command::new(&program).arg("--version"))?;
     ensure!(version.starts_with("vm_anon_name "), "{version}");
     let host = target::ALL.into_iter().find(|target| target.is_host());
-    let host = host.context("the host is of another architecture")?;
+    let host = host.context("the program has no target for this host")?;
     shape::expect(host, &program, Build::Full)
 }
 
-/// The revision is in the package, and in none of the repositories that it may lie in.
+/// A build reports the revision in the package, not that of a repository around the package.
 fn revision() -> Result<()> {
     let revision = git(paths::workspace(), &["rev-parse", "HEAD"])?;
     let workshop = workshop::open()?;

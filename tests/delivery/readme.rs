@@ -28,7 +28,7 @@ use crate::trial;
 /// Time limit of a boot.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// What the init of the image prints that the README calls `initrd.img`.
+/// What the init of the README's image `initrd.img` prints.
 const OWN_INIT: &str = "the image's own init runs";
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -119,7 +119,7 @@ fn on_a_board() -> Result<()> {
     let program = fs::read(folder.join(dist::executable_name(AARCH64.name)))?;
     let initramfs = guest::initramfs(&script)?
         .directory("/board", 0o755)
-        // As scp or a browser leaves it.
+        // Not executable, as scp or a browser leaves it.
         .file("/board/vm_anon_name-aarch64", 0o644, program);
     let mut machine = kernel()?.machine(&initramfs.write("readme-board")?)?;
     machine.name = "readme-board".to_owned();
@@ -148,7 +148,7 @@ fn on_downloaded_files() -> Result<()> {
     let file = File::create(folder.join("initrd.img"))?;
     GzEncoder::new(file, Compression::fast()).write_all(&initrd.to_bytes()?)?;
 
-    // Where the active toolchain cannot compile for arm64, Debian's does, without a rust-lld.
+    // If the active toolchain lacks the target, this is Debian's compiler, without rust-lld.
     let cargo = program::cross_cargo(&AARCH64, "build")?;
     let output = type_in(&folder, &cargo, &commands("downloads")?)?;
     expect(&output, &["vm_anon_name-aarch64: OK", " fail:0 "])?;
@@ -175,8 +175,8 @@ fn in_a_clone() -> Result<()> {
     let place = paths::scratch("readme")?;
     let clone = place.join("clone");
     clones::update(&clone, &clones::revision()?)?;
-    // Cargo takes the two rigs for the same package. With one directory for both, `cargo
-    // xtask` here would run that of the clone, and work on its files.
+    // Cargo takes the two rigs for the same package. With one target directory for both,
+    // `cargo xtask` in this checkout would run the clone's rig, on the clone's files.
     let target = paths::directory(place.join("target"))?;
     let script = format!(
         "export CARGO_TARGET_DIR='{}'\n{}",
@@ -197,8 +197,8 @@ fn kernel() -> Result<&'static Kernel> {
     kernels::find(kernels::DEFAULT)
 }
 
-/// Types the commands in a directory, with the environment of that Cargo; returns what they
-/// print. The first that fails is the last.
+/// Runs the commands in a directory, with the environment of `cargo`; returns their output. Stops
+/// at the first command that fails.
 fn type_in(directory: &Path, cargo: &Command, commands: &str) -> Result<String> {
     let mut shell = Command::new("bash");
     shell.args([

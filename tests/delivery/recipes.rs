@@ -1,7 +1,7 @@
 //! Recipes of image builders and distributions.
 //!
-//! What they make of the program in general, with their flags and linkers, is in `builds`.
-//! These trials are about the recipes themselves.
+//! `builds` tests the program as built with the flags and linkers of these builders. These trials
+//! test the recipes themselves.
 
 use std::env;
 use std::fs;
@@ -174,7 +174,7 @@ fn works(name: &str, program: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Settings of Buildroot for a target whose toolchain is this machine's.
+/// Settings that make Buildroot use this machine's cross toolchain.
 const DEFCONFIG: &str = "BR2_aarch64=y
 BR2_TOOLCHAIN_EXTERNAL=y
 BR2_TOOLCHAIN_EXTERNAL_CUSTOM=y
@@ -187,7 +187,7 @@ BR2_INIT_NONE=y
 BR2_PACKAGE_VM_ANON_NAME=y
 ";
 
-/// Stands for the installer of Rust's archive: links the compiler of this machine.
+/// Replaces install.sh of Rust's archive: makes links to this machine's Cargo and rustc.
 const RUST_INSTALLER: &str = "#!/bin/sh
 for option; do case $option in --prefix=*) prefix=${option#--prefix=} ;; esac; done
 mkdir -p \"$prefix/bin\"
@@ -195,9 +195,9 @@ ln -sf \"$CARGO\" \"$prefix/bin/cargo\"
 ln -sf \"$RUSTC\" \"$prefix/bin/rustc\"
 ";
 
-/// Buildroot itself, in the directory that the variable BUILDROOT names, makes the package, and
-/// the program works. Rust, make's tar and the toolchain are this machine's, because Buildroot
-/// would fetch or build them. It needs rsync and cpio, and Cargo fetches the crates.
+/// Buildroot itself, in the directory that the variable BUILDROOT names, builds the package, and
+/// the program works. Rust, tar and the toolchain are this machine's; Buildroot would download or
+/// build them. Buildroot needs rsync and cpio. Cargo downloads the crates.
 fn buildroot_make() -> Result<()> {
     let Some(buildroot) = env::var_os("BUILDROOT") else {
         bail!("the variable BUILDROOT must name the directory of a Buildroot source tree");
@@ -274,7 +274,7 @@ fn yocto_lint() -> Result<()> {
     tool::output(lint.arg(packaging(YOCTO_RECIPE))).map(drop)
 }
 
-/// bitbake compares the sum of the licence file with the recipe.
+/// bitbake compares the checksum of the licence file with the one in the recipe.
 fn yocto_licence() -> Result<()> {
     let expected = group(&read(YOCTO_RECIPE)?, "file://LICENSE;md5=([0-9a-f]+)")?;
     let licence = fs::read(paths::workspace().join("LICENSE"))?;

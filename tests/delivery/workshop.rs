@@ -1,7 +1,7 @@
 //! A directory outside the repository, where the source package is built as image builders
 //! do it: without the repository's configuration of Cargo and without a network.
 //!
-//! Cargo's home there has no registry. It takes the dependencies from a directory that
+//! The Cargo home in it has no registry: Cargo takes the dependencies from a directory that
 //! `cargo vendor` has filled.
 
 use std::fs;
@@ -22,7 +22,7 @@ pub(crate) struct Workshop {
 
 static WORKSHOP: OnceLock<Result<Workshop, String>> = OnceLock::new();
 
-/// The directory, which is filled the first time.
+/// Opens the workshop; the first call fills it.
 pub(crate) fn open() -> Result<&'static Workshop> {
     let opened = WORKSHOP.get_or_init(|| Workshop::fill().map_err(|error| format!("{error:#}")));
     opened.as_ref().map_err(|error| anyhow!("{error}"))

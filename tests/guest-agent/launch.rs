@@ -54,8 +54,8 @@ pub(crate) struct Collector {
     padding: usize,
 }
 
-/// Starts the program. It waits until [`Child::execute`] is called. If it is `traced`, each
-/// of its system calls stops it for a tracer.
+/// Forks a child that executes the program when [`Child::execute`] is called. If `traced`, each
+/// system call of the child stops it for a tracer.
 pub(crate) fn launch(run: &Run, traced: bool) -> Result<Child> {
     let (gate_out, gate_in) = pipe2(OFlag::O_CLOEXEC)?;
     let (stdin, keyboard) = stdin(run.stdin)?;
@@ -63,7 +63,7 @@ pub(crate) fn launch(run: &Run, traced: bool) -> Result<Child> {
     let (stderr, stderr_collector) = output(run.stderr)?;
     let flags = libc::CLONE_NEWNS | if run.is_pid1 { libc::CLONE_NEWPID } else { 0 };
     let Some(pid) = fork(flags)? else {
-        // The write ends must be open in the agent only, or the pipes would never end.
+        // The write ends must be open in the agent alone, or readers would see no end of file.
         drop((gate_in, keyboard));
         let Err(error) = execute_program(run, traced, gate_out, [stdin, stdout, stderr]);
         eprintln!("the program cannot be started: {error:#}");
@@ -92,7 +92,7 @@ pub(crate) fn in_pid_namespace(work: &dyn Fn() -> Result<()>) -> Result<()> {
 impl Child {
     /// Lets the child execute the program.
     pub(crate) fn execute(&mut self) -> Result<()> {
-        let mut gate = self.gate.take().context("it is already executing")?;
+        let mut gate = self.gate.take().context("the program is running")?;
         Ok(gate.write_all(b"x")?)
     }
 

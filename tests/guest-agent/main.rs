@@ -7,11 +7,11 @@
 //! launch      starts a process under the conditions of a run
 //! sandbox     prepares the root file system of the program
 //! with        a tool for shells: executes a program under unusual conditions
-//! target      a tool for shells: a process whose memory others look at
+//! target      a tool for shells: a process whose maps other processes read
 //! ```
 //!
-//! A module calls only those below it. The agent has one thread. If a task fails, the
-//! answer is the error.
+//! A module calls those below it; `sandbox` and `with` also call `launch`. The agent has one
+//! thread. If a task fails, the answer is the error.
 
 mod campaign;
 mod launch;

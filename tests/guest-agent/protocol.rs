@@ -59,7 +59,7 @@ pub struct Run {
     pub empty_argv: bool,
     /// Whether the program is PID 1 of a new PID namespace.
     pub is_pid1: bool,
-    /// Whether addresses are randomised. Without it they are the same in each run.
+    /// Whether addresses are randomised. If not, they are the same in each run.
     pub randomise: bool,
     /// Standard input.
     pub stdin: Stdin,
@@ -82,7 +82,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run with these arguments, separated by blanks, and default conditions.
+    /// A run with these arguments, separated by spaces, and default conditions.
     pub fn new(args: &str) -> Self {
         Self {
             args: args.split_whitespace().map(str::to_owned).collect(),
@@ -156,7 +156,7 @@ pub enum Proc {
 pub enum ForgedMaps {
     /// No byte.
     Empty,
-    /// A line that is not a VMA.
+    /// A line that does not describe a VMA.
     Garbage,
 }
 

@@ -158,8 +158,8 @@ fn make_directory(path: &str) -> Result<()> {
     }
 }
 
-/// In PID 1 of a new namespace, after chroot(2): mounts a `/proc` in which this namespace
-/// looks like the first one, so that the program acts as the first process of a machine.
+/// In PID 1 of a new namespace, after chroot(2): mounts a `/proc` in which this namespace looks
+/// like the initial PID namespace, so that the program acts as the first process of a machine.
 pub(crate) fn pretend_first_namespace() -> Result<()> {
     make_directory("/proc")?;
     mount_at("proc", "/proc", "")?;
@@ -189,7 +189,7 @@ fn replace_numbers(text: &str, pid: i32) -> String {
     let mut pieces = text.split(" 00:01 ");
     let mut replaced = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        // The kernel pads the number with blanks up to a column.
+        // The kernel pads the number with spaces up to a column.
         let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
         replaced.push_str(" 00:01 INODE ");
         replaced.push_str(rest.trim_start_matches(' '));

@@ -56,8 +56,8 @@ fn prompts(child: &Child) -> usize {
     child.stdout.text().matches(PROMPT).count()
 }
 
-/// Sends `signals` at a pause. The last one may end the program; the others must end neither
-/// the program nor the pause.
+/// Sends `signals` at a pause, until one ends the program. Fails if a signal ends the pause but
+/// not the program.
 fn send_signals(child: &mut Child, signals: &[i32]) -> Result<()> {
     for signal in signals {
         let before = prompts(child);

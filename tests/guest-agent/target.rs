@@ -1,7 +1,7 @@
 //! `target MEMORY...`: a process whose memory others look at.
 //!
-//! A tool for shell scripts in a guest. It prepares the memory, prints `ready`, and waits. When it
-//! reads a line from standard input, it does what the line says:
+//! A tool for shell scripts in a guest. It prepares the memory that its arguments describe, prints
+//! `ready`, and reads a command from standard input. The arguments, then the commands:
 //!
 //! ```text
 //! named=PAGES,NAME    touched private memory with this name
@@ -11,7 +11,7 @@
 //! dumpable=no         only root may read its maps
 //!
 //! exec                executes `sleep 1000`
-//! change              gives and takes names for ever, which splits and joins VMAs
+//! change              changes names for ever, which splits and merges VMAs
 //! ```
 //!
 //! # Safety
@@ -48,7 +48,7 @@ pub(crate) fn run(words: &[String]) -> Result<Infallible> {
     match line.trim_end() {
         "exec" => return Err(Command::new("/bin/sleep").arg("1000").exec().into()),
         "change" => match change(last)? {},
-        // Standard input is empty.
+        // Standard input is at its end.
         "" => {}
         line => bail!("unknown command {line}"),
     }
@@ -96,7 +96,7 @@ fn prepare(key: &str, value: &str) -> Result<usize> {
     Ok(start)
 }
 
-/// Names pages in turn and takes the names away again. The memory is mapped all the time.
+/// For ever, names 64 pages one by one, then all with one name. The memory stays mapped.
 fn change(start: usize) -> Result<Infallible> {
     let page = page();
     loop {

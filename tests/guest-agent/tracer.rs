@@ -34,11 +34,11 @@ use syscalls::Sysno;
 use crate::launch::Child;
 use crate::supervise::end_of;
 
-/// Time limit for a run, in seconds of guest time. The program itself waits a shorter
-/// time for a child. The clock of the guest jumps ahead while all processes wait.
+/// Time limit for a run, in seconds of guest time. It is longer than the program itself waits
+/// for a child. The guest's clock jumps ahead while all processes wait, so a hang ends at once.
 const TIMEOUT: u32 = 1000;
 
-/// The largest number of calls in a run. A run without faults makes some hundred.
+/// The largest number of calls in a run. A run without faults makes a few hundred.
 const MAX_CALLS: usize = 50_000;
 
 /// The record of a traced run.
@@ -50,7 +50,7 @@ pub(crate) struct Trace {
     pub(crate) injected: bool,
 }
 
-/// Runs `child` to its end, and injects `fault` into its call.
+/// Runs `child` to its end, and injects the fault into the call that `fault` names.
 pub(crate) fn trace(child: &mut Child, fault: Option<&(Call, Fault)>) -> Result<Trace> {
     let options = Options::PTRACE_O_TRACESYSGOOD
         | Options::PTRACE_O_TRACESECCOMP
@@ -120,7 +120,8 @@ impl Tracer<'_> {
         while !self.processes.is_empty() {
             let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
                 Ok(status) => status,
-                Err(Errno::EINTR | Errno::ECHILD) => return Ok(()), // The time is over.
+                // The time is over, or no child is left.
+                Err(Errno::EINTR | Errno::ECHILD) => return Ok(()),
                 Err(errno) => return Err(errno).context("waitpid"),
             };
             if let Some((pid, end)) = end_of(&status) {

@@ -66,7 +66,7 @@ fn a_release_without_a_version_is_unknown() {
 #[test]
 fn an_unknown_version_is_later_than_all_others() {
     assert!(Version::UNKNOWN > Version::of(b"254.9999"));
-    // Cases without an upper limit have this one, see `suite::assembler`.
+    // 255.255 is the upper limit of cases that state none, see `suite::assembler`.
     assert!(Version::UNKNOWN < Version::new(255, 255));
 }
 

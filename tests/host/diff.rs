@@ -109,7 +109,7 @@ fn area(start: u64, end: u64, label: &[u8]) -> Area {
     }
 }
 
-/// The maps and diffs in the original description of this program.
+/// The maps and diffs in the specification that this program was written from.
 #[test]
 fn the_described_stages_have_the_described_diffs() {
     let maps = |from_25: &[Area]| {
@@ -365,7 +365,7 @@ fn damage(file: &mut Vec<u8>, line: Index, damage: Damage) -> u64 {
     at as u64 + 1
 }
 
-/// Proptest's configuration with one case per batch, so that the number of files is as usual.
+/// Proptest's configuration with fewer cases, because each case is a batch of pairs of files.
 fn batches() -> Config {
     let default = Config::default();
     Config {

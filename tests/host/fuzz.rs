@@ -15,7 +15,7 @@ use crate::shown;
 #[path = "../fuzz/targets.rs"]
 pub mod targets;
 
-/// Number of mutated inputs for each of proptest's cases, that is 5120 by default.
+/// Number of mutated inputs for each of proptest's cases; in total 5120 by default.
 const INPUTS_PER_CASE: u32 = 20;
 
 /// The length in bytes that a mutated input is cut to.

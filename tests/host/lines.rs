@@ -51,7 +51,7 @@ fn a_long_line_loses_its_end_alone() {
     assert_eq!(lines, [&b"short"[..], &[b'x'; 32], b"next"]);
 }
 
-/// Bytes around the newline's value, which an inexact search for it would confuse.
+/// Bytes close to the newline in value, which an inexact search would take for it.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         2 => Just(b'\n'),

@@ -1,4 +1,4 @@
-//! Tests of the pure core on the host, one module for each module of the core.
+//! Tests of the pure core on the host. Most modules have the name of the core module they test.
 //!
 //! Where possible, the expected results are independent: `/proc/PID/maps` as real
 //! kernels printed it ([`fixtures`]), the crate procfs, GNU diff. General rules are

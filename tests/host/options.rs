@@ -498,8 +498,8 @@ fn unknown_words_are_refused() {
     }
 }
 
-/// The kernel passes the words of its own command line that it does not know to
-/// PID 1, before all others.
+/// The kernel passes to PID 1, before all other words, those words of its own command line
+/// that it does not know.
 #[test]
 fn pid_1_tolerates_unknown_words_before_a_command_or_yes() {
     let unknown = |words: &[&str], expected: Parsed| {

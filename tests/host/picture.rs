@@ -132,7 +132,7 @@ fn the_addresses_are_those_of_the_ends() {
     let mut picture = Picture::new(0x1000, 0x5000, 0x1000, 0xc000);
     let text = written_text(|out| picture.restart(out));
     assert_eq!(text, " from 0x5000 to 0xc000\n");
-    // The line after it is compared with none.
+    // After a restart, the next line states no change.
     let vmas = maps(0x1000, &[]);
     let line = written_text(|out| picture.put(1, "a", &vmas, out));
     assert!(line.ends_with("no pages\n"), "{line}");

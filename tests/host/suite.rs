@@ -68,7 +68,7 @@ fn blocks(text: &'static str) -> Vec<(&'static str, Vec<&'static str>)> {
     blocks
 }
 
-/// The words of a line, separated by blanks or between backquotes. `a*3` becomes `aaa`.
+/// The words of a line, separated by spaces or between backquotes. `a*3` becomes `aaa`.
 fn words(line: &str) -> Vec<String> {
     static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"`([^`]*)`|(\S+)").unwrap());
     static STAR: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(.)\*(\d+)").unwrap());
@@ -231,8 +231,8 @@ fn the_cases_that_exhaust_mappings_are_those_that_need_memory() {
     }
 }
 
-/// A case is skipped if a file cannot be mapped because of what the process inherits, such
-/// as an executable that it may not read. After a call under test that would be a failure.
+/// A case is skipped if it cannot map a file because of what the process inherits, such as an
+/// executable that it may not read. After a call under test, the same error fails the case.
 #[test]
 fn files_are_mapped_before_memory_is_named() {
     for (head, statements) in &PRINTED.cases {

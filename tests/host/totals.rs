@@ -46,7 +46,7 @@ fn rows(totals: &Totals) -> BTreeMap<String, Columns> {
         .collect()
 }
 
-/// The same, from the crate procfs: the label is that of the line.
+/// The rows that the crate procfs gives, each under the label of its line.
 fn by_procfs(smaps: &[u8]) -> BTreeMap<String, Columns> {
     let maps = MemoryMaps::from_buf_read(smaps).expect("procfs reads it");
     let labels = fixtures::lines(smaps).filter_map(|line| {
@@ -117,7 +117,7 @@ fn recorded_smaps_add_up_as_in_procfs() {
     }
 }
 
-/// Maps have sizes alone.
+/// A maps file has sizes, but no RSS and no other statistics.
 #[test]
 fn recorded_maps_add_up_to_their_sizes() {
     for recording in fixtures::all() {
@@ -151,7 +151,7 @@ fn numbers_at_the_end_of_names_are_folded() {
             r"[anon: glibc: pthread stack: \\*]",
         ),
         ("[anon:**]", r"[anon:*\\*]"),
-        // No name of anonymous memory
+        // Not names of anonymous memory
         ("/lib/lib1", "/lib/lib1"),
         ("[stack]", "[stack]"),
         ("[anon:1", "[anon:1"),
@@ -206,7 +206,7 @@ fn long_paths_show_their_ends() {
     assert_eq!(labels[1..3], [shown.as_bytes(), shown.as_bytes()]);
 }
 
-/// Without a row left, a label is counted with the others, and the totals are exact.
+/// If no row is left, a label is counted under "other names"; the totals stay exact.
 #[test]
 fn more_labels_than_rows() {
     let vmas = (0..200).map(|page| {
@@ -243,8 +243,8 @@ fn fields_belong_to_the_line_above() {
     assert_eq!(totals.all.sums.0, [1, 4, 4, 4, 4, 0]);
 }
 
-/// A VMA that begins below the end of one before was changed between two reads. In a saved
-/// smaps, it is that of the next process.
+/// A VMA that begins below the end of an earlier one changed between two reads; the overlap
+/// counts once. In a saved smaps, such a VMA is the first of the next process.
 #[test]
 fn overlapping_vmas_count_once() {
     let smaps = vma(1, 4, "rw-p", "[heap]", [4, 4, 0, 4, 0])
@@ -295,7 +295,7 @@ fn rows_are_sorted_by_rss_then_size() {
         OTHERS.as_bytes(),
     ];
     assert!(labels.eq(expected));
-    // It does not lose rows, and goes on to add to them.
+    // Sorting loses no row, and later lines still add to the rows.
     totals.begin_process();
     fixtures::lines(smaps[0].as_bytes()).for_each(|line| totals.line(line));
     assert_eq!(rows(&totals)["[anon:small]"], [2, 72, 8, 0, 0, 0]);
@@ -390,7 +390,7 @@ fn changes_have_signs() {
     assert!(rss.eq([4, 4, 0]));
 }
 
-/// Any label, as JSON, is one line, and is what was put in.
+/// The JSON of any label is one line. A label of up to `MAX_LENGTH` bytes reads back unchanged.
 fn check_json(label: &[u8]) {
     let line = [b"00001000-00002000 rw-p 00000000 00:00 0 ", label].concat();
     let totals = added(EXACT, &[&line]);
@@ -408,7 +408,7 @@ fn check_json(label: &[u8]) {
     if label.len() <= MAX_LENGTH && !label.is_empty() {
         assert_eq!(object["label"], latin_1);
     }
-    // Nor does the text control a terminal, or have a second line.
+    // The table has a heading and one row, and cannot control a terminal.
     let text = written_text(|out| ONE.put_table(&totals, out));
     assert_eq!(text.lines().count(), 2);
     assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')));

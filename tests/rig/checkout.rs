@@ -35,7 +35,7 @@ impl Checkout {
         cargo
     }
 
-    /// Makes a Cargo command of the rig's own checkout one of this.
+    /// Changes a Cargo command for the rig's own checkout into one for this checkout.
     pub fn adjust(&self, cargo: &mut Command) {
         cargo.current_dir(&self.source);
         cargo.env("CARGO_HOME", &self.cargo_home);

@@ -29,7 +29,7 @@ const STATUS: &str = "vm_anon_name: status ";
 /// The options of `check` that make missing support for names a failure.
 const REQUIRE: [&str; 2] = ["-r", "--require"];
 
-/// Number of differences that are printed.
+/// The largest number of differences that are printed.
 const MOST_DIFFERENCES: usize = 20;
 
 /// Assembles the suite, so that a mistake in it is reported with its file and line, and
@@ -259,7 +259,7 @@ impl CheckRun {
         failed.filter(|case| self.reference(&case.name).is_none())
     }
 
-    /// Reference of the fault that makes this case fail on this kernel.
+    /// Reference to the kernel's fault that makes this case fail.
     pub fn reference(&self, case: &str) -> Option<&str> {
         self.expected.reference(case)
     }
@@ -317,7 +317,7 @@ impl fmt::Display for CheckRun {
 }
 
 impl CheckRun {
-    /// `3 failed, 149 passed, 8 skipped`, and the reason if it is the same for all.
+    /// `3 failed, 149 passed, 8 skipped`, and the reason if all cases are skipped for one.
     fn counts(&self, report: &KtapReport) -> String {
         let failures = self.failures().count();
         let skipped = report.skipped().count();

@@ -134,7 +134,7 @@ impl Package {
         Err(NotServed(self.clone()).into())
     }
 
-    /// Whether the archive was found not to serve the package within the last day.
+    /// Whether a search within the last day found that the archive does not serve the package.
     fn is_gone(&self) -> bool {
         self.gone().is_ok_and(|marker| paths::is_fresh(&marker))
     }
@@ -237,7 +237,7 @@ impl Archive {
     }
 
     /// Searches package lists that are at most a day old, then, if that finds nothing,
-    /// current ones. Where the archives cannot be reached, older lists serve.
+    /// current ones. If the archives cannot be reached, older lists are searched.
     fn look_up<T>(
         architecture: &str,
         search: impl Fn(&Self) -> Result<Option<T>>,

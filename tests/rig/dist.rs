@@ -5,16 +5,16 @@
 //! | `vm_anon_name-ARCH`, `vm_anon_name-minimal-ARCH` | the executables |
 //! | `NAME.debug` | the executable NAME as it was linked, with symbols and line numbers |
 //! | `vm_anon_name-ARCH.cpio` | an initramfs with the program as `/init` |
-//! | `vm_anon_name-append-ARCH.cpio` | the program as `/vm_anon_name`, to append to an initramfs |
+//! | `vm_anon_name-append-ARCH.cpio` | the program as `/vm_anon_name`, to put before an initramfs |
 //! | `vm_anon_name-VERSION.crate` | the source for image builders, with its revision |
 //! | `vm_anon_name_VERSION_DEBARCH.deb` | the Debian package |
 //! | `vm_anon_name.1` | the manual page |
 //! | `NOTICES`, `sbom.cdx.json` | licences and list of what is linked in |
-//! | `ktap/KERNEL.ktap` | what `check` reported on each kernel, run from this very file |
+//! | `ktap/KERNEL.ktap` | what `check` reported on each kernel, run from the `.cpio` |
 //! | `SHA256SUMS` | the sums of all other files |
 //!
-//! The same sources and compiler give the same bytes on every machine: no file has a time,
-//! a path or a name of the machine. Times that a format demands are that of the commit.
+//! The same sources and compiler give the same bytes on every machine: no file contains the
+//! build time, a local path or a host name. Where a format needs a time, it is the commit's.
 
 mod deb;
 mod dependencies;

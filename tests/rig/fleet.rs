@@ -65,8 +65,8 @@ impl Fleet {
     }
 }
 
-/// Writes the job files for a lab to the directory. There, `KERNEL/Image` below `address` is
-/// the kernel, and `vm_anon_name-ARCHITECTURE.cpio` the archive of the release folder.
+/// Writes the job files for a lab to the directory. The jobs fetch the kernel from
+/// `address/KERNEL/Image`, and the archive from `address/vm_anon_name-ARCHITECTURE.cpio`.
 pub fn write_jobs(kernels: &[&'static Kernel], address: &str, directory: &Path) -> Result<()> {
     let directory = &paths::directory(directory.to_owned())?;
     let cases = cases(kernels)?;
@@ -121,7 +121,7 @@ impl KernelResults {
         let judged = [
             judge_probe(kernel, &probe),
             judge_check(&check, results.check.report.as_ref()),
-            // Without names, the second stage fails by design.
+            // On a kernel that cannot name memory, the second stage fails by design.
             match kernel.names {
                 true => judge_stages(&run(Test::Stages)?),
                 false => Ok(()),

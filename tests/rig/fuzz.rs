@@ -48,7 +48,7 @@ pub fn run(target: &str, time: Duration) -> Result<()> {
     fuzz.arg(target)
         .arg(&found)
         .arg(package.join("corpus").join(target));
-    // cargo-fuzz passes a prefix in the package first. libFuzzer uses the last one.
+    // cargo-fuzz passes an artifact prefix of its own before this one. libFuzzer uses the last.
     let failures = format!("-artifact_prefix={}-failed-", found.display());
     let time = format!("-max_total_time={}", time.as_secs());
     fuzz.args([

@@ -127,7 +127,7 @@ pub const FUZZER: Purpose = Purpose {
     is_met: || on_path(&["c++"]),
 };
 
-/// For running LAVA's dispatcher, which calls file's library.
+/// For running LAVA's dispatcher, which needs libmagic from the package `file`.
 pub const PYTHON: Purpose = Purpose {
     what: "run Python programs",
     packages: &["file", "python3", "python3-venv"],
@@ -147,9 +147,9 @@ pub const FOREIGN_DEBIAN: Purpose = Purpose {
     is_met: || on_path(&["mmdebstrap", "qemu-aarch64-static"]),
 };
 
-/// For looking at pages.
+/// For opening HTML pages in a browser.
 pub const BROWSER: Purpose = Purpose {
-    what: "look at pages",
+    what: "open HTML pages",
     packages: &["chromium"],
     is_met: || on_path(&["chromium"]),
 };

@@ -33,7 +33,7 @@ const RICH: &str = include_str!("kernels/rich.config");
 /// All kernels.
 pub const ALL: &[Kernel] = &[
     Kernel {
-        // In 6.1 SECRETMEM depends on !EMBEDDED, and tinyconfig sets that.
+        // In 6.1 SECRETMEM depends on !EMBEDDED, but tinyconfig sets EMBEDDED.
         source: built(r"linux-source-6\.1", "# CONFIG_EMBEDDED is not set"),
         ..with_names("6.1", "the oldest long-term kernel that names memory")
     },
@@ -69,8 +69,7 @@ pub const ALL: &[Kernel] = &[
     },
     Kernel {
         source: built(SOURCE_6_12, RICH),
-        // KASAN and MTE need this much memory. The property of the machine adds memory
-        // tags.
+        // KASAN and MTE need this much memory. With mte=on, the board has memory for tags.
         memory_mib: 512,
         board: Some("virt,mte=on"),
         ..with_names(
@@ -90,13 +89,13 @@ pub const ALL: &[Kernel] = &[
         source: Source::Built {
             package: SOURCE_6_12,
             base: BASE,
-            // The call does not exist on 32-bit arm.
+            // 32-bit arm has no memfd_secret(2).
             lacks: &["SECRETMEM"],
             options: "",
         },
         ..on(
             &ARM,
-            with_names("arm-6.12", "32-bit arm, where addresses have 32 bits"),
+            with_names("arm-6.12", "32-bit arm, for addresses of 32 bits"),
         )
     },
     without_names(
@@ -131,7 +130,7 @@ pub const ALL: &[Kernel] = &[
         )
     },
     Kernel {
-        // As above.
+        // It takes long to boot, too.
         matrix: false,
         ..on(
             &ARM,

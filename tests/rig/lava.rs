@@ -1,7 +1,7 @@
-//! LAVA, which labs of boards run: job files for it, and its dispatcher on this machine.
+//! LAVA, which board labs run: job files for it, and its dispatcher on this machine.
 //!
-//! A job file is made from two templates in `tests/labs/lava`: the one of a test extends the
-//! one of a kind of device. The dispatcher comes from Debian's packages, which are unpacked
+//! A job file is made from two templates in `tests/labs/lava`: that of a test extends that of
+//! a device. The dispatcher comes from Debian's packages, which are unpacked
 //! and not installed, and from Python packages in the cache. It runs a job as in a lab, but
 //! without a server.
 
@@ -87,8 +87,8 @@ pub struct Device {
 impl Device {
     /// A QEMU machine; `name` is that of its kernel.
     pub fn qemu(name: &str, machine: &Machine) -> Self {
-        // Otherwise, because LAVA says -nographic, the firmware of a PC writes on the serial line
-        // and clears the screen before the first line of the program.
+        // With LAVA's -nographic, a PC's firmware would use the serial line, and clear the screen
+        // before the first line of the program. graphics=on prevents that.
         let board = format!("{},graphics=on", machine.board);
         let mut options = vec!["-machine", &board, "-cpu", &machine.cpu];
         options.extend(["-accel", &machine.accelerator, "-no-reboot"]);
@@ -207,7 +207,7 @@ pub struct TestResult {
 }
 
 impl Dispatcher {
-    /// Fetches what is missing.
+    /// Opens the dispatcher; fetches the packages that are missing.
     pub fn open() -> Result<Self> {
         let modules = ["lava-common", "lava-dispatcher"].map(|package| {
             let unpacked = debian::unpack(package)?;
@@ -244,7 +244,7 @@ impl Dispatcher {
             match (suite, case, field("result")) {
                 ("lava", "job", "pass") => {}
                 ("lava", "job", _) => error = Some(field("error_msg").to_owned()),
-                // Its own actions.
+                // LAVA's own actions.
                 ("lava", ..) => {}
                 (suite, case, result) => results.push(TestResult {
                     suite: without_number(suite).to_owned(),
@@ -288,7 +288,7 @@ impl Dispatcher {
         command.stdin(Stdio::null()).stderr(output.try_clone()?);
         let status = command.stdout(output).status();
         let status = status.with_context(|| format!("cannot run {}", tool::show(&command)))?;
-        // If the job fails, so does the script, and there are results.
+        // If the job fails, the script fails too, but it has written the results.
         let is_finished = directory.join("finished.json").exists();
         ensure!(
             status.success() || is_finished,

@@ -2,8 +2,8 @@
 //!
 //! A test names a kernel, writes an initramfs, boots both and checks what the
 //! console shows. Whatever is missing is fetched or built once and kept in the
-//! user's cache directory. The rig knows the program only as an executable file
-//! and its console as bytes.
+//! user's cache directory. Apart from [`assembler`] and the parser of options, the rig
+//! knows the program as an executable file, and its console as bytes.
 //!
 //! | module | what it does |
 //! |---|---|

@@ -96,7 +96,7 @@ fn draw_row(line: &str, y: usize, svg: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// A page: filled, if it is named.
+/// A page: orange, if it is named.
 fn draw_page(mark: u8, x: usize, y: usize, svg: &mut String) -> Result<()> {
     let color = match mark {
         b'.' => "#e8eef4",

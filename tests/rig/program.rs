@@ -120,8 +120,8 @@ pub fn build_variant_for(
     })
 }
 
-/// Builds the program as `adjust` changes Cargo's command, which has to give the build a target
-/// directory of its own.
+/// Builds the program after `adjust` has changed Cargo's command. `adjust` must set a target
+/// directory for this build alone.
 pub fn build_adjusted(
     target: &'static Target,
     build: Build,
@@ -187,7 +187,7 @@ pub fn lint() -> Result<()> {
     for target in target::ALL {
         for build in [Build::Full, Build::Minimal] {
             let mut clippy = clippy(target, PACKAGE, build.features())?;
-            // The build script asks for the linker.
+            // The build script fails if no linker is set for another architecture.
             set_flags(&mut clippy, target)?;
             tool::run(&mut clippy)?;
         }

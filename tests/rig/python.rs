@@ -11,8 +11,8 @@ use crate::paths;
 use crate::progress::Progress;
 use crate::tool;
 
-/// The Python interpreter of a virtual environment in the cache with these requirements, one a
-/// line, in versions that do not change. `name` is for messages and the directory.
+/// The Python interpreter of a virtual environment in the cache with these requirements: one per
+/// line, with a pinned version. `name` is for messages and the directory.
 pub fn with_packages(name: &str, requirements: &str) -> Result<PathBuf> {
     host_packages::PYTHON.ensure()?;
     let hash = Sha256::digest(requirements);
@@ -26,8 +26,8 @@ pub fn with_packages(name: &str, requirements: &str) -> Result<PathBuf> {
         paths::rename(&partial, &directory)?;
         progress.done();
     }
-    // The scripts beside it have the former path of the environment in them. The interpreter
-    // finds the environment by its own path.
+    // Scripts such as bin/pip contain the environment's path before the rename, so they are not
+    // used. The interpreter finds the environment by the interpreter's own path.
     Ok(directory.join("bin/python"))
 }
 

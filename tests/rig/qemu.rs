@@ -4,7 +4,7 @@
 //! QEMU exit with 0, as one that powers off does. The console shows how the boot ended. It
 //! is kept in a log file, whose first line is the command that repeats the boot.
 //!
-//! QEMU ends with its [`Session`], and with the rig even if that is killed.
+//! QEMU ends with its [`Session`], and with the rig, even if the rig is killed.
 
 mod boot;
 mod session;
@@ -70,8 +70,8 @@ pub enum Serial {
 }
 
 impl Machine {
-    /// A machine with the smallest configuration that boots all kernels of the list
-    /// that are built here.
+    /// A machine with one serial port and 128 MiB, enough for most kernels of the list that
+    /// are built here.
     pub fn new(target: &'static Target, kernel: &Path, initramfs: &Path) -> Self {
         Self {
             name: "console".to_owned(),
@@ -183,7 +183,7 @@ impl Machine {
     }
 }
 
-/// Quotes an argument that contains blanks. The kernel removes double quotes only,
+/// Quotes an argument that contains white space. The kernel removes double quotes only,
 /// and has no escape for them.
 fn quote(argument: &str) -> String {
     match argument.is_empty() || argument.contains(char::is_whitespace) {

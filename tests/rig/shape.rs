@@ -1,8 +1,8 @@
 //! The shape of the executable: what the kernel is asked to load.
 //!
-//! It has to be the same for each architecture and each way to build the program: nothing but
-//! constants and code at fixed addresses, in the full build in two segments, those of `check` and
-//! the help apart from the rest.
+//! It has to be the same for each architecture and each way to build the program: only constants
+//! and code, at fixed addresses. The full build has two segments: one for the help and the commands
+//! other than the stages, and one for the rest.
 
 use std::fs;
 use std::path::Path;
@@ -102,7 +102,7 @@ where
             "a segment has the flags {flags:?}"
         );
         ensure!(load.p_memsz(endian).into() == size, "there is a .bss");
-        // A second segment begins at a page of 4 KiB.
+        // A second segment begins at the next page of 4 KiB, or before it.
         let starts = match end == headers {
             true => end..end + 16,
             false => end..end.next_multiple_of(4096) + 1,
@@ -111,7 +111,7 @@ where
         ensure!(
             offset % largest_page == address % largest_page
                 && load.p_align(endian).into() == largest_page,
-            "{address:#x} is not aligned as its place in the file"
+            "{address:#x} and its file offset differ modulo the page size"
         );
         ensure!(address >= end_of_page, "the segments share a page");
         end = offset + size;

@@ -22,7 +22,7 @@ pub fn make() -> Result<PathBuf> {
     made.clone().map_err(|error| anyhow!(error))
 }
 
-/// Makes the package of a checkout. It also has changes that are not committed.
+/// Makes the package of a checkout, with its uncommitted changes.
 pub fn make_of(checkout: &Checkout) -> Result<PathBuf> {
     let mut cargo = checkout.cargo("package");
     cargo.args([

@@ -23,7 +23,7 @@ pub struct Target {
     pub machine: Machine,
     /// The largest page of a kernel.
     pub largest_page: u64,
-    /// Flags of rustc for the program, beside the linker.
+    /// Flags of rustc for the program, besides the linker.
     pub(crate) rustflags: &'static [&'static str],
     /// Packages for compiling the program where the active toolchain lacks the triple. `None`
     /// if Debian has no core library for it.
@@ -99,8 +99,8 @@ pub static AARCH64: Target = Target {
         is_met: || on_path(&["qemu-system-aarch64"]),
     },
     board: "virt",
-    // Only `max` supports 16 KiB pages. Under TCG its default pointer authentication cipher
-    // takes 80 % of the boot time of a large kernel.
+    // `max` has 16 KiB pages, MTE and 52-bit addresses. Under TCG, the default pointer
+    // authentication cipher of `max` takes 80 % of the boot time of a large kernel.
     cpu: "max,pauth-impdef=on",
     console: "ttyAMA0",
     parameters: "",
@@ -203,7 +203,7 @@ pub static ARM: Target = Target {
         is_met: || on_path(&["qemu-system-arm"]),
     },
     board: "virt",
-    // The kernel warns of other 32-bit processors that their firmware does not mitigate Spectre.
+    // On other 32-bit processors the kernel warns that the firmware has no Spectre workaround.
     cpu: "cortex-a7",
     console: "ttyAMA0",
     // Debian's kernel reports errors in the device tree of QEMU.
@@ -214,7 +214,7 @@ pub static ARM: Target = Target {
 /// All architectures, the default first.
 pub static ALL: [&Target; 4] = [&AARCH64, &X86_64, &RISCV64, &ARM];
 
-/// The architecture for everything that does not depend on the architecture.
+/// The architecture of builds and tests that name none.
 pub static DEFAULT: &Target = &AARCH64;
 
 /// The architecture of that name.

@@ -1,5 +1,5 @@
-//! What could differ between architectures, in the default kernel of each: PID 1 and the next
-//! init, signals, sizes that no address can hold.
+//! What could differ between architectures, in the default kernel of each: how PID 1 ends the
+//! machine, signals, and sizes that no address can hold.
 //!
 //! The stages, `probe` and `check` run on these kernels, too, as on every kernel of the matrix.
 
@@ -112,7 +112,7 @@ fn in_a_shell(kernel: &'static Kernel) -> Result<()> {
     Ok(())
 }
 
-/// A size that is no address is refused as any that is too large, and not cut.
+/// A size that needs more than 32 bits in whole pages is refused, and not truncated to 32 bits.
 fn size_beyond_32_bits(kernel: &'static Kernel) -> Result<()> {
     for size in ["4G", "8G", "4294967295"] {
         let machine = with_program(kernel, Build::Full, "size", &["-q", "-y", "-s", size])?;

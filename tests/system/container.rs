@@ -34,10 +34,13 @@ const CONTAINERS: &[(&str, &str)] = &[
     ("the host's mounts", "unshare -pf"),
     ("no CAP_SYS_BOOT", "unshare -mpf --mount-proc with drop=22"),
     ("no CAP_SYS_ADMIN", "unshare -mpf --mount-proc with drop=21"),
-    ("neither", "unshare -mpf --mount-proc with drop=21 drop=22"),
+    (
+        "neither CAP_SYS_ADMIN nor CAP_SYS_BOOT",
+        "unshare -mpf --mount-proc with drop=21 drop=22",
+    ),
     ("another user", "unshare -mpf --mount-proc with user=1000"),
     (
-        "the host's mounts, neither",
+        "the host's mounts, neither CAP_SYS_ADMIN nor CAP_SYS_BOOT",
         "unshare -pf with drop=21 drop=22",
     ),
     (
@@ -45,7 +48,7 @@ const CONTAINERS: &[(&str, &str)] = &[
         "unshare -mpf sh -c 'umount -l /proc; exec \"$@\"' sh",
     ),
     (
-        "no /proc, neither",
+        "no /proc, neither CAP_SYS_ADMIN nor CAP_SYS_BOOT",
         "unshare -mpf sh -c 'umount -l /proc; exec with drop=21 drop=22 \"$@\"' sh",
     ),
 ];
@@ -155,9 +158,12 @@ pub(crate) fn trials() -> Vec<Trial> {
                 let said = format!("{}{}", output.stdout, output.stderr);
                 ensure!(
                     !said.contains("vm_anon_name: status "),
-                    "it is no init\n{output}"
+                    "a status line, as from a machine's PID 1\n{output}"
                 );
-                ensure!(!said.contains("mount of /proc"), "a mount\n{output}");
+                ensure!(
+                    !said.contains("mount of /proc"),
+                    "a message about mounting /proc\n{output}"
+                );
                 Ok(())
             })
         });

@@ -186,7 +186,7 @@ fn judge(
     if is_unchanged(command, result, baseline) {
         return Ok(Reaction::Unchanged);
     }
-    // The program mounts another /proc then, and finds that it is in a container.
+    // After a failed readlinkat, the program mounts another /proc, and finds itself in a container.
     let is_container = matches!(result.end, End::Exited(_));
     if command == Command::Pid1 && call.name == "readlinkat" && is_container {
         return Ok(Reaction::Unchanged);
@@ -201,9 +201,9 @@ fn judge(
     let is_reported = names_errno(&result.output(), fault)
         || is_reported_otherwise(command, call, fault, result, baseline);
     let is_silent = is_output(command, call);
-    // After these failures the exit status may be 0. `probe` reports its result, which may
-    // be a success. PID 1 sets up things that a command may not need, and its end comes after
-    // the command.
+    // After a failure of the following calls the exit status may be 0. The result of `probe` may
+    // be a success. PID 1 makes files and mounts that a command may not need, and ends the machine
+    // after the command.
     let is_success_allowed = match command {
         Command::Pid1 => matches!(&*call.name, "mkdirat" | "mount" | "reboot" | "execve"),
         Command::Probe => true,
@@ -329,7 +329,7 @@ fn missing_call(injection: &Injection) -> Option<&Call> {
     let is_needed = |missing: &&Call| match &*failed.name {
         "mmap" => missing.name != "munmap",
         "munmap" => missing.name != "madvise",
-        // The file in which a child offers itself to the OOM killer.
+        // A child writes its oom_score_adj, so that the OOM killer chooses it.
         "openat" if failed.process > 0 => !matches!(&*missing.name, "write" | "close"),
         "clone" if failed.process == 0 && failed.index == 0 => {
             let waits = matches!(&*missing.name, "ppoll" | "close" | "wait4");

@@ -1,7 +1,7 @@
 //! Inherited settings and missing files: none makes `check` report a failure of the kernel.
 //!
-//! One boot runs `check` once without conditions, then under each condition. A case may then
-//! differ only by being skipped, with a reason that names the error.
+//! For each of two kernels, one boot runs `check` without conditions, then under each condition.
+//! Under a condition, a case may be skipped in addition, with a reason that names the error.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -84,7 +84,7 @@ const ROWS: &[Row] = &[
         Skips(&["EACCES"]),
     ),
     (
-        "seccomp: EPERM for personality and uname",
+        "seccomp: EPERM for personality",
         "with refuse=personality,1 vm_anon_name check",
         Same,
     ),
@@ -264,7 +264,7 @@ const ROWS: &[Row] = &[
         "mount -t proc -o hidepid=2 proc /proc; with user=1000 vm_anon_name check",
         Same,
     ),
-    // Nobody.
+    // Users and capabilities.
     ("another user", "with user=1000 vm_anon_name check", Same),
     (
         "no capabilities",
@@ -319,7 +319,7 @@ const RICH_ROWS: &[Row] = &[
 pub(crate) fn trials() -> Vec<Trial> {
     let on_default = rows_trials(kernels::DEFAULT, ROWS, &DEFAULT_OUTPUTS);
     let on_rich = rows_trials("rich", RICH_ROWS, &RICH_OUTPUTS);
-    let bare = Trial::new("a kernel with nothing else", bare_kernel);
+    let bare = Trial::new("a kernel with the fewest options", bare_kernel);
     on_default.chain(on_rich).chain([bare]).collect()
 }
 

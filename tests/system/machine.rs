@@ -13,7 +13,7 @@ use rig::qemu::{Machine, Session};
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A machine whose initramfs has nothing but the program. `args` are the program's
-/// arguments. The log is called after `name` and the kernel.
+/// arguments. The log is named after `name` and the kernel.
 pub(crate) fn with_program(
     kernel: &Kernel,
     build: Build,

@@ -89,7 +89,7 @@ fn check_status(output: &Output, status: i32) -> Result<()> {
     Ok(())
 }
 
-/// The sums are those that awk makes of the same smaps, and those of `smaps_rollup`.
+/// The sums are those of the fields in the same smaps, and those of `smaps_rollup`.
 fn by_name(kernel: &'static Kernel) -> Result<()> {
     const SUMS: &str = r#"
         start named=100,/secret/mem/area named=10,stack:1 named=20,stack:2 shared=30,s
@@ -233,8 +233,8 @@ fn check_all(output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// As many mappings as a process can have, while they change: they are added up, or a message
-/// says that VMAs overlap. They are never fewer than were there.
+/// Nearly as many mappings as a process can have, at rest and while their names change: the sizes
+/// add up to the whole, and no mapping is missed.
 fn many_mappings(kernel: &'static Kernel) -> Result<()> {
     let outputs = run(
         kernel.name,
@@ -337,7 +337,7 @@ const FAILING: &[Failing] = &[
     ("with refuse=read,5 vm_anon_name maps", 1, ": EIO (5)"),
 ];
 
-/// What cannot be read is said in words, and nothing is printed as if it were whole.
+/// A message says what cannot be read, and no totals are printed.
 fn failures(kernel: &'static Kernel) -> Result<()> {
     let scripts: Vec<&str> = FAILING.iter().map(|(script, ..)| *script).collect();
     let outputs = run(kernel.name, "failures", &scripts)?;
@@ -364,7 +364,7 @@ fn processes_that_end(kernel: &'static Kernel) -> Result<()> {
         kill -9 $target; go_on";
     const JSON: &str = "start many=60000; stop_halfway vm_anon_name names -j $target
         kill -9 $target; go_on";
-    // It goes on with the other process.
+    // `names` continues with the second process, PID 1.
     const SECOND: &str = "start many=60000; stop_halfway vm_anon_name names -x $target 1
         kill -9 $target; go_on";
     let outputs = run(
@@ -423,7 +423,7 @@ fn every(kernel: &'static Kernel) -> Result<()> {
     Ok(())
 }
 
-/// As PID 1, the report goes on in a child while the next init runs.
+/// As PID 1, `names --every` continues in a child while the next init runs.
 fn next_init(kernel: &'static Kernel) -> Result<()> {
     let next = "#!/bin/busybox sh
         /bin/busybox echo the next init is $$

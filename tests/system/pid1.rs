@@ -147,8 +147,8 @@ fn least_memory(kernel: &'static Kernel) -> Result<()> {
     anyhow::bail!("the program does not start with 64 MiB")
 }
 
-/// `check` lowers the limit on mappings for a while. The next init finds the old limit, and
-/// no open file.
+/// `check` lowers the limit on mappings for a while. The next init finds the old limit, and no
+/// open file but the console.
 fn restores_limit(kernel: &'static Kernel) -> Result<()> {
     let before = "echo 4711 > /proc/sys/vm/max_map_count
 exec /bin/vm_anon_name check limit-on-mappings-is-eagain --then /after";

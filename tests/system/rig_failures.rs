@@ -1,7 +1,7 @@
 //! Machines that fail: the rig reports the failure in time, and leaves no process behind.
 //!
-//! Each machine has one defect. The rig must name the failure before the timeout, keep the
-//! console in the log, and end QEMU.
+//! Each machine has one defect. The rig must name the failure, at the timeout at the latest, keep
+//! the console in the log, and end QEMU.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ use crate::trial::Trial;
 /// The timeout for boots that end by themselves.
 const LONG: Duration = Duration::from_secs(60);
 
-/// The timeout for boots that do not. A complete boot takes a second.
+/// The timeout for boots that do not end by themselves. A complete boot takes a second.
 const SHORT: Duration = Duration::from_secs(15);
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -56,7 +56,7 @@ fn check(machine: &Machine, timeout: Duration, expected: &str) -> Result<String>
         log.starts_with(command),
         "the log does not begin with the command"
     );
-    ensure!(log.ends_with(&boot.bytes), "the log is not the console");
+    ensure!(log.ends_with(&boot.bytes), "the log lacks console output");
     let processes = processes_of(machine)?;
     ensure!(processes.is_empty(), "still running: {processes:?}");
     Ok(boot.text())
@@ -67,7 +67,7 @@ fn processes_of(machine: &Machine) -> Result<Vec<String>> {
     processes_with(&machine.initramfs)
 }
 
-/// The command lines of the processes that have a path on it.
+/// The command lines of processes that contain this path.
 fn processes_with(path: &Path) -> Result<Vec<String>> {
     let path = path.display().to_string();
     let mut found = Vec::new();

@@ -190,7 +190,7 @@ fn streams() -> Vec<Scenario> {
         };
         Scenario::new(name, run, expected)
     };
-    // The usage error goes to standard error, and the exit status is 2 for it.
+    // The usage error goes to standard error; even if it is lost, the exit status is 2.
     let stderr = |name: &str, stderr| {
         let run = Run {
             stderr,

@@ -127,7 +127,7 @@ fn tail(text: &str) -> String {
     text.chars().skip(start).collect()
 }
 
-/// The help is longer than the output that the line sends in a tick.
+/// Ends the machine in this way after `--help`, whose text takes many timer ticks to send.
 fn then(word: &str, ending: Ending) -> Result<()> {
     // The next init closes the line and ends the machine at once.
     let next = "#!/bin/busybox sh\nexec < /dev/console > /dev/console 2>&1\nexec /bin/busybox poweroff -f\n";

@@ -1,6 +1,6 @@
 //! The four stages, on every kernel of the matrix.
 //!
-//! As PID 1 on a terminal and without one; and as the child of a shell, where another
+//! They run as PID 1, with and without a terminal, and as the child of a shell, where another
 //! process copies the maps at each pause, and GNU diff compares the copies.
 
 use std::fs;
@@ -111,7 +111,7 @@ fn drawing() -> Result<()> {
     let drawn = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     ensure!(
         drawn == picture::draw()?,
-        "{} is of another run; `cargo xtask picture` draws it",
+        "{} is not up to date; `cargo xtask picture` draws it anew",
         path.display()
     );
     Ok(())

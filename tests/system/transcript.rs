@@ -1,4 +1,5 @@
-//! The transcript of `--quiet`, which must equal the published one byte for byte.
+//! The transcript of `--quiet`, which must equal that in `seed.txt`, the published one, byte for
+//! byte.
 
 use anyhow::{Context, Result, ensure};
 use regex::Regex;

@@ -1,4 +1,4 @@
-//! The programs of `tests/upstream`, which show faults of others.
+//! The programs of `tests/upstream`, which show faults of other projects.
 
 use std::fs;
 use std::process::Command;
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         .into()
 }
 
-/// When this fails on a newer kernel, the fault is mended, and the report can go.
+/// If this fails on a newer kernel, the fault may be fixed; then remove the report.
 fn guard(kernel: &'static Kernel) -> Result<()> {
     let program = compile("guard")?;
     let initramfs = guest::initramfs(

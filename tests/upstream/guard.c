@@ -1,13 +1,14 @@
 /*
- * A guard page that loses its mark when its VMA is joined with another by a name.
+ * A guard page that loses its flag when naming merges its VMA with another.
  *
- * Prints whether the mark `gu` is in /proc/self/smaps, and whether a child that is forked then
- * may read the page, before and after the name:
+ * Before and after naming, prints whether VmFlags in /proc/self/smaps has the flag `gu`, and
+ * whether a child forked at that time can read the page:
  *
  *     before: gu, the child is killed
  *     after: no gu, the child reads
  *
- * Status: 0 the guard page stays one, 1 it does not, 4 the kernel has no guard pages.
+ * Status: 0 the guard page keeps the flag, 1 it does not, 2 the set-up failed, 4 the kernel has
+ * no guard pages.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ int main(void)
 	}
 	if (!report("before", start))
 		return 2;
-	/* The same name joins both VMAs. */
+	/* The same name merges both VMAs. */
 	if (prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, start + 2 * page, 2 * page, "a")) {
 		perror("prctl");
 		return 2;

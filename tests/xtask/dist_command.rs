@@ -24,7 +24,7 @@ pub(crate) struct Dist {
 }
 
 impl Dist {
-    /// Makes the folder, tests its files, and prints their sums.
+    /// Makes the folder, tests its files, and prints their paths.
     pub(crate) fn run(&self) -> Result<()> {
         let checkout = Checkout::own("dist")?;
         let folder = match &self.output {
@@ -36,7 +36,7 @@ impl Dist {
             dist::smoke::test(&folder)?;
         }
         if !checkout.git(&["status", "--porcelain"])?.is_empty() {
-            eprintln!("the files have changes that are not committed");
+            eprintln!("the release contains changes that are not committed");
         }
         for file in dist::files(&folder)? {
             println!("{}", folder.join(file).display());

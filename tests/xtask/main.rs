@@ -29,7 +29,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 ///
 /// The default command is `run`: the program becomes the first process of a small
 /// Linux and waits for Enter before each stage. Whatever is missing is fetched or
-/// built first, which takes some minutes once.
+/// built first, which takes some minutes the first time.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 #[command(args_conflicts_with_subcommands = true, verbatim_doc_comment)]
@@ -71,14 +71,14 @@ enum Task {
     Dist(dist_command::Dist),
     /// Run LAVA jobs for the kernels, with one JUnit file and one page for all results.
     Fleet(fleet_command::FleetCommand),
-    /// List the kernels: pinned version, whether it is in the cache, and why it is there.
+    /// List the kernels: pinned version, whether it is in the cache, and what the kernel is for.
     Kernels(KernelsCommand),
     /// Fuzz the parser, the diff and the options, guided by coverage.
     Fuzz {
         /// What to fuzz. Default: all.
         #[arg(value_name = "TARGET", value_parser = fuzz::TARGETS)]
         targets: Vec<String>,
-        /// Time for each.
+        /// Seconds for each target.
         #[arg(long, value_name = "N", default_value_t = 60)]
         seconds: u64,
     },

@@ -14,10 +14,10 @@ pub(crate) struct Bench {
     /// Print the guest time of each case of `check`, longest first.
     #[arg(long, conflicts_with = "write")]
     cases: bool,
-    /// Measure `maps` and `names` alone, beside reading the same files.
+    /// Measure only `maps` and `names`, in comparison with reading the same files.
     #[arg(long, conflicts_with_all = ["write", "cases"])]
     names: bool,
-    /// Measure the library instead, and other crates that parse maps.
+    /// Compare the library with other crates that parse maps, instead.
     #[arg(long, conflicts_with_all = ["write", "cases", "names"])]
     library: bool,
 }

@@ -20,7 +20,7 @@ pub struct Mutants {
     /// The mutants by name, see --list; with --every-line the functions. Default: all.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Mutate every line of the kernel's naming path, instead of the patches.
+    /// Instead of applying patches, mutate every line of the kernel code that handles names.
     #[arg(long)]
     every_line: bool,
     /// The kernel whose lines are mutated.
@@ -35,7 +35,7 @@ pub struct Mutants {
     /// List the mutants with their defects and the cases that must fail.
     #[arg(short, long)]
     list: bool,
-    /// Number of machines that run at once, while the next mutant is built.
+    /// Number of machines that run at once. Mutants are built one at a time meanwhile.
     #[arg(short, long, default_value_t = 1)]
     jobs: usize,
 }
@@ -85,7 +85,7 @@ impl Mutants {
         match (outcome.survivors().count(), outcome.stale.len()) {
             (0, 0) => Ok(()),
             (survived, 0) => bail!("{survived} mutants survived"),
-            (_, stale) => bail!("{stale} mutants are listed as unobservable and are not"),
+            (_, stale) => bail!("{stale} entries of the list of unobservable mutants are wrong"),
         }
     }
 

@@ -33,7 +33,7 @@ const PAGES: [u64; 3] = [0x1000, 0x4000, 0x1_0000];
 static RESERVED_PAGES: LazyLock<u64> =
     LazyLock::new(|| number_in(INTERPRETER, r"const RESERVED: \w+ = (\d+);") as u64);
 
-/// The widths of addresses, and a layout of memory for each: ranges far from each other.
+/// A layout of memory for one width of addresses: ranges that are far from each other.
 struct Layout {
     /// The largest address.
     mask: u64,
@@ -85,7 +85,7 @@ struct MemoryModel<'a> {
     context: Context<'a>,
     /// Memory that belongs to the case, whether it is mapped or not.
     reserved: Range<u64>,
-    /// Memory that belongs to it while it is mapped.
+    /// Memory that belongs to the case while mapped.
     mapped: Vec<Range<u64>>,
     heap: Range<u64>,
     /// Numbers of 64 bits that the case has written, by address.
@@ -120,7 +120,7 @@ impl<'a> MemoryModel<'a> {
         }
     }
 
-    /// Runs `statements`. Fails with the first step that changes anything else.
+    /// Runs `statements`. Fails at the first step that changes what does not belong to the case.
     fn run(&mut self, mut statements: Steps<'a>) -> Result<(), String> {
         while let Some(statement) = statements.next(&self.context) {
             self.context.parameters = statement.operands;

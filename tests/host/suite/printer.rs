@@ -1,7 +1,7 @@
 //! Printer of the assembled suite, which shares no code with its reader and its assembler.
 //!
-//! Its output must equal `cases.txt` and `verbs.txt`, word by word. So this finds a wrong
-//! number or verb from the assembler even if the case would pass with it.
+//! Its output must equal `cases.txt` and `verbs.txt`, word by word. So a wrong number or verb
+//! from the assembler is found even if it would not make the case fail.
 
 use vm_anon_name::suite::calls::{CONSTANTS, OPERATIONS};
 use vm_anon_name::suite::encoding::{end, needs, register, sign, term};
@@ -135,7 +135,7 @@ impl Bytes<'_> {
             assert_eq!(flags & of_step, 0, "{head:?} in a statement");
             let mut operands = operands.iter();
             let words = head.iter().map(|word| match is_parameter(word) {
-                true => operand(word, operands.next().expect("an operand a parameter")),
+                true => operand(word, operands.next().expect("one operand per parameter")),
                 false => word.clone(),
             });
             let mut words: Vec<String> = words.collect();

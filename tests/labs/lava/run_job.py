@@ -33,7 +33,7 @@ DISPATCHER = yaml_safe_dump({"dispatcher_ip": "127.0.0.1"})
 
 
 def render(device_types: str, device: Path, job: Path, output: Path) -> Path:
-    """Writes the configuration of the device for this job, which must be valid."""
+    """Validates the job, and writes the valid configuration of the device for it."""
     definition = yaml_safe_load(job.read_text())
     schemas.validate(definition)
     environment = create_device_templates_env(FileSystemLoader(device_types))
@@ -55,8 +55,8 @@ def actions(pipeline: list) -> list[str]:
 
 def parse(device: Path, job: Path, output: Path) -> None:
     """Writes the rendered device and the names of the actions."""
-    # The parser makes a directory for the job in that of a TFTP server, which this machine
-    # need not have.
+    # The parser makes a directory for the job in the TFTP server's directory. This machine
+    # need not have such a server.
     filesystem.tftpd_dir = lambda: str(output)
     configuration = DeviceDict.from_path(device)
     parsed = JobParser().parse(

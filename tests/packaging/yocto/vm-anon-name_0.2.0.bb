@@ -9,14 +9,14 @@ LIC_FILES_CHKSUM = "file://LICENSE;md5=0827d5d6b037e859f21a0fe39921db45"
 # because bitbake unpacks files by their extension.
 SRC_URI = "file://vm_anon_name-${PV}.tar.gz"
 
-# The crates that it is linked with: `bitbake -c update_crates vm-anon-name` writes the file.
+# The crates that the program uses; `bitbake -c update_crates vm-anon-name` writes this file.
 require ${BPN}-crates.inc
 
 S = "${UNPACKDIR}/vm_anon_name-${PV}"
 
 inherit cargo cargo-update-recipe-crates
 
-# rustc 1.88 is the oldest that compiles the program.
+# The recipe was tried for aarch64 alone. The program needs rustc 1.88 or newer.
 COMPATIBLE_HOST = "aarch64.*-linux"
 
 CVE_PRODUCT = "vm_anon_name"

@@ -24,7 +24,7 @@ use crate::target::Target;
 /// Name of the package: Debian's names have no underscores.
 const PACKAGE: &str = "vm-anon-name";
 
-/// Directories with files that are installed as they are, and where.
+/// Directories with files that are installed unchanged, and the directories they go to.
 const INTEGRATIONS: [(&str, &str); 2] = [
     (
         "tests/packaging/initramfs-tools",
@@ -195,7 +195,7 @@ fn append(
     path: &str,
     content: &[u8],
 ) -> Result<()> {
-    let header_of_gnu = header.as_gnu_mut().context("it was made as one")?;
+    let header_of_gnu = header.as_gnu_mut().context("not a GNU tar header")?;
     let name = header_of_gnu.name.get_mut(..path.len());
     let name = name.with_context(|| format!("{path} is too long for a tar archive"))?;
     name.copy_from_slice(path.as_bytes());

@@ -26,11 +26,11 @@ pub(super) struct Dependency {
     pub(super) directory: PathBuf,
 }
 
-/// The program's version and all crates that are linked, the program not among them, in order.
+/// The program's version, and all crates that it is linked with, in the order of their names.
 pub(super) fn of(checkout: &Checkout) -> Result<(String, Vec<Dependency>)> {
     let mut cargo = checkout.cargo("metadata");
     cargo.args(["--format-version", "1", "--locked"]);
-    // Of the rig's own crates, Cargo has fetched those of the host.
+    // Offline, Cargo has only those of the rig's crates that the host needs.
     cargo.args(["--filter-platform", &program::host()?]);
     let metadata = MetadataCommand::parse(tool::output(&mut cargo)?)?;
     let packages = metadata.workspace_packages();
@@ -53,7 +53,7 @@ pub(super) fn of(checkout: &Checkout) -> Result<(String, Vec<Dependency>)> {
     Ok((root.version.to_string(), dependencies))
 }
 
-/// The crates that a crate is linked with, on any target.
+/// The crates that a crate is linked with: its normal dependencies.
 fn used_by(metadata: &Metadata, id: &PackageId) -> Result<Vec<PackageId>> {
     let resolve = metadata.resolve.as_ref().context("no resolved crates")?;
     let node = resolve.nodes.iter().find(|node| node.id == *id);

@@ -43,10 +43,10 @@ pub fn loaded_part(linked: &[u8]) -> Result<Vec<u8>> {
     let end = usize::try_from(ends.max().context("an executable has segments")?)?;
     let mut program = linked
         .get(..end)
-        .context("a segment ends behind the file")?
+        .context("a segment ends after the end of the file")?
         .to_vec();
-    // The fields of the ELF header that describe the table of sections: its offset, and the
-    // size, the number, and the index of the one with their names.
+    // The fields of the ELF header about the section header table: e_shoff, then e_shentsize,
+    // e_shnum and e_shstrndx.
     let (offset, numbers) = match file.is_64() {
         true => (40..48, 58..64),
         false => (32..36, 46..52),

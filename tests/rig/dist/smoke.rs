@@ -1,5 +1,5 @@
-//! Smoke test of a release folder: its files are booted as a user would, by their names in the
-//! folder. Nothing comes from the target directory.
+//! Smoke test of a release folder: boots its files as a user would boot them, by their names in
+//! the folder. Nothing comes from the target directory.
 
 use std::fs;
 use std::path::Path;

@@ -59,7 +59,7 @@ fn unwrap(packed: &[u8]) -> Result<Vec<u8>> {
     Ok(unwrapped)
 }
 
-/// The place and the value of a number in the header of an image: arm64, riscv64, x86 and
+/// Offset and value of the magic number in the header of an image: arm64, riscv64, x86 and
 /// 32-bit arm (`booting.rst`, `boot-image-header.rst` and `boot.rst` in Documentation/arch of
 /// Linux, and arch/arm/boot/compressed/head.S).
 const MAGIC: [(usize, &[u8; 4]); 4] = [

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::initramfs::Initramfs;
 use crate::{host_packages, tool};
 
-/// A compressor, with the options that kernel builds pass to it.
+/// A compressor, with options whose output the kernel can decompress.
 #[derive(Clone, Copy, Debug)]
 pub enum Compressor {
     /// `CONFIG_RD_GZIP`

@@ -231,7 +231,7 @@ fn runs(log: &Path) -> Result<Vec<u64>> {
     let file = File::open(log).with_context(|| format!("cannot read {}", log.display()))?;
     let mut runs = Vec::new();
     let mut run = 0;
-    // `None` until the meter starts: early in the boot, the kernel executes at such
+    // `None` until the meter starts: early in the boot, the kernel executes at user
     // addresses, too.
     let mut last = None;
     for line in BufReader::new(file).lines() {

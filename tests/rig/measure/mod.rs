@@ -7,7 +7,7 @@
 //! - [`archive`] compresses the program as an initramfs holds it;
 //! - [`meter`] runs programs in a real kernel: system calls, instructions, memory;
 //! - [`boot_time`] runs the program as PID 1: guest time, least memory;
-//! - [`peers`] builds the same job in C++ and C, and lists tools and versions;
+//! - [`peers`] builds C++ and C programs that do the same job, and lists tools and versions;
 //! - [`table`] is the comparison as a table, and its place in tests/README.md;
 //! - [`names`] compares the commands `maps` and `names` with reading alone;
 //! - [`size`] attributes the bytes of the program to sections and modules;

@@ -1,4 +1,4 @@
-//! What `maps` and `names` cost beside a program that only reads the same files.
+//! What `maps` and `names` cost compared with a program that only reads the same files.
 //!
 //! The time is that of the whole run, from fork(2) to wait(2), by a clock that counts the
 //! instructions of kernel and program. The output goes to /dev/null.

@@ -52,7 +52,7 @@ const FLAGS: &[&str] = &[
     "-fuse-ld=lld",
 ];
 
-/// C needs no unwinding. nolibc does not support the stack protector.
+/// C needs no unwinding, and the stack protector would make each function larger.
 const C_FLAGS: &[&str] = &[
     "-static",
     "-fno-asynchronous-unwind-tables",

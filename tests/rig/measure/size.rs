@@ -2,8 +2,8 @@
 //!
 //! The shipped file has neither symbols nor line numbers. So the program is built
 //! once more with both, into a directory of its own; its loaded part has to have the
-//! same size. Code is counted for the source file of its line, including code inlined
-//! from other crates; constants are counted for the file whose code refers to them.
+//! same size. Code is attributed to the source file of its line, including code inlined
+//! from other crates; constants are attributed to the file whose code refers to them.
 
 mod constants;
 

@@ -167,7 +167,7 @@ const COUNTERPARTS: &[(&str, &str)] = &[
     ("size", "addr"),
 ];
 
-/// Errors that mutants exchange: the first by the second, every other by the first.
+/// Errors in mutants: the second replaces the first, and the first replaces every other.
 const ERRORS: (&str, &str) = ("EINVAL", "ENOMEM");
 
 /// A change before it gets its number and its hash.
@@ -341,8 +341,8 @@ impl<'a> Generator<'a> {
         self.walk_block(body, &scope);
     }
 
-    /// Parses the body of a macro, which is plain text in the syntax tree, like the body of
-    /// a function.
+    /// Parses the body of a macro as that of a function. In the syntax tree of the file, it is
+    /// plain text.
     fn walk_macro(&mut self, node: Node<'_>) -> Result<()> {
         let (Some(name), Some(value)) = (field(node, "name"), field(node, "value")) else {
             return Ok(());
@@ -1044,7 +1044,7 @@ fn characters(literal: &str) -> Vec<&str> {
     characters
 }
 
-/// The text with every run of white space as one blank, and without continued lines.
+/// The text with every run of white space as one space, and without continued lines.
 pub(super) fn one_line(text: &str) -> String {
     let text = text.replace("\\\n", " ");
     let words: Vec<&str> = text.split_whitespace().collect();

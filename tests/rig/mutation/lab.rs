@@ -24,7 +24,7 @@ use crate::tool;
 /// The directory of the cache.
 const CACHE: &str = "mutation";
 
-/// The largest number of these rounds.
+/// The largest number of rounds of compiling and leaving mutants out.
 const ROUNDS: usize = 20;
 
 /// The distance from an error, in lines, within which mutants are suspected first.

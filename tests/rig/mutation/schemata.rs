@@ -24,7 +24,7 @@ pub struct Schema {
     pub drops: Vec<(usize, usize)>,
 }
 
-/// The text of a file with these mutants, all of this file, each under its number.
+/// The text of a file with these mutants, which are all in that file, selected by number.
 pub fn schema(source: &str, mutants: &[(usize, &Mutant)]) -> Schema {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut sorted = mutants.to_vec();

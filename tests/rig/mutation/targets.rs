@@ -1,8 +1,8 @@
 //! The functions that set, keep and show names.
 //!
-//! Every statement is mutated in the functions of [`WHOLE`]. In every other function of
-//! [`FILES`], macros with parameters included, only the statements that mention a name
-//! are. Files and functions that a version of Linux does not have are skipped.
+//! The functions of [`WHOLE`] are mutated in every statement. Every other function of
+//! [`FILES`], and every macro with parameters, is mutated only in statements that mention a
+//! name. Files and functions that a version of Linux does not have are skipped.
 
 /// The files on the naming path, from 6.1 to 7.3.
 pub const FILES: &[&str] = &[
@@ -29,7 +29,7 @@ pub const WHOLE: &[&str] = &[
     "madvise_vma_anon_name",
     "madvise_walk_vmas",
     "madvise_update_vma",
-    // The name as an object with a count of its users.
+    // The name as an object with a reference count.
     "anon_vma_name",
     "anon_vma_name_alloc",
     "anon_vma_name_eq",
@@ -68,8 +68,8 @@ pub const WHOLE: &[&str] = &[
     "vma_is_anon_shmem",
 ];
 
-/// Functions that contain [`WORDS`] for another purpose: they ask whether memory is shared,
-/// for huge pages and for userfaultfd.
+/// Functions that contain [`WORDS`] for another purpose: huge pages and userfaultfd have to
+/// know whether memory is shared.
 pub const OTHERS: &[&str] = &["shmem_allowable_huge_orders", "vma_is_shmem"];
 
 /// A statement of any other function mentions a name if this expression matches it.

@@ -11,7 +11,7 @@ int vm_mutant;
 unsigned char vm_mutant_reached[VM_MUTANT_COUNT + 1];
 core_param(vm_mutant, vm_mutant, int, 0);
 
-/* Under vm_mutant=-1, no mutant is selected and the end of the run prints the list. */
+/* With vm_mutant=-1 no mutant is selected, and a reboot or power-off prints the list. */
 static int vm_mutant_tell(struct notifier_block *block, unsigned long event, void *data)
 {
 	int number;

@@ -36,7 +36,7 @@ impl fmt::Display for Ending {
             Ending::Panicked(line) => write!(f, "panicked: {line}"),
             Ending::Hung(line) => write!(f, "hung: {line}"),
             Ending::NeverStarted => write!(f, "never said anything"),
-            Ending::QemuFailed(words) => write!(f, "QEMU left: {words}"),
+            Ending::QemuFailed(words) => write!(f, "ended with QEMU: {words}"),
         }
     }
 }
@@ -44,8 +44,8 @@ impl fmt::Display for Ending {
 /// Converts the kernel's last line to an ending.
 type ToEnding = fn(String) -> Ending;
 
-/// Messages that the kernel prints at its end even with `quiet`, the first match
-/// counts. A panic may be followed by a restart, so it is listed first.
+/// Messages that the kernel prints at its end even with `quiet`. The first match counts:
+/// a panic may be followed by a restart, so it is listed first.
 const LAST_MESSAGES: &[(&str, ToEnding)] = &[
     ("Kernel panic - not syncing", Ending::Panicked),
     ("soft lockup - CPU#", Ending::Hung),

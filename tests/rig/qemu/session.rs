@@ -122,7 +122,7 @@ impl Session {
         let other_serial: Vec<_> = logs.map(|log| fs::read(log).unwrap_or_default()).collect();
         let mut ending = self.ending();
         if let Ending::QemuFailed(_) = ending {
-            // The kernel's last message is not on a virtio console, which is shut down before.
+            // A virtio console is shut down before the kernel prints its last message.
             let mut outputs = other_serial.iter();
             ending = outputs.find_map(|text| ending_in(text)).unwrap_or(ending);
         }

@@ -13,8 +13,8 @@ VM_ANON_NAME_SITE_METHOD = file
 VM_ANON_NAME_LICENSE = MIT
 VM_ANON_NAME_LICENSE_FILES = LICENSE
 
-# Buildroot replaces the profile of Cargo.toml. With these values of it, the file is
-# a sixth smaller than with those for BR2_OPTIMIZE_2.
+# Buildroot replaces the release profile of Cargo.toml. With these values, the program
+# is a sixth smaller than with Buildroot's for BR2_OPTIMIZE_2.
 VM_ANON_NAME_CARGO_ENV = \
 	CARGO_PROFILE_RELEASE_OPT_LEVEL=z \
 	CARGO_PROFILE_RELEASE_LTO=fat \
