@@ -1,8 +1,7 @@
 //! Passes the link arguments, assembles the suite, finds the revision.
 //!
-//! Link arguments from here apply to the executable alone, not to the host tests. They
-//! are used in addition to RUSTFLAGS, which would replace rustflags in a Cargo
-//! configuration file.
+//! Link arguments from here apply to the executable alone, not to the host tests. RUSTFLAGS
+//! add to them, but would replace `rustflags` of a Cargo configuration file.
 
 // On an error the script panics, and Cargo reports the message.
 #![allow(clippy::expect_used)]
@@ -103,7 +102,7 @@ fn pass_link_arguments() {
     }
 }
 
-/// What to do where the program does not run.
+/// The error where the program does not run.
 fn unsupported(target: &str) -> String {
     let names = ARCHITECTURES.map(|it| it.name).join(", ");
     format!(
@@ -112,7 +111,7 @@ fn unsupported(target: &str) -> String {
     )
 }
 
-/// What to do where the linker would be that of another architecture.
+/// The error if rustc's default linker is for another architecture.
 fn missing_linker(target: &str) -> String {
     let variable = target.to_uppercase().replace('-', "_");
     format!(
@@ -125,14 +124,14 @@ fn missing_linker(target: &str) -> String {
 struct Linker {
     /// `None` is rustc's default, the `cc` of the host.
     path: Option<PathBuf>,
-    /// What `-C linker-flavor` says, which goes before the name.
+    /// The value of `-C linker-flavor`, which overrides the name.
     flavor: Option<String>,
 }
 
 impl Linker {
-    /// The linker that the configuration or RUSTFLAGS name. Rustc obeys the last.
+    /// The linker of the last `-C linker`, or else of the configuration.
     fn of(target: &str) -> Self {
-        // Cargo does not run this script again when the linker changes, but for RUSTFLAGS.
+        // Cargo reruns this script if RUSTFLAGS change, but not if the linker does.
         let variable = target.to_uppercase().replace('-', "_");
         println!("cargo::rerun-if-env-changed=CARGO_TARGET_{variable}_LINKER");
         let path = codegen_option("linker").or_else(|| env::var("RUSTC_LINKER").ok());
@@ -214,7 +213,7 @@ const DIGITS: usize = 12;
 /// The revision in the file that `cargo package` writes.
 fn packaged_revision() -> Option<String> {
     let file = ".cargo_vcs_info.json";
-    // Cargo takes a file that does not exist for one that has changed.
+    // Cargo treats a missing file as changed.
     if Path::new(file).exists() {
         println!("cargo::rerun-if-changed={file}");
     }
@@ -224,8 +223,8 @@ fn packaged_revision() -> Option<String> {
     hash.get(..DIGITS).map(str::to_owned)
 }
 
-/// The revision of the repository whose top directory has this package. An unpacked archive
-/// may lie within the repository of something else.
+/// The revision of the checkout whose top directory this is. `None` for an unpacked archive,
+/// which may be inside the repository of another project.
 fn checked_out_revision() -> Option<String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;

@@ -25,8 +25,8 @@ impl Version {
     /// The first version that names shared anonymous memory.
     pub const NAMES_SHARED: Version = Version::new(6, 2);
 
-    /// The version of a kernel whose release cannot be read. It is later than all
-    /// others, so that such a kernel is not reported as too old.
+    /// The version of a kernel whose release cannot be read. It is later than all real ones, so
+    /// that the kernel is not too old, and before 255.255, the bound of unbounded cases.
     pub const UNKNOWN: Version = Version::new(255, 254);
 
     /// The version with these numbers.
@@ -99,7 +99,7 @@ impl Absence {
             ),
             Absence::Blocked => put!(
                 out,
-                "blocked before Linux {} saw it, as by a seccomp filter",
+                "blocked before Linux {} saw the call, e.g. by seccomp",
                 release
             ),
         }

@@ -4,8 +4,8 @@
 //! need the search: their lines are unique and sorted by start address, so all
 //! the lines that both files contain come in the same order in both, and together
 //! they are the longest common subsequence. A merge by start address finds it in
-//! one pass without any table. The output is that of GNU diff, which
-//! `tests/host/diff.rs` compares it with:
+//! one pass without any table. `tests/host/diff.rs` compares the output with that of GNU
+//! diff. The algorithm:
 //!
 //! ```text
 //! while either file has lines:
@@ -34,7 +34,7 @@ pub struct Malformed {
 /// # Errors
 ///
 /// A line is not a maps line, or has no newline, or its VMA starts below the end of
-/// the VMA before it. The output then covers the lines before that line.
+/// the VMA before it. The output then ends before that line or its hunk.
 pub fn normal(
     old: &[u8],
     new: &[u8],
@@ -70,8 +70,8 @@ pub fn normal(
     }
 }
 
-/// Writes all lines of `new`: after two spaces those that `old` has too, after `> ` the
-/// others. Lines of `old` alone come between them, after `< `.
+/// Writes the lines of both files by start address, each after a mark: `> ` if only `new` has
+/// it, `< ` if only `old` has it, two spaces otherwise.
 ///
 /// # Errors
 ///

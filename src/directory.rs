@@ -10,7 +10,7 @@
 
 use crate::scan::{number_32, split};
 
-/// Where the length of an entry is, and its name.
+/// The offsets of `d_reclen` and `d_name`, in bytes.
 const LENGTH: usize = 16;
 const NAME: usize = 19;
 

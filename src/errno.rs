@@ -6,8 +6,8 @@ use linux_raw_sys::errno::EOPNOTSUPP;
 /// One line for each error number, in numerical order: the name, and a meaning if users of
 /// this program need more than the name. Line 0 is the name of numbers that have no line.
 ///
-/// The numbers 1 to 40 are the same on every architecture that has the generic
-/// numbering (`include/uapi/asm-generic/errno-base.h` and `errno.h`).
+/// The numbers are those of `include/uapi/asm-generic/errno-base.h` and `errno.h`, which all
+/// supported architectures use.
 const ERRORS: &[u8] = b"errno
 EPERM: not permitted
 ENOENT: no such file
@@ -17,9 +17,9 @@ EIO: input or output error
 ENXIO
 E2BIG
 ENOEXEC: not an executable for this kernel
-EBADF: closed, or not open for this
+EBADF: closed, or not open for this access
 ECHILD
-EAGAIN: not ready
+EAGAIN: not ready, or at a limit
 ENOMEM: not enough memory, or beyond a limit on it
 EACCES: not permitted
 EFAULT
@@ -51,7 +51,7 @@ ENOTEMPTY
 ELOOP
 ";
 
-/// The place in [`ERRORS`] at which each line begins.
+/// The offset in [`ERRORS`] at which each line begins.
 #[allow(clippy::indexing_slicing)] // In a constant, an index out of bounds does not compile.
 const LINES: [u16; 41] = {
     let mut lines = [0; _];

@@ -191,8 +191,8 @@ impl<const N: usize> Sink for heapless::Vec<u8, N> {
 /// The number of decimal digits of `u64::MAX`.
 pub const MAX_DIGITS: usize = 20;
 
-/// A number that [`digits`] writes: a `u64`, or a `usize`, because on a 32-bit machine the
-/// division of 64-bit numbers takes 1,200 bytes.
+/// A number that [`digits`] writes: a `u64`, or a `usize`, which needs no 64-bit division:
+/// that takes 1,200 bytes of code on a 32-bit machine.
 pub trait Unsigned: Copy {
     /// Quotient and remainder.
     fn divide(self, divisor: u8) -> (Self, u8);

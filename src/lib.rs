@@ -1,8 +1,8 @@
 //! The pure core of `vm_anon_name`: bytes in, values out.
 //!
-//! The core makes no system call, allocates nothing and has no `unsafe`, so the
-//! host can test all of it. The program in `src/program` is a thin shell that
-//! fetches the bytes and acts on the values.
+//! The core makes no system call, allocates nothing and has no `unsafe`, so all of
+//! it can be tested on the host. The program in `src/program` reads the bytes with
+//! system calls and acts on the values.
 //!
 //! | module | input | output |
 //! |---|---|---|
@@ -13,7 +13,7 @@
 //! | [`picture`] | the maps at each stage | a line of text that shows how they changed |
 //! | [`lines`] | pieces of a stream | its lines |
 //! | [`smaps`] | a line of `/proc/PID/smaps` | a field and its size |
-//! | [`label`] | the label of a VMA | its name, its kind, the row that it is counted in |
+//! | [`label`] | the label of a VMA | its kind, the row that it is counted in |
 //! | [`totals`] | lines of smaps | memory by label |
 //! | [`report`] | memory by label | the table of `names`, as text or JSON |
 //! | [`listing`] | lines of maps | the list of `maps`, as text or JSON |

@@ -101,8 +101,8 @@ impl<'a> Vma<'a> {
 
 /// The NAME of the label `[anon:NAME]` (private) or `[anon_shmem:NAME]` (shared).
 ///
-/// No other label has this form: paths begin with a slash, and the kernel's own labels
-/// contain no colon.
+/// No other label has this form: no other with a colon, such as `socket:[7]`, begins with
+/// a bracket.
 pub fn name(label: &[u8]) -> Option<&[u8]> {
     // Comparing with each literal by itself would take more code.
     const KINDS: [&[u8]; 2] = [b"[anon", b"[anon_shmem"];

@@ -2,7 +2,7 @@
 //!
 //! `prctl_set_vma()` in `kernel/sys.c` (since 7.0 `set_anon_vma_name()` in
 //! `mm/madvise.c`) copies at most 80 bytes including the final NUL and refuses
-//! every byte that is not printable ASCII or is one of `` \ ` $ [ ] ``.
+//! every byte outside printable ASCII, and `` \ ` $ [ ] ``.
 
 /// The length of the longest name in bytes, without its NUL:
 /// `ANON_VMA_NAME_MAX_LEN` - 1.

@@ -62,9 +62,9 @@ pub enum Flag {
     Exact,
     /// How long to wait before memory is added up again.
     Every,
-    /// How many times.
+    /// The number of reports.
     Count,
-    /// Count a feature that the kernel lacks as a failure.
+    /// Report a failure if the kernel lacks the feature.
     Require,
     /// List the cases instead of running them.
     List,
@@ -158,7 +158,7 @@ impl Reason {
             Reason::NoValue => "it needs a value",
             Reason::Value => "it takes no value",
             Reason::CommandAsValue => "a command, where a value is needed",
-            Reason::BadSize => "give a size above 0, as 4096, 64K, 2M or 1G",
+            Reason::BadSize => "give a size above 0, such as 64K, 2M or 1G",
             Reason::BadNumber => "give a number above 0",
             Reason::SecondCommand => "a second command",
             Reason::TooManyCases => "64 at most",
@@ -190,7 +190,7 @@ pub struct Options<'a> {
     pub every: Option<u32>,
     /// The number of `--count`.
     pub count: Option<u32>,
-    /// The cases to run, or the processes to read; all if empty.
+    /// The cases to run, or the processes to read; all if empty (`maps`: this process).
     pub cases: Vec<&'a CStr, MAX_CASES>,
     /// A bit `1 << Flag` for each option that is given.
     given: u32,
@@ -215,13 +215,13 @@ impl Default for Options<'_> {
 }
 
 impl<'a> Options<'a> {
-    /// Parses `words`, the command line without the program's own name, into the
-    /// default options. Passes each word that it refuses to `refuse`, with the reason.
+    /// Parses `words`, the command line without the program's own name. `self` holds the
+    /// defaults. Passes each word that it refuses to `refuse`, with the reason.
     ///
     /// PID 1 gets the words after `--` on the kernel's command line and, before them,
     /// the words that the kernel does not know. So PID 1 ignores unknown words that
-    /// come first, if a command or `--yes` follows. Without one, the program could
-    /// not tell whether stages that wait for Enter are wanted.
+    /// come first, if a command or `--yes` follows. Otherwise it cannot tell whether
+    /// the stages, which wait for Enter, are wanted.
     pub fn parse(
         &mut self,
         words: &mut impl Iterator<Item = &'a CStr>,
@@ -313,8 +313,8 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// Records an option. If it takes a value, that is `attached` or else the next of
-    /// `words`; `word` is set to it.
+    /// Records an option. If it takes a value, sets `word` to the value: to `attached`, or else
+    /// to the next of `words`.
     fn set(
         &mut self,
         spec: &Spec,

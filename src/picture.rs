@@ -7,7 +7,7 @@
 //!  4 munmap     | .   .   .   .   .   . |  6 pages: gone
 //! ```
 //!
-//! A bar is the end of a VMA, and the mark between two bars is a page of it. It is drawn
+//! A bar is an end of a VMA, and each mark between bars is a page. The picture is drawn
 //! from the maps alone.
 //!
 //! | mark | page |
@@ -26,16 +26,16 @@ use crate::{
 use core::cmp::Ordering::{Equal, Greater, Less};
 use heapless::Vec;
 
-/// The largest number of pages of the new memory that are all drawn.
+/// The size in pages of the largest new memory whose pages are all drawn.
 const BLOCK: u64 = 4;
 
-/// The most pages of the memory above it.
+/// The most pages that are drawn above the new memory.
 const NEIGHBOUR: usize = 6;
 
-/// The most first addresses, and an end.
+/// The most edges: the start of each page, and the last end.
 const EDGES: usize = BLOCK as usize + NEIGHBOUR + 1;
 
-/// The columns of the name of a stage, up to the first bar.
+/// The width of a stage's name, with blanks up to the first bar.
 const NAME: usize = 7;
 
 /// The range of pages that is drawn.
@@ -71,8 +71,8 @@ impl Picture {
         }
     }
 
-    /// Appends the addresses of the first bar and of the last, and begins from the first
-    /// stage again.
+    /// Appends the first and the last address. The next line is that of the first stage
+    /// again.
     pub fn restart(&mut self, out: &mut impl Sink) {
         self.last = None;
         if let [start, .., end] = self.edges.as_slice() {

@@ -8,15 +8,16 @@
 //! VERB       size of its steps, STEP...
 //! HEAD       name NUL, since (2 bytes), before (2), needs (1), size of the body (2)
 //! BODY       STATEMENT...                                      of each case
-//! STATEMENT  number of its verb, OPERAND..., expected error, errors that skip the case
-//! STEP       code of its operation, OPERAND..., number of the register for its result
+//! STATEMENT  number of its verb, OPERAND..., FLAGS, expected error, errors that skip the case
+//! STEP       code of its operation, OPERAND..., FLAGS, number of the register for its result
 //! OPERAND    a sum of terms
+//! FLAGS      which of the fields after it are there
 //! ```
 //!
 //! Verbs, operations and registers are numbered from 1. Numbers of two bytes are
-//! big-endian. `suite/encoding.rs` has the codes. The reader calls `unwrap` where a defect
-//! in the bytes must panic: the message for an index out of bounds contains the index, and
-//! would add `core::fmt` to the program.
+//! big-endian. `suite/encoding.rs` has the codes. A defect in the
+//! bytes must panic. The reader calls `unwrap` instead of indexing, whose message contains
+//! the index, and would add `core::fmt` to the program.
 
 #![allow(clippy::unwrap_used)]
 
@@ -95,7 +96,7 @@ impl<'a> Iterator for Cases<'a> {
 /// One case.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
-    /// The name, which says what the case promises, in words joined by hyphens.
+    /// The name, which says what Linux promises, in words joined by hyphens.
     pub name: &'a [u8],
     /// The first version of Linux that it applies to.
     pub since: Version,
@@ -112,12 +113,12 @@ impl Case<'_> {
         self.needs & needs::ADDRESSES_OF_64_BITS != 0
     }
 
-    /// Whether the kernel may kill its process when memory runs short.
+    /// Whether it is skipped if the kernel kills its process for memory.
     pub fn needs_memory(&self) -> bool {
         self.needs & needs::MEMORY != 0
     }
 
-    /// Whether this is a helper, which runs only as a part of another case or of PID 1.
+    /// Whether this is a helper, which only another case or PID 1 runs.
     pub fn is_helper(&self) -> bool {
         self.name.starts_with(b".")
     }

@@ -2,7 +2,7 @@
 //!
 //! KTAP is the kernel's test protocol (`Documentation/dev-tools/ktap.rst`): a version, a
 //! plan, and one line for each case. Some monitors take a skipped case for a passed one.
-//! For them, the line `# vm_anon_name: CASE: skip` precedes it.
+//! For them, a line `# vm_anon_name: CASE: RESULT` precedes each.
 
 use crate::{
     cold,
@@ -66,7 +66,7 @@ pub(crate) fn run(
     let interpreter = &mut Interpreter::new(suite, process, console);
     let reserved = interpreter.reserve_window();
     if let Some(name) = options.helper() {
-        // The process that executed this one is that of a case, and its parent reports.
+        // A case executed this program in its process, whose parent reports.
         return match reserved {
             Ok(()) => run_helper(name, interpreter),
             Err(errno) => SKIPPED + errno.number() as u8,
@@ -207,7 +207,7 @@ fn bail_out(what: &str, errno: Errno, console: &mut Console) {
 struct Kernel<'a> {
     release: &'a [u8],
     version: Version,
-    /// Why it names no memory.
+    /// Why it names no memory, if so.
     absence: Option<Absence>,
 }
 

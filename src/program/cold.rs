@@ -1,4 +1,4 @@
-//! Data that the stages do not need: the suite, the help, and texts of `names`.
+//! Data that the stages do not need: the suite, the help, texts of `maps` and `names`.
 //!
 //! The linker script puts the section `.cold` into a segment of its own, with the
 //! code of `check`, so that it takes no memory in other commands;

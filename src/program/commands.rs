@@ -28,7 +28,7 @@ pub(crate) mod status {
     pub(crate) const PANICKED: u8 = 101;
 }
 
-/// The first line of `--version`, which `check` prints, too.
+/// What `--version` prints, and `check`, too.
 pub(crate) const VERSION: &str = concat!(
     "vm_anon_name ",
     env!("CARGO_PKG_VERSION"),
@@ -106,7 +106,7 @@ fn command(
     }
 }
 
-/// Reports a defect of the program and ends it.
+/// Reports a panic and ends the program.
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
     let mut console = Console::new();
     error!(&mut console, "panic at {}:{}", file, line);

@@ -90,7 +90,7 @@ impl Console {
         }
     }
 
-    /// Appends `bytes` if they do not fit in the buffer, or if it goes to the kernel's log.
+    /// Appends `bytes` that do not fit in the buffer, or that go to the kernel's log.
     #[inline(never)] // Inlined, its frame would take 14 instructions for each piece of text.
     fn put_slowly(&mut self, bytes: &[u8]) {
         if !io::append(&mut self.buffer, bytes) {

@@ -50,8 +50,8 @@ const TIMEOUT: i64 = 100;
 /// grows down needs 256 free pages below it.
 const RESERVED: u64 = 2048;
 
-/// The largest number of pages in a diagram, and the number whose VMAs a failure report
-/// shows.
+/// The number of pages whose VMAs a failure report shows. The host tests check that no
+/// diagram has more.
 const DRAWN: u64 = 32;
 
 /// The numbers of the system calls, in the order of their names.
@@ -109,7 +109,7 @@ pub(crate) struct Interpreter<'a> {
     has_tested: bool,
     /// A file name that no other process uses, with its NUL.
     file_name: Text,
-    /// The flags of a VMA that the case remembers.
+    /// The `VmFlags` line that `note_flags` stored.
     flags: Text,
     maps: Maps,
 }
@@ -263,8 +263,8 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Whether a step of the preparation failed because of what this process inherits, or
-    /// because of a limit that another process has set. Neither is a defect of naming.
+    /// Whether a system call failed before the first call under test, perhaps because of what
+    /// this process inherits, or at a limit. Neither is a defect of naming.
     fn is_unprepared(&self, step: &Step, errno: Errno) -> bool {
         step.code >= calls::EXHAUST
             && !is_tested(step)
@@ -365,8 +365,8 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Splits a mapping at `address` until this process is at the limit on mappings. Stops
-    /// before the memory for other processes runs short, because the OOM killer ignores the
-    /// memory of VMAs when it chooses a process.
+    /// before the memory for other processes runs short, because the OOM killer does not count
+    /// `struct vm_area_struct` when it chooses a process.
     fn exhaust(&self, mut address: u64) -> Result<u64> {
         let page = self.context.page;
         for count in 1.. {
@@ -420,7 +420,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// The first address of the first VMA whose label begins with `label` and which has at
-    /// least `least` bytes. Keeps its length.
+    /// least `least` bytes. Sets the register `length`.
     fn find(&mut self, label: &[u8], least: u64) -> Result<u64> {
         self.maps.rewind(self.context.registers[MAPS])?;
         loop {
@@ -538,8 +538,8 @@ struct Maps {
     /// The places in `chunk` at which the current line and the next one begin.
     line: usize,
     next: usize,
-    /// Whether the VMA of this process's stack has been found. It comes last, so the maps
-    /// before it are complete.
+    /// Whether the VMA of this process's stack has been found. All VMAs of a case are below it,
+    /// so they are complete.
     has_stack: bool,
 }
 
@@ -570,7 +570,7 @@ impl Maps {
     /// # Errors
     ///
     /// The error of a call; ENOENT at the end of the file; EIO if a line is not that of a VMA,
-    /// or if the stack of this process, which comes last, is missing.
+    /// or if the stack of this process is missing.
     fn next(&mut self) -> Result<Vma<'_>> {
         // In smaps, the lines after that of a VMA begin with a capital.
         while let Some(b'A'..=b'Z') = self.rest()?.first() {

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! arch/         the entry point, in assembly    start       the initial stack
-//! mem           memcpy and its kind             sys/        system calls, with types
+//! mem           memcpy and the like             sys/        system calls, with types
 //!
 //! commands      options -> command -> exit status
 //!   stages      map, name, unmap                observer    what that changed in the maps
-//!   probe       can this kernel name memory?    naming      names a page as a trial
+//!   probe       can this kernel name memory?    naming      tries to name a page
 //!   check       the suite as KTAP               interpreter runs one case
 //!   listing     the mappings of a process       subject     reading a process
 //!   names       memory by name
@@ -75,7 +75,7 @@ use commands::{panicked, run};
 #[cfg(not(feature = "full"))]
 use minimal::{panicked, run};
 
-/// Reports a defect of the program and ends it.
+/// Reports a panic and ends the program.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
     match info.location() {

@@ -32,8 +32,8 @@ pub(crate) fn run(process: &Process) -> u8 {
     let buffer = &mut [0; MAX_DIGITS];
     let pid = digits(pid as usize, 10, 1, buffer);
 
-    // The page has to join anonymous memory, as it does in a program with a libc. So six
-    // pages are mapped first, and the page is requested directly below them.
+    // The new page has to join anonymous memory, as in a program with a libc. So six pages
+    // are mapped first, and the new page is requested directly below them.
     let neighbour = map(0, NEIGHBOUR_PAGES * page);
     print(&[
         b"Memory map a region and print vm_area_struct\nPID: ",
@@ -122,7 +122,7 @@ fn check<T>(call: &str, result: Result<T>) -> T {
     }
 }
 
-/// Reports a defect of the program and ends it.
+/// Reports a panic and ends the program.
 pub(crate) fn panicked(file: &str, line: u32) -> ! {
     fail(101, file, ": panic at line ", line)
 }

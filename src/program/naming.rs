@@ -1,4 +1,4 @@
-//! Trials of naming: whether memory can be named.
+//! Tries to name memory.
 
 use crate::sys::{
     Result,
@@ -8,8 +8,8 @@ use crate::sys::{
 /// Whether the kernel can name memory at all.
 ///
 /// The probe call succeeds where the feature exists. If it fails, a page is named as
-/// well, because the defect may be in the probe call alone. Only if both fail, the
-/// error of the probe call is returned.
+/// well, because a filter may refuse the probe call alone. If both fail, the error of
+/// the probe call is returned.
 pub(crate) fn probe() -> Result {
     let Err(errno) = memory::name_nothing() else {
         return Ok(());

@@ -82,7 +82,7 @@ impl<'a> Observer<'a> {
         let taken = snapshot::take(self.copies);
         let _ = self.stages.push((name, start..self.copies.len())); // There is space.
         if let Err(errno) = taken {
-            // Its lines compare each stage with the one before.
+            // The picture compares each stage with the one before.
             self.picture = None;
             console.report(snapshot::FILE.to_bytes(), errno);
             return Err(Failed);

@@ -1,4 +1,4 @@
-//! Being PID 1: the console, `/proc`, and the end of the machine.
+//! PID 1: the console, `/proc`, and powering off.
 
 use crate::{
     console::{Console, LOG},
@@ -138,8 +138,8 @@ pub(crate) fn is_path(then: &CStr) -> bool {
     look_up(WAYS, then.to_bytes()).is_none()
 }
 
-/// Ends PID 1, which must not exit, because the kernel would panic: announces
-/// `status`, then does what `then` says, and powers off without it.
+/// Ends PID 1, which must not exit, because the kernel would panic: prints
+/// `status`, then does what `then` says, or powers off if it is `None`.
 pub(crate) fn finish(
     process: &Process,
     then: Option<&CStr>,
@@ -165,7 +165,7 @@ pub(crate) fn finish(
     leave(how, console)
 }
 
-/// Ends the machine. If the kernel refuses that, sleeps for ever.
+/// Powers off, reboots or halts. If the kernel refuses, sleeps for ever.
 pub(crate) fn leave(how: Reboot, console: &mut Console) -> ! {
     drain(&STDOUT);
     drain(&STDERR);

@@ -25,8 +25,8 @@ const TOO_OLD: u8 = 5;
 const BLOCKED: u8 = 6;
 const NOT_SHOWN: u8 = 7;
 
-/// The result for each exit status, for monitors that know only these three. Every other
-/// status is a failure.
+/// The result for each exit status, for monitors that know only pass, skip and fail. Every
+/// other status is `fail`.
 const RESULTS: [(u8, &str); 3] = [
     (status::SUCCESS, "pass"),
     (status::LACKING, "skip"),
@@ -101,7 +101,7 @@ fn print_verdict(release: &[u8], stack: &Stack, console: &mut Console) -> u8 {
     let page = match naming::map_named_page(false) {
         Ok(page) => page,
         Err(errno) => {
-            put!(console, "failed: no memory to try it on: {errno}", errno);
+            put!(console, "failed: no memory could be named: {errno}", errno);
             return status::FAILED;
         }
     };
@@ -110,7 +110,7 @@ fn print_verdict(release: &[u8], stack: &Stack, console: &mut Console) -> u8 {
         Ok(false) => {
             put!(
                 console,
-                "not-shown: the call succeeds, but /proc/self/maps has no name"
+                "not-shown: the call succeeds, but /proc/self/maps shows no name"
             );
             return NOT_SHOWN;
         }

@@ -41,7 +41,7 @@ impl Stack {
             work(buffer);
         }
         let (length, work) = (size_of::<Buffer>(), (&raw mut work).cast());
-        // SAFETY: `check` found a limit that is at least four times as large.
+        // SAFETY: The limit is 256 KiB or more. The kernel takes half of it at most.
         unsafe { crate::arch::call_with_stack_memory(length, start, work) };
     }
 }

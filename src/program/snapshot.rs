@@ -36,7 +36,7 @@ fn read(copies: &mut VecView<u8>) -> Result {
     let file = file::open(&CWD, FILE, O_RDONLY)?;
     let result = io::read_to_end(&file, copies);
     file::close(file).and(result)?;
-    // The stack, which holds the copy itself, comes last in the maps.
+    // The VMAs of the stages precede the stack, which holds the copy itself.
     let here = copies.as_ptr().addr() as u64;
     let copy = after(copies, before);
     maps::find(copy, here).map(drop).ok_or(Errno::EIO)

@@ -137,8 +137,8 @@ impl<'a> Stages<'a> {
         // new memory directly below it. Without this hint, the kernel could align a
         // large mapping to huge pages and leave a gap.
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
-        // No address space can hold the largest size, so the kernel refuses it as it would
-        // refuse one that is larger still.
+        // On a 32-bit machine, `usize::MAX` stands for all larger sizes: the kernel refuses it,
+        // too.
         let size = usize::try_from(self.options.size.unwrap_or(1)).unwrap_or(usize::MAX);
         let length = size.saturating_add(page - 1) & page.wrapping_neg();
         let hint = match &neighbour {
@@ -222,7 +222,7 @@ impl<'a> Stages<'a> {
         };
         let console = &mut *self.console;
         console.begin_error();
-        // As above.
+        // As in `walk`.
         put!(console, "prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, ");
         put!(
             console,

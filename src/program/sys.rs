@@ -1,8 +1,8 @@
 //! System calls with types.
 //!
-//! Each wrapper makes the one call whose manual page it is named after, and
-//! decides nothing. It takes and returns what Rust can check: slices, C strings,
-//! errors as values.
+//! The documentation of most wrappers begins with their call; some retry it, or make
+//! others. A wrapper takes and returns what Rust can check: slices, C strings, errors
+//! as values.
 //!
 //! # Safety
 //!

@@ -183,7 +183,7 @@ fn statements(
     while let Some(line) = lines.next() {
         let mut text = line.text.to_owned();
         let mut child = Vec::new();
-        // Only the process that runs a case can skip it.
+        // The parent could take this error for one of `fork`.
         if is_child && text.contains(" ? ") {
             return Err(line.mistake("a child cannot skip the case"));
         }
@@ -390,7 +390,7 @@ fn sum(
     }
 }
 
-/// `3` for pages, `3b` for bytes, or a word.
+/// `3` (pages), `3b`, `2^47` (bytes), or a word such as `huge`.
 fn length_term(word: &str) -> Result<Vec<u8>, String> {
     match (word, word.strip_suffix('b')) {
         ("huge", _) => Ok(digits(1u8, term::HUGE)),
@@ -461,9 +461,7 @@ fn words(text: &str) -> Result<Vec<&str>, String> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (word, behind) = match rest.strip_prefix('`') {
-            Some(quoted) => quoted
-                .split_once('`')
-                .ok_or("a backquote lacks its second one")?,
+            Some(quoted) => quoted.split_once('`').ok_or("a backquote is not closed")?,
             None => rest.split_once(' ').unwrap_or((rest, "")),
         };
         words.push(word);

@@ -6,10 +6,10 @@
 //!
 //! To use another system call or constant, add its name at the end of its list.
 
-/// Hands the names of the system calls to the macro `$use`. None gets an argument of 64 bits:
-/// a 32-bit machine would take two registers for it. Offsets of pwrite64 are left out. Where an architecture has
-/// another call instead, as 32-bit ones have mmap2 for mmap, its file in `src/program/arch`
-/// says so.
+/// Passes the names of the system calls to the macro `$use`. The suite gives them no argument of
+/// 64 bits, for which a 32-bit machine would take two registers, and no offset to pwrite64.
+/// Where an architecture has another call instead, as 32-bit ones have mmap2 for mmap, its file
+/// in `src/program/arch` says so.
 #[macro_export]
 macro_rules! system_calls {
     ($use:ident) => {
@@ -52,7 +52,7 @@ macro_rules! joined {
     ($($name:ident)*) => { concat!($(stringify!($name), " "),*) };
 }
 
-/// Names of the constants, which count from 1.
+/// Names of the constants, counted from 1.
 pub const CONSTANTS: &str = constants!(joined);
 
 /// The system calls, counted from 0.
@@ -81,14 +81,14 @@ macro_rules! own_operations {
         /// ioctl(2).
         pub const IOCTL: u8 = FIRST_CALL + Call::ioctl as u8;
 
-        /// Names of the operations, those of the interpreter first. They count from 1.
+        /// Names of the operations, counted from 1, those of the interpreter first.
         pub const OPERATIONS: &str = concat!($($name, " ",)* system_calls!(joined));
     };
 }
 
 own_operations! {
-    // Operations that can fail with the error of a system call come last, next to the
-    // system calls.
+    // `exhaust`, `fork` and the system calls come last: `is_unprepared()` in the interpreter
+    // depends on it.
     /// `see(TEXT)`: TEXT is the diagram of the window's first pages.
     SEE = "see";
     /// `label(ADDRESS, TEXT)`: TEXT is the label of the VMA at ADDRESS.
@@ -106,7 +106,7 @@ own_operations! {
     COUNT = "count";
     /// `note_flags(ADDRESS)`: stores the smaps line `VmFlags` of the VMA at ADDRESS.
     NOTE_FLAGS = "note_flags";
-    /// `same_flags(ADDRESS)`: the line of the VMA at ADDRESS equals the stored one.
+    /// `same_flags(ADDRESS)`: that line of the VMA at ADDRESS equals the stored one.
     SAME_FLAGS = "same_flags";
     /// `store(ADDRESS, NUMBER)`: writes a number as wide as an address.
     STORE = "store";

@@ -3,7 +3,7 @@
 //! An operand is a sum of terms. Each of its bytes has a kind of [`term`] in the upper half
 //! and a hexadecimal digit in the lower half. The digits of a term are its number: of pages,
 //! of a register, and so on. A term begins an operand, unless a [`sign`] adds it to the
-//! operand before.
+//! previous operand.
 
 /// The largest number of operands of a step: that of a system call.
 pub const MAX_OPERANDS: usize = 6;
@@ -38,7 +38,7 @@ pub mod term {
 pub mod sign {
     /// The term is negative.
     pub const NEGATIVE: u8 = 1;
-    /// The term is added to the operand before.
+    /// The term is added to the previous operand.
     pub const JOINED: u8 = 2;
 }
 

@@ -125,7 +125,7 @@ fn absence_is_explained() {
     );
     for errno in [EPERM, ENOSYS, EFAULT, ENOMEM, -1, i32::MIN, i32::MAX] {
         for release in ["5.10.0", "6.12.117"] {
-            let expected = format!("blocked before Linux {release} saw it, as by a seccomp filter");
+            let expected = format!("blocked before Linux {release} saw the call, e.g. by seccomp");
             check_absence(errno, release, &expected);
         }
     }
@@ -197,7 +197,7 @@ fn a_seccomp_filter_is_not_a_lack_of_the_kernel() {
         check_failure(
             failure,
             false,
-            ": blocked before Linux 6.12.117 saw it, as by a seccomp filter",
+            ": blocked before Linux 6.12.117 saw the call, e.g. by seccomp",
         );
     }
 }

@@ -157,7 +157,7 @@ const UNKNOWN: &str = "unknown word, try --help";
 const NO_VALUE: &str = "it needs a value";
 const VALUE: &str = "it takes no value";
 const COMMAND_AS_VALUE: &str = "a command, where a value is needed";
-const BAD_SIZE: &str = "give a size above 0, as 4096, 64K, 2M or 1G";
+const BAD_SIZE: &str = "give a size above 0, such as 64K, 2M or 1G";
 const BAD_NUMBER: &str = "give a number above 0";
 const SECOND_COMMAND: &str = "a second command";
 const TOO_MANY_CASES: &str = "64 at most";
@@ -777,7 +777,7 @@ fn the_help_lists_every_option_and_no_other() {
 fn the_help_names_commands_and_defaults() {
     let name = Parsed::default().name;
     for word in [
-        "stages", "probe", "check", "maps", "names", "poweroff", "reboot", "halt", "exec", &name,
+        "stages", "probe", "check", "maps", "names", "poweroff", "reboot", "halt", "PATH", &name,
         "one page", "exit: 0", "4 ",
     ] {
         assert!(HELP.contains(word), "{word}");

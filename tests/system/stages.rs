@@ -425,7 +425,7 @@ fn terminal(kernel: &Kernel, setting: &str, key: &str) -> Result<()> {
 
 /// A usage error names the word and the mistake, and no stage runs.
 fn usage_errors(kernel: &'static Kernel) -> Result<()> {
-    const SIZE: &str = "give a size above 0, as 4096, 64K, 2M or 1G";
+    const SIZE: &str = "give a size above 0, such as 64K, 2M or 1G";
     let message = |word: &str, text: &str| format!("vm_anon_name: '{word}': {text}");
     let errors = [
         ("--no-such", unknown_word("--no-such")),

@@ -1,4 +1,4 @@
-//! arm64: the entry point, and calls that need another stack.
+//! arm64: the entry point, functions in assembly, constants.
 //!
 //! Another architecture is another file like this one with the same items, which `main.rs`
 //! chooses by `#[path]`.
@@ -32,10 +32,10 @@ extern "C" fn begin() -> ! {
 /// Calls `work(argument, memory)`, where `memory` has `length` bytes below the
 /// current stack frame, aligned to 16.
 ///
-/// A large local variable would not do: Rust touches every page of a large frame
-/// in advance, and the kernel would have to provide them all. Here only the pages
-/// that `work` uses are touched. The memory begins in the middle of a 4 KiB page,
-/// so that its first bytes share that page with the frame of `work`.
+/// A large local variable would take more memory: Rust touches every page of a
+/// large frame in advance. Here only the pages that `work` uses are touched. The
+/// memory begins in the middle of a 4 KiB page, so that its first bytes share that
+/// page with the frame of `work`.
 ///
 /// # Safety
 ///

@@ -1,4 +1,4 @@
-//! riscv64: the entry point, and calls that need another stack.
+//! riscv64: the entry point, functions in assembly, constants.
 //!
 //! # Safety
 //!
@@ -9,9 +9,8 @@
 use core::arch::naked_asm;
 use syscalls::Sysno;
 
-/// The entry point. `sp` points to the argument count and is 16-byte aligned; all other
-/// registers are zero, so debuggers stop unwinding here (`start_thread()` in the kernel's
-/// `arch/riscv/kernel/process.c`).
+/// The entry point. `sp` points to the argument count and is 16-byte aligned. The kernel sets no
+/// other register (`start_thread()` in its `arch/riscv/kernel/process.c`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 extern "C" fn begin() -> ! {

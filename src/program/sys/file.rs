@@ -86,7 +86,7 @@ pub(crate) fn read_link(path: &CStr, target: &mut [u8]) -> Result<usize> {
 }
 
 /// `getdents64(2)`: replaces the content of `entries` by the next entries of `directory`.
-/// None are left if it is empty afterwards.
+/// At the end of the directory, it is empty.
 pub(crate) fn read_directory(directory: &Fd, entries: &mut VecView<u8>) -> Result {
     entries.clear();
     let (start, space) = (entries.as_mut_ptr(), entries.capacity());

@@ -51,7 +51,7 @@ pub(crate) fn mmap(hint: usize, length: usize, shared: bool) -> Result<Mapping> 
 
 /// `munmap(2)`.
 pub(crate) fn munmap(mapping: Mapping) -> Result {
-    // SAFETY: No reference to a `Mapping` exists, and this was the only one.
+    // SAFETY: No reference points there, and only this `Mapping` has the range.
     unsafe { call!(Sysno::munmap, mapping.start, mapping.length) }.map(drop)
 }
 

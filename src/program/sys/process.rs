@@ -181,8 +181,8 @@ pub(crate) fn reset_inherited() {
     let _ = unsafe { call!(Sysno::personality, 0) };
 }
 
-/// `prctl(PR_SET_MEMORY_MERGE)`: turns off KSM for new mappings, which a parent may have
-/// turned on. Mappings with KSM do not merge with older ones without it.
+/// `prctl(PR_SET_MEMORY_MERGE)`: turns off KSM for new mappings, if a parent turned it
+/// on. Mappings with KSM do not merge with older ones without it.
 #[cfg(feature = "full")]
 pub(crate) fn reset_memory_merge() {
     // A kernel without this option has no KSM for a whole process.
@@ -194,8 +194,8 @@ pub(crate) fn reset_memory_merge() {
 #[cfg(feature = "full")]
 fn set_handler(signal: u32, handler: usize) {
     // A `struct sigaction` of the kernel: handler, flags, restorer, mask. No handler returns, so
-    // none needs a restorer, but x86_64 calls no handler without the flag of one. riscv64 has
-    // no restorer. The mask takes two words on 32-bit machines.
+    // none needs a restorer, but x86_64 demands SA_RESTORER. The struct of riscv64 has no such
+    // field. The mask takes two words on 32-bit machines.
     const SA_RESTORER: usize = 0x0400_0000;
     let action = [handler, SA_RESTORER, 0, 0, 0];
     let (start, no_old) = (action.as_ptr(), ptr::null::<u8>());

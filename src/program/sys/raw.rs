@@ -117,7 +117,7 @@ pub(crate) fn rewind(file: &Fd) -> Result {
 /// Reserves `length` bytes of addresses, which stay unmapped, and returns the first.
 ///
 /// They are below the addresses that the kernel chooses by itself. So nothing else gets
-/// mapped there, and they come first in the maps.
+/// mapped there, and in the maps only the program and the heap precede them.
 pub(crate) fn reserve(length: u64) -> Result<u64> {
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     // SAFETY: Without MAP_FIXED the kernel uses no memory that is mapped already.

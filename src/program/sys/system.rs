@@ -1,4 +1,4 @@
-//! The system: its names, its mounts, and its end.
+//! The system: names, sleeping, mounts, powering off.
 //!
 //! # Safety
 //!
@@ -77,7 +77,7 @@ const FIELD: usize = 65;
 
 /// The names of the kernel, from uname(2).
 ///
-/// `linux_raw_sys` types the fields as C's `char`, whose sign depends on the
+/// The struct of `linux_raw_sys` has fields of C's `char`, whose sign depends on the
 /// architecture.
 #[repr(C)]
 pub(crate) struct Uname {

@@ -370,7 +370,7 @@ fn a_mistake_in_a_case_is_named_with_its_line() {
         );
     }
     check("mprotect 0 1 RAED", "unknown constant PROT_RAED");
-    check("see `a", "a backquote lacks its second one");
+    check("see `a", "a backquote is not closed");
     check("join", "join without fork");
     check("fork; join; join; heap", "join without fork");
     check("fork; heap", "fork without join");
