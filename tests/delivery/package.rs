@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use rig::checkout::{Checkout, git};
 use rig::program::{self, Build, PACKAGE};
@@ -93,9 +93,7 @@ fn installation() -> Result<()> {
     let program = root.join("bin").join(PACKAGE);
     let version = tool::output(Command::new(&program).arg("--version"))?;
     ensure!(version.starts_with("vm_anon_name "), "{version}");
-    let host = target::ALL.into_iter().find(|target| target.is_host());
-    let host = host.context("the program has no target for this host")?;
-    shape::expect(host, &program, Build::Full)
+    shape::expect(target::host()?, &program, Build::Full)
 }
 
 /// A build reports the revision in the package, not that of a repository around the package.

@@ -17,6 +17,9 @@ use crate::kernels::Kernel;
 use crate::program::{self, Build};
 use crate::target::{self, Target};
 
+/// The package with the shell.
+pub(crate) const SHELL: &str = "busybox-static";
+
 /// Start of every script: busybox's commands and the program in PATH, /proc and /dev
 /// mounted, and `keep`.
 const PRELUDE: &str = r#"#!/bin/busybox sh
@@ -56,7 +59,7 @@ pub fn initramfs(script: &str) -> Result<Initramfs> {
 
 /// The archive of [`initramfs`] for another architecture.
 pub fn initramfs_for(target: &'static Target, script: &str) -> Result<Initramfs> {
-    let busybox = debian::unpack(&target.package("busybox-static"))?;
+    let busybox = debian::unpack(&target.package(SHELL))?;
     let busybox = ["bin/busybox", "usr/bin/busybox"]
         .iter()
         .find_map(|path| fs::read(busybox.join(path)).ok())

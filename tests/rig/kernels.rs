@@ -18,9 +18,10 @@ use debversion::Version;
 
 pub use self::build::Tree;
 use crate::debian::{self, Package};
+use crate::guest;
 use crate::paths;
 use crate::qemu::Machine;
-use crate::target::{AARCH64, ARM, RISCV64, Target, X86_64};
+use crate::target::{self, AARCH64, ARM, RISCV64, Target, X86_64};
 
 /// Name of the kernel for tests that need only one.
 pub const DEFAULT: &str = "6.12";
@@ -117,8 +118,8 @@ pub const ALL: &[Kernel] = &[
         ),
     ),
     Kernel {
-        // It takes long to boot, so only `probe` runs on it.
-        matrix: false,
+        // It takes long to boot.
+        runs: Runs::Probe,
         memory_mib: 512,
         ..on(
             &RISCV64,
@@ -131,7 +132,7 @@ pub const ALL: &[Kernel] = &[
     },
     Kernel {
         // It takes long to boot, too.
-        matrix: false,
+        runs: Runs::Probe,
         ..on(
             &ARM,
             without_names(
@@ -142,7 +143,7 @@ pub const ALL: &[Kernel] = &[
         )
     },
     Kernel {
-        matrix: false,
+        runs: Runs::ByName,
         ..without_names(
             "debian-6.12",
             "built without names",
@@ -150,7 +151,7 @@ pub const ALL: &[Kernel] = &[
         )
     },
     Kernel {
-        matrix: false,
+        runs: Runs::ByName,
         pages: Pages::Of16K,
         ..without_names(
             "debian-6.12-16k",
@@ -159,7 +160,7 @@ pub const ALL: &[Kernel] = &[
         )
     },
     Kernel {
-        matrix: false,
+        runs: Runs::ByName,
         ..without_names(
             "debian-newest",
             "the newest kernel of Debian, built without names",
@@ -189,7 +190,7 @@ const fn with_names(name: &'static str, why: &'static str) -> Kernel {
         source: built(SOURCE_6_12, ""),
         pages: Pages::Of4K,
         names: true,
-        matrix: true,
+        runs: Runs::All,
         memory_mib: 128,
         board: None,
     }
@@ -223,8 +224,8 @@ pub struct Kernel {
     pub pages: Pages,
     /// Whether it names anonymous memory.
     pub names: bool,
-    /// Whether `cargo xtask check` and `cargo test` use it by default.
-    pub matrix: bool,
+    /// What `cargo test` runs on it.
+    runs: Runs,
     /// Memory in which it boots, in MiB.
     memory_mib: u32,
     /// Value of QEMU's `-machine`, if it is not the default one of the architecture.
@@ -253,6 +254,17 @@ enum Source {
     },
 }
 
+/// What `cargo test` runs on a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runs {
+    /// Everything: it is one of the [`matrix`].
+    All,
+    /// `probe` alone.
+    Probe,
+    /// Nothing. `cargo xtask` takes it by its name.
+    ByName,
+}
+
 /// Page size of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
@@ -277,7 +289,12 @@ pub struct Image {
 
 /// The kernels of [`ALL`] that are used by default.
 pub fn matrix() -> impl Iterator<Item = &'static Kernel> {
-    ALL.iter().filter(|kernel| kernel.matrix)
+    ALL.iter().filter(|kernel| kernel.runs == Runs::All)
+}
+
+/// The kernels that `probe` is tested on.
+pub fn probed() -> impl Iterator<Item = &'static Kernel> {
+    ALL.iter().filter(|kernel| kernel.runs != Runs::ByName)
 }
 
 /// The kernel of that name.
@@ -301,12 +318,9 @@ pub fn find_for(target: &Target, name: &str) -> Result<&'static Kernel> {
     found.with_context(|| format!("no kernel for {} is called {name}", target.name))
 }
 
-/// Other packages whose versions are pinned together with the kernels'.
+/// Other packages whose versions are pinned together with the kernels', beside BusyBox for
+/// each architecture.
 const OTHER_PACKAGES: &[&str] = &[
-    "busybox-static",
-    "busybox-static:amd64",
-    "busybox-static:armhf",
-    "busybox-static:riscv64",
     "initramfs-tools-core",
     "lava-common",
     "lava-dispatcher",
@@ -317,8 +331,10 @@ const OTHER_PACKAGES: &[&str] = &[
 /// Pins the newest served version of every package in `tests/debian.lock`, and returns
 /// these packages.
 pub fn update_pins() -> Result<Vec<Package>> {
+    let shells = target::ALL.map(|target| target.package(guest::SHELL));
     let mut patterns: Vec<&str> = ALL.iter().map(Kernel::pattern).collect();
     patterns.extend(OTHER_PACKAGES);
+    patterns.extend(shells.iter().map(String::as_str));
     patterns.sort_unstable();
     patterns.dedup();
     debian::update_pins(&patterns)

@@ -17,6 +17,10 @@ use crate::host_packages::{Purpose, on_path};
 pub struct Target {
     /// Name in commands and file names.
     pub name: &'static str,
+    /// The architecture in Rust: `cfg(target_arch)`.
+    pub(crate) arch: &'static str,
+    /// Number of bits of an address.
+    pub address_bits: u32,
     /// Target triple of the program.
     pub triple: &'static str,
     /// Machine in the ELF header.
@@ -61,6 +65,8 @@ pub struct Target {
 /// 64-bit arm.
 pub static AARCH64: Target = Target {
     name: "aarch64",
+    arch: "aarch64",
+    address_bits: 64,
     triple: "aarch64-unknown-linux-gnu",
     machine: elf::EM_AARCH64,
     largest_page: 65_536,
@@ -110,6 +116,8 @@ pub static AARCH64: Target = Target {
 /// 64-bit x86.
 pub static X86_64: Target = Target {
     name: "x86_64",
+    arch: "x86_64",
+    address_bits: 64,
     triple: "x86_64-unknown-linux-gnu",
     machine: elf::EM_X86_64,
     largest_page: 4096,
@@ -143,6 +151,8 @@ pub static X86_64: Target = Target {
 /// 64-bit RISC-V.
 pub static RISCV64: Target = Target {
     name: "riscv64",
+    arch: "riscv64",
+    address_bits: 64,
     triple: "riscv64gc-unknown-linux-gnu",
     machine: elf::EM_RISCV,
     largest_page: 4096,
@@ -180,6 +190,8 @@ pub static RISCV64: Target = Target {
 /// 32-bit arm. Thumb-2 code is smaller than ARM code.
 pub static ARM: Target = Target {
     name: "arm",
+    arch: "arm",
+    address_bits: 32,
     triple: "thumbv7neon-unknown-linux-gnueabihf",
     machine: elf::EM_ARM,
     largest_page: 4096,
@@ -224,6 +236,13 @@ pub fn find(name: &str) -> Result<&'static Target> {
     found.with_context(|| format!("no target is called {name}"))
 }
 
+/// The architecture of this machine.
+pub fn host() -> Result<&'static Target> {
+    let mut targets = ALL.into_iter();
+    let found = targets.find(|target| target.arch == std::env::consts::ARCH);
+    found.context("no target is for this machine")
+}
+
 /// A command line parser that accepts the names of architectures, and `others`.
 pub fn names(others: &[&'static str]) -> PossibleValuesParser {
     let names = ALL.map(|target| target.name);
@@ -243,11 +262,6 @@ impl Target {
             true => name.to_owned(),
             false => format!("{name}:{}", self.debian),
         }
-    }
-
-    /// Whether the rig runs on this architecture.
-    pub fn is_host(&self) -> bool {
-        self.name == std::env::consts::ARCH
     }
 
     /// Whether the Rust installation at this prefix has the core library for the triple.

@@ -17,8 +17,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     trials.extend(Trial::on_targets("the end of the machine", ends));
     trials.extend(Trial::on_targets("in a shell", in_a_shell));
-    let size = "sizes beyond 32 bits";
-    trials.push(Trial::on("arm-6.12", size, size_beyond_32_bits));
+    trials.extend(Trial::on_32_bits(
+        "sizes beyond 32 bits",
+        size_beyond_32_bits,
+    ));
     trials
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use regex::Regex;
 use rig::conformance::{self, is_older};
 use rig::guest;
-use rig::kernels::Kernel;
+use rig::kernels::{self, Kernel};
 use rig::program::Build;
 use rig::qemu::Boot;
 
@@ -13,10 +13,8 @@ use crate::messages::{BUILT_WITHOUT, TOO_OLD, powers_off_with};
 use crate::trial::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut trials: Vec<Trial> = Trial::on_matrix("verdict", verdict).collect();
-    for kernel in ["riscv64-debian-6.12", "arm-debian-6.12"] {
-        trials.push(Trial::on(kernel, "verdict", verdict));
-    }
+    let verdicts = kernels::probed().map(|kernel| Trial::on(kernel.name, "verdict", verdict));
+    let mut trials: Vec<Trial> = verdicts.collect();
     trials.push(Trial::on_default("quiet", quiet));
     trials.push(Trial::on_default("failure", failure));
     trials.push(Trial::on_default("not as PID 1", not_as_pid1));

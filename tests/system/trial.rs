@@ -3,7 +3,7 @@
 use anyhow::Result;
 use libtest_mimic::Failed;
 use rig::kernels::{self, Kernel};
-use rig::target;
+use rig::target::{self, Target};
 
 /// A named test of the running program.
 pub(crate) struct Trial {
@@ -48,10 +48,15 @@ impl Trial {
         name: &str,
         test: impl Fn(&'static Kernel) -> Result<()> + Send + Copy + 'static,
     ) -> impl Iterator<Item = Self> {
-        target::ALL.into_iter().map(move |target| {
-            let test = move || test(kernels::find_for(target, kernels::DEFAULT)?);
-            Self::new(format!("{name} on {}", target.name), test)
-        })
+        Self::on_some_targets(name, |_| true, test)
+    }
+
+    /// One trial in the default kernel of each architecture whose addresses have 32 bits.
+    pub(crate) fn on_32_bits(
+        name: &str,
+        test: impl Fn(&'static Kernel) -> Result<()> + Send + Copy + 'static,
+    ) -> impl Iterator<Item = Self> {
+        Self::on_some_targets(name, |target| target.address_bits == 32, test)
     }
 
     /// One trial in each kernel of the matrix.
@@ -71,6 +76,19 @@ impl Trial {
         let kernels = kernels::matrix()
             .filter(|kernel| !kernel.leaves_out("BINFMT_SCRIPT") && kernel.name != "rich");
         kernels.map(move |kernel| Self::on(kernel.name, name, test))
+    }
+
+    fn on_some_targets(
+        name: &str,
+        is_wanted: fn(&Target) -> bool,
+        test: impl Fn(&'static Kernel) -> Result<()> + Send + Copy + 'static,
+    ) -> impl Iterator<Item = Self> {
+        let targets = target::ALL.into_iter();
+        let targets = targets.filter(move |target| is_wanted(target));
+        targets.map(move |target| {
+            let test = move || test(kernels::find_for(target, kernels::DEFAULT)?);
+            Self::new(format!("{name} on {}", target.name), test)
+        })
     }
 
     /// Runs the trial only with `--ignored` or `--include-ignored`.

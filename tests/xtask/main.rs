@@ -204,10 +204,7 @@ fn build(which: &Which, target: &str) -> Result<()> {
 
 /// Replaces this process by the program.
 fn run_natively(options: &RunCommand) -> Result<()> {
-    let mut targets = target::ALL.into_iter();
-    let target = targets.find(|target| target.is_host());
-    let target = target.context("no target is for this machine")?;
-    let path = program::build_for(target, options.which.build())?;
+    let path = program::build_for(target::host()?, options.which.build())?;
     let error = Command::new(&path).args(&options.args).exec();
     Err(error).with_context(|| format!("cannot run {}", path.display()))
 }
