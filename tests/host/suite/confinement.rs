@@ -135,7 +135,8 @@ impl<'a> MemoryModel<'a> {
                     continue;
                 }
                 for _ in 0..count {
-                    let result = self.take(&step, &mut statements);
+                    let whole = self.expect_whole(&step);
+                    let result = whole.and_then(|()| self.take(&step, &mut statements));
                     let value = result.map_err(|fault| format!("{}: {fault}", show(&step)))?;
                     if step.kept != 0 {
                         self.context.registers[usize::from(step.kept) - 1] = value;
@@ -159,6 +160,22 @@ impl<'a> MemoryModel<'a> {
             }
         }
         numbers
+    }
+
+    /// Fails if a number loses bits as an address or an argument, and is another number then.
+    /// The upper bits of a negative number do not count.
+    fn expect_whole(&self, step: &Step) -> Result<(), String> {
+        let is_call = operation_name(step.code) != "store64";
+        for operand in step.operands.iter().filter(|_| is_call) {
+            if let Operand::Number(number) = *operand {
+                let cut = number & self.layout.mask;
+                let negative = number | !(self.layout.mask >> 1);
+                if cut != number && negative != number {
+                    return Err(format!("{number:#x} is cut to {cut:#x}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Executes a step on the model and returns its result. The error says what the step must
@@ -435,10 +452,14 @@ fn no_case_writes_to_a_file_of_others_but_those_of_pid_1() {
 
 /// Runs a case that consists of `statements`.
 fn run(statements: &str) -> Result<(), String> {
+    run_in(&BITS_64, statements)
+}
+
+fn run_in(layout: &'static Layout, statements: &str) -> Result<(), String> {
     let assembled = assemble(&format!("case\n  {statements}\n"), &VERBS).expect(statements);
     let suite = Suite::new(&assembled);
     let case = suite.cases.into_iter().next().expect("a case");
-    MemoryModel::new(suite, &BITS_64, PAGES[0]).run(case.statements)
+    MemoryModel::new(suite, layout, PAGES[0]).run(case.statements)
 }
 
 #[test]
@@ -460,6 +481,30 @@ fn a_case_may_change_what_is_its_own() {
         "fork; map 0 1; fork; munmap 0 1; join; join",
     ] {
         assert_eq!(run(statements), Ok(()), "{statements}");
+    }
+}
+
+/// What a case calls with a number that 32 bits cut is another call there.
+#[test]
+fn a_case_for_32_bits_has_no_number_that_they_cut() {
+    for statements in [
+        "name @2^32 1 a",
+        "name 2^56 1 a",
+        "name 0 2^47 a",
+        "name 0 1 &@2^63",
+        "prctl SET_VMA 2^32 0 1 a",
+        "prctl SET_VMA+2^32 ANON_NAME 0 1 a",
+    ] {
+        let objection = run_in(&BITS_32, statements).expect_err(statements);
+        assert!(objection.contains("is cut to"), "{statements}: {objection}");
+        assert_eq!(run(statements), Ok(()), "{statements}");
+    }
+    for statements in [
+        "name @-1 1 a; name 0 -window a; name 0 1 &@-1b",
+        "prctl SET_VMA 2^31 @0 0 a; prctl SET_VMA -1 @0 0 a; name @0 2^31 a",
+        "question 0; field NAME_SIZE 2^32",
+    ] {
+        assert_eq!(run_in(&BITS_32, statements), Ok(()), "{statements}");
     }
 }
 
