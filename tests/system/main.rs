@@ -15,6 +15,7 @@ mod machine;
 mod messages;
 mod mutants;
 mod names;
+mod native;
 mod pid1;
 mod probe;
 mod rig_failures;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ("mutants", mutants::trials()),
         ("pid1", pid1::trials()),
         ("names", names::trials()),
+        ("native", native::trials()),
         ("robustness", robustness::trials()),
         ("fault_injection", fault_injection::trials()),
         ("serial_line", serial_line::trials()),
