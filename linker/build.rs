@@ -34,10 +34,11 @@ struct Architecture {
 
 /// The architectures with a file in `src/program/arch`. Cargo.toml has the same list, so that
 /// no dependency is compiled for another.
-const ARCHITECTURES: [Architecture; 4] = [
+const ARCHITECTURES: [Architecture; 5] = [
     Architecture::new("aarch64", "64", 65536),
     Architecture::new("arm", "32", 4096),
     Architecture::new("riscv64", "64", 4096),
+    Architecture::new("x86", "32", 4096),
     Architecture::new("x86_64", "64", 4096),
 ];
 

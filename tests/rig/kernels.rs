@@ -21,7 +21,7 @@ use crate::debian::{self, Package};
 use crate::guest;
 use crate::paths;
 use crate::qemu::Machine;
-use crate::target::{self, AARCH64, ARM, RISCV64, Target, X86_64};
+use crate::target::{self, AARCH64, ARM, I386, RISCV64, Target, X86_64};
 
 /// Name of the kernel for tests that need only one.
 pub const DEFAULT: &str = "6.12";
@@ -99,6 +99,10 @@ pub const ALL: &[Kernel] = &[
             with_names("arm-6.12", "32-bit arm, for addresses of 32 bits"),
         )
     },
+    on(
+        &I386,
+        with_names("i386-6.12", "32-bit x86, with huge pages of 4 MiB"),
+    ),
     without_names(
         "debian-5.10",
         "too old to name memory",
@@ -139,6 +143,18 @@ pub const ALL: &[Kernel] = &[
                 "arm-debian-6.12",
                 "built without names",
                 r"linux-image-6\.12\.[^-]*-armmp:armhf",
+            ),
+        )
+    },
+    Kernel {
+        // It takes long to boot, too.
+        runs: Runs::Probe,
+        ..on(
+            &I386,
+            without_names(
+                "i386-debian-6.1",
+                "the last of Debian for i386, built without names",
+                r"linux-image-6\.1\.0-\d+-686:i386",
             ),
         )
     },
