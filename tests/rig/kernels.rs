@@ -34,19 +34,12 @@ const RICH: &str = include_str!("kernels/rich.config");
 /// All kernels.
 pub const ALL: &[Kernel] = &[
     Kernel {
-        // In 6.1 SECRETMEM depends on !EMBEDDED, but tinyconfig sets EMBEDDED.
-        source: built(r"linux-source-6\.1", "# CONFIG_EMBEDDED is not set"),
+        source: OLDEST,
         ..with_names("6.1", "the oldest long-term kernel that names memory")
     },
     with_names("6.12", "the long-term kernel of the current Debian release"),
     Kernel {
-        source: Source::Built {
-            package: r"linux-source-\d+\.\d+",
-            base: BASE,
-            // PROC_SYSCTL was renamed to SYSCTL.
-            lacks: &["PROC_SYSCTL"],
-            options: "CONFIG_SYSCTL=y",
-        },
+        source: newest("CONFIG_SYSCTL=y"),
         ..with_names("newest", "the highest version in any suite of Debian")
     },
     Kernel {
@@ -78,10 +71,24 @@ pub const ALL: &[Kernel] = &[
             "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
         )
     },
+    Kernel {
+        source: OLDEST,
+        ..on(
+            &X86_64,
+            with_names("x86_64-6.1", "the oldest long-term kernel, on x86_64"),
+        )
+    },
     on(
         &X86_64,
         with_names("x86_64-6.12", "x86_64, the architecture of most machines"),
     ),
+    Kernel {
+        source: newest("CONFIG_SYSCTL=y"),
+        ..on(
+            &X86_64,
+            with_names("x86_64-newest", "the highest version, on x86_64"),
+        )
+    },
     on(
         &RISCV64,
         with_names("riscv64-6.12", "riscv64, the third 64-bit architecture"),
@@ -187,6 +194,10 @@ pub const ALL: &[Kernel] = &[
 ];
 
 const SOURCE_6_12: &str = r"linux-source-6\.12";
+const SOURCE_NEWEST: &str = r"linux-source-\d+\.\d+";
+
+/// In 6.1 SECRETMEM depends on !EMBEDDED, but tinyconfig sets EMBEDDED.
+const OLDEST: Source = built(r"linux-source-6\.1", "# CONFIG_EMBEDDED is not set");
 
 /// Options of [`BASE`] and further ones.
 const fn built(package: &'static str, options: &'static str) -> Source {
@@ -194,6 +205,16 @@ const fn built(package: &'static str, options: &'static str) -> Source {
         package,
         base: BASE,
         lacks: &[],
+        options,
+    }
+}
+
+/// The newest kernel. `options` sets SYSCTL, as PROC_SYSCTL is called there.
+const fn newest(options: &'static str) -> Source {
+    Source::Built {
+        package: SOURCE_NEWEST,
+        base: BASE,
+        lacks: &["PROC_SYSCTL"],
         options,
     }
 }
@@ -514,7 +535,7 @@ impl Kernel {
 
     /// Fails if the newest kernel is also in the list under another name.
     fn expect_new(&self, package: &Package) -> Result<()> {
-        if self.name == "newest" && package.version < "6.13".parse::<Version>()? {
+        if self.pattern() == SOURCE_NEWEST && package.version < "6.13".parse::<Version>()? {
             bail!("Debian has no sources newer than {}", package.version);
         }
         Ok(())
