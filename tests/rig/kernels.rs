@@ -61,15 +61,12 @@ pub const ALL: &[Kernel] = &[
         },
         ..with_names("bare", "6.12 with the fewest options that run the program")
     },
+    RICH_KERNEL,
     Kernel {
-        source: built(SOURCE_6_12, RICH),
-        // KASAN and MTE need this much memory. With mte=on, the board has memory for tags.
-        memory_mib: 512,
-        board: Some("virt,mte=on"),
-        ..with_names(
-            "rich",
-            "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
-        )
+        name: "arm-on-aarch64",
+        why: "32-bit arm programs on the 64-bit kernel `rich`",
+        target: &ARM,
+        ..RICH_KERNEL
     },
     Kernel {
         source: OLDEST,
@@ -82,12 +79,12 @@ pub const ALL: &[Kernel] = &[
         &X86_64,
         with_names("x86_64-6.12", "x86_64, the architecture of most machines"),
     ),
+    X86_64_NEWEST,
     Kernel {
-        source: newest("CONFIG_SYSCTL=y"),
-        ..on(
-            &X86_64,
-            with_names("x86_64-newest", "the highest version, on x86_64"),
-        )
+        name: "i386-on-x86_64",
+        why: "i386 programs on the 64-bit kernel x86_64-newest",
+        target: &I386,
+        ..X86_64_NEWEST
     },
     on(
         &RISCV64,
@@ -199,6 +196,25 @@ const SOURCE_NEWEST: &str = r"linux-source-\d+\.\d+";
 /// In 6.1 SECRETMEM depends on !EMBEDDED, but tinyconfig sets EMBEDDED.
 const OLDEST: Source = built(r"linux-source-6\.1", "# CONFIG_EMBEDDED is not set");
 
+const RICH_KERNEL: Kernel = Kernel {
+    source: built(SOURCE_6_12, RICH),
+    // KASAN and MTE need this much memory. With mte=on, the board has memory for tags.
+    memory_mib: 512,
+    board: Some("virt,mte=on"),
+    ..with_names(
+        "rich",
+        "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
+    )
+};
+
+const X86_64_NEWEST: Kernel = Kernel {
+    source: newest("CONFIG_SYSCTL=y\nCONFIG_IA32_EMULATION=y"),
+    ..on(
+        &X86_64,
+        with_names("x86_64-newest", "the highest version, on x86_64"),
+    )
+};
+
 /// Options of [`BASE`] and further ones.
 const fn built(package: &'static str, options: &'static str) -> Source {
     Source::Built {
@@ -222,8 +238,10 @@ const fn newest(options: &'static str) -> Source {
 const fn with_names(name: &'static str, why: &'static str) -> Kernel {
     Kernel {
         name,
+        image: name,
         why,
         target: &AARCH64,
+        own_target: &AARCH64,
         source: built(SOURCE_6_12, ""),
         pages: Pages::Of4K,
         names: true,
@@ -235,7 +253,11 @@ const fn with_names(name: &'static str, why: &'static str) -> Kernel {
 
 /// The same kernel for another architecture.
 const fn on(target: &'static Target, kernel: Kernel) -> Kernel {
-    Kernel { target, ..kernel }
+    Kernel {
+        target,
+        own_target: target,
+        ..kernel
+    }
 }
 
 const fn without_names(name: &'static str, why: &'static str, package: &'static str) -> Kernel {
@@ -253,10 +275,14 @@ const fn without_names(name: &'static str, why: &'static str, package: &'static 
 pub struct Kernel {
     /// Name in commands and file names. It does not change with the version.
     pub name: &'static str,
+    /// Name of the image, which kernels that run other programs have in common.
+    pub image: &'static str,
     /// Why the kernel is in the list.
     pub why: &'static str,
-    /// Architecture.
+    /// Architecture of the programs that run on it.
     pub target: &'static Target,
+    /// Architecture of the kernel itself, and of the machine.
+    own_target: &'static Target,
     /// Page size.
     pub pages: Pages,
     /// Whether it names anonymous memory.
@@ -423,9 +449,9 @@ impl Kernel {
 
     /// The machine of [`Kernel::machine`] with another image, built from this kernel.
     pub fn machine_with(&self, image: &Path, initramfs: &Path) -> Machine {
-        let mut machine = Machine::new(self.target, image, initramfs);
+        let mut machine = Machine::new(self.own_target, image, initramfs);
         machine.memory_mib = self.memory_mib;
-        machine.board = self.board.unwrap_or(self.target.board).to_owned();
+        machine.board = self.board.unwrap_or(self.own_target.board).to_owned();
         machine
     }
 
@@ -462,7 +488,7 @@ impl Kernel {
             let directory = paths::cache(parent)?.join(self.label(package));
             let name = format!("{} ({})", self.name, package.upstream());
             if directory.join("build/.config").exists() {
-                let tree = Tree::at(&directory, self.target, name, lock)?;
+                let tree = Tree::at(&directory, self.own_target, name, lock)?;
                 return Ok((directory, tree));
             }
             let tree = self.open_tree(package, None)?.copy(&directory, lock)?;
@@ -514,7 +540,7 @@ impl Kernel {
 
     fn open_tree(&self, package: &Package, lock: Option<File>) -> Result<Tree> {
         let name = format!("{} ({})", self.name, package.upstream());
-        Tree::open(package, self.target, name, &self.label(package), lock)
+        Tree::open(package, self.own_target, name, &self.label(package), lock)
     }
 
     /// Removes gigabytes of objects and sources that are not needed again. Keeps the tree
@@ -562,7 +588,7 @@ impl Kernel {
         };
         let is_option =
             |line: &&str| build::parse_option(line).is_some_and(|(name, _)| !lacks.contains(&name));
-        let lines = base.lines().chain(self.target.config.lines());
+        let lines = base.lines().chain(self.own_target.config.lines());
         let lines = lines.chain(options.lines()).filter(is_option);
         lines.flat_map(|line| [line, "\n"]).collect()
     }
@@ -575,16 +601,16 @@ impl Kernel {
     fn label(&self, package: &Package) -> String {
         let version = package.version.to_string().replace(':', ".");
         match self.source {
-            Source::Stock { .. } => format!("{}-{version}", self.name),
+            Source::Stock { .. } => format!("{}-{version}", self.image),
             Source::Built { .. } => {
                 let hash = build::fingerprint(&self.config());
-                format!("{}-{version}-{hash}", self.name)
+                format!("{}-{version}-{hash}", self.image)
             }
         }
     }
 
     fn lock(&self) -> Result<File> {
-        paths::lock(&format!("kernel-{}", self.name))
+        paths::lock(&format!("kernel-{}", self.image))
     }
 }
 
