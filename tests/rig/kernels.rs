@@ -91,16 +91,21 @@ pub const ALL: &[Kernel] = &[
         with_names("riscv64-6.12", "riscv64, the third 64-bit architecture"),
     ),
     Kernel {
-        source: Source::Built {
-            package: SOURCE_6_12,
-            base: BASE,
-            // 32-bit arm has no memfd_secret(2).
-            lacks: &["SECRETMEM"],
-            options: "",
-        },
+        source: arm(""),
         ..on(
             &ARM,
             with_names("arm-6.12", "32-bit arm, for addresses of 32 bits"),
+        )
+    },
+    Kernel {
+        runs: Runs::ByName,
+        source: arm("CONFIG_VMSPLIT_2G=y"),
+        ..on(
+            &ARM,
+            with_names(
+                "arm-6.12-2g",
+                "32-bit arm, where programs have 2 GiB of addresses",
+            ),
         )
     },
     on(
@@ -231,6 +236,16 @@ const fn newest(options: &'static str) -> Source {
         package: SOURCE_NEWEST,
         base: BASE,
         lacks: &["PROC_SYSCTL"],
+        options,
+    }
+}
+
+/// 32-bit arm, which has no memfd_secret(2).
+const fn arm(options: &'static str) -> Source {
+    Source::Built {
+        package: SOURCE_6_12,
+        base: BASE,
+        lacks: &["SECRETMEM"],
         options,
     }
 }
