@@ -470,6 +470,11 @@ impl Kernel {
         machine
     }
 
+    /// Number of bits of an address in the kernel itself.
+    pub fn address_bits(&self) -> u32 {
+        self.own_target.address_bits
+    }
+
     /// Whether the configuration leaves out this option, such as `SHMEM`.
     pub fn leaves_out(&self, option: &str) -> bool {
         let config = self.config();
