@@ -270,8 +270,7 @@ pub static I386: Target = Target {
     board: "q35",
     cpu: "max",
     console: "ttyS0",
-    // As for x86_64.
-    parameters: "no_timer_check",
+    parameters: "",
     last_of_firmware: None,
 };
 
