@@ -104,7 +104,7 @@ impl<'a> MemoryModel<'a> {
         let size = *RESERVED_PAGES * page;
         let mut context = Context::ZERO;
         context.page = page;
-        context.huge = page * page / 8;
+        context.huge = page * page / 4;
         context.registers[WINDOW] = layout.reserved + size / 2;
         MemoryModel {
             suite,
