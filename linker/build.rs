@@ -78,8 +78,14 @@ fn pass_link_arguments() {
         println!("cargo::error={}", missing_linker(&target));
     }
     let directory = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
+    let script = match env::var_os("CARGO_FEATURE_FULL") {
+        Some(_) => "program.ld",
+        None => "minimal.ld",
+    };
     let mut arguments = vec![
-        format!("--script={directory}/linker/program.ld"),
+        // Where the script finds the one that it includes.
+        format!("-L{directory}/linker"),
+        format!("--script={directory}/linker/{script}"),
         format!("-zmax-page-size={}", architecture.max_page_size),
         "--no-pie".to_owned(),
         "--no-dynamic-linker".to_owned(),

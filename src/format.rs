@@ -132,7 +132,7 @@ pub fn put_values(out: &mut impl Sink, text: &str, values: &[Value]) {
         let (form, others) = split(others, b'}');
         rest = others;
         match (*value, form) {
-            (Value::Text(text), _) => put_escaped(text, b' ', out),
+            (Value::Text(text), _) => put_escaped(text, Escapes::Hexadecimal, out),
             (Value::Number(number), []) => put_decimal(number, out),
             (Value::Number(number), [b'h', ..]) => {
                 out.put(b"0x");
@@ -151,16 +151,51 @@ pub fn put_decimal(number: u64, out: &mut impl Sink) {
     out.put(digits(number, 10, 1, &mut [0; MAX_DIGITS]));
 }
 
-/// Appends `text`. Bytes are escaped unless they are printable ASCII or `plain`.
-fn put_escaped(text: &[u8], plain: u8, out: &mut impl Sink) {
-    let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') && *byte != plain;
+/// Appends `sign` and `number`, with spaces before them up to `width`.
+pub fn put_right(sign: &[u8], number: u64, width: usize, out: &mut impl Sink) {
+    let mut buffer = [0; MAX_DIGITS];
+    let digits = digits(number, 10, 1, &mut buffer);
+    put_before(sign, width.saturating_sub(digits.len()), out);
+    out.put(digits);
+}
+
+/// Appends `text`, with spaces before it up to `width`.
+pub fn put_before(text: &[u8], width: usize, out: &mut impl Sink) {
+    const SPACES: &[u8] = b"                                        ";
+    let spaces = width.saturating_sub(text.len());
+    out.put(before(SPACES, spaces.min(SPACES.len())));
+    out.put(text);
+}
+
+/// How bytes are escaped that are not printable ASCII.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Escapes {
+    /// As `\x0a`.
+    Hexadecimal,
+    /// The same, except for newlines.
+    Lines,
+    /// As `\u000a`, and quotation marks and backslashes, too.
+    Json,
+}
+
+/// Appends `text` with escapes.
+pub fn put_escaped(text: &[u8], escapes: Escapes, out: &mut impl Sink) {
+    let is_special = |byte: &u8| match byte {
+        b'"' | b'\\' => escapes == Escapes::Json,
+        b'\n' => escapes != Escapes::Lines,
+        _ => !matches!(byte, b' '..=b'~'),
+    };
+    let (prefix, width): (&[u8], _) = match escapes {
+        Escapes::Json => (b"\\u", 4),
+        _ => (b"\\x", 2),
+    };
     let mut rest = text;
     while let Some(place) = rest.iter().position(is_special)
         && let [byte, others @ ..] = after(rest, place)
     {
         out.put(before(rest, place));
-        out.put(b"\\x");
-        out.put(digits(u64::from(*byte), 16, 2, &mut [0; MAX_DIGITS]));
+        out.put(prefix);
+        out.put(digits(usize::from(*byte), 16, width, &mut [0; MAX_DIGITS]));
         rest = others;
     }
     out.put(rest);
@@ -175,7 +210,7 @@ pub struct Escaping<'a, S>(
 
 impl<S: Sink> Sink for Escaping<'_, S> {
     fn put(&mut self, bytes: &[u8]) {
-        put_escaped(bytes, b'\n', self.0);
+        put_escaped(bytes, Escapes::Lines, self.0);
     }
 }
 

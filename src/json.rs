@@ -1,27 +1,16 @@
 //! Strings, numbers and labels as JSON.
 
 use crate::{
-    format::{MAX_DIGITS, Sink, digits, put_decimal},
+    format::{Escapes, Sink, put_decimal, put_escaped},
     label::kind,
     maps::name,
-    scan::{after, before},
 };
 
 /// Appends `text` as a JSON string. JSON has no strings of bytes: a byte that is not
 /// printable ASCII becomes the character of that number.
 pub fn put_string(text: &[u8], out: &mut impl Sink) {
-    let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
     out.put(b"\"");
-    let mut rest = text;
-    while let Some(place) = rest.iter().position(is_special)
-        && let [byte, others @ ..] = after(rest, place)
-    {
-        out.put(before(rest, place));
-        out.put(b"\\u");
-        out.put(digits(usize::from(*byte), 16, 4, &mut [0; MAX_DIGITS]));
-        rest = others;
-    }
-    out.put(rest);
+    put_escaped(text, Escapes::Json, out);
     out.put(b"\"");
 }
 

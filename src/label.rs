@@ -1,11 +1,9 @@
 //! Labels of VMAs: their kinds, and the rows that they are counted in.
 
 use crate::{
-    format::Sink,
     maps::name,
-    scan::{after, split},
+    scan::{after, split, split_digits},
 };
-use heapless::Vec;
 
 /// The length of the longest label of named memory, `[anon_shmem:NAME]`. Of longer paths,
 /// the end is shown.
@@ -34,54 +32,50 @@ pub fn kind(label: &[u8]) -> &[u8] {
 
 /// The row that a VMA is counted in.
 #[derive(Debug)]
-pub struct RowKey {
-    /// A hash of the whole text.
-    pub hash: u64,
-    /// The text that is shown.
-    pub text: Vec<u8, MAX_LENGTH>,
+pub struct RowKey<'l> {
+    /// A hash of the whole label.
+    pub hash: u32,
+    /// The text that is shown, in two parts.
+    pub text: [&'l [u8]; 2],
 }
 
-impl RowKey {
+impl<'l> RowKey<'l> {
     /// The row of `label`. VMAs without one are told apart by their permissions. With
     /// `folds`, the digits at the end of a name become an asterisk, because some programs
     /// number their names, such as those of the stacks of threads.
-    pub fn new(label: &[u8], permissions: &[u8; 4], folds: bool) -> Self {
-        let (first, second): (&[u8], &[u8]) = match label {
-            [] => (UNNAMED, permissions),
+    pub fn new(label: &'l [u8], permissions: &'l [u8; 4], folds: bool) -> Self {
+        let [first, last] = match label {
+            [] => [UNNAMED, permissions],
             _ if folds => fold(label),
-            _ => (label, b""),
+            _ => [label, b""],
         };
         // FNV-1a.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in first {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-        }
-        let mut text = Vec::new();
-        let mut shown = first;
-        if first.len() > MAX_LENGTH - second.len() {
-            text.put(CUT);
-            let space = MAX_LENGTH - second.len() - CUT.len();
-            shown = after(first, first.len() - space);
-        }
-        text.put(shown);
-        text.put(second);
+        let hash = first.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x100_0193)
+        });
+        let text = match first.len() + last.len() <= MAX_LENGTH {
+            true => [first, last],
+            false => [CUT, after(label, label.len() + CUT.len() - MAX_LENGTH)],
+        };
         RowKey { hash, text }
+    }
+
+    /// Whether this is the row with `text`.
+    pub fn has_text(&self, text: &[u8]) -> bool {
+        let [first, last] = self.text;
+        text.strip_prefix(first) == Some(last)
     }
 }
 
 /// Splits the label of a numbered name into what precedes the number, and what replaces it.
 /// An asterisk that belongs to the name gets a backslash, which no name contains.
-fn fold(label: &[u8]) -> (&[u8], &'static [u8]) {
+fn fold(label: &[u8]) -> [&[u8]; 2] {
     let (Some(_), [inner @ .., _]) = (name(label), label) else {
-        return (label, b"");
+        return [label, b""];
     };
-    let mut rest = inner;
-    while let [before @ .., b'0'..=b'9'] = rest {
-        rest = before;
-    }
-    match rest {
-        _ if rest.len() < inner.len() => (rest, b"*]"),
-        [before @ .., b'*'] => (before, b"\\*]"),
-        _ => (label, b""),
+    match split_digits(inner) {
+        (rest, [_, ..]) => [rest, b"*]"],
+        ([before @ .., b'*'], _) => [before, b"\\*]"],
+        _ => [label, b""],
     }
 }

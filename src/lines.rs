@@ -2,9 +2,7 @@
 //!
 //! A line that is longer than the buffer is passed on without its end.
 
-use crate::scan::{after, before};
-use core::{cell::Cell, mem};
-use heapless::VecView;
+use core::mem;
 
 /// The state between two reads into the buffer.
 #[derive(Default)]
@@ -14,59 +12,60 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Calls `each` for every line that ends in `buffer`, without its newline, and removes
-    /// it. A line that fills the whole buffer is passed on as far as it goes.
-    pub fn take(&mut self, buffer: &mut VecView<u8>, each: &mut dyn FnMut(&[u8])) {
-        let mut rest: &[u8] = buffer;
-        while let Some(end) = find_newline(rest) {
+    /// Calls `each` for every line that ends in `text`, the content of the buffer, without
+    /// its newline; if the buffer `is_full` of one line, for that as far as it goes. Returns
+    /// how many bytes are done with, which the caller removes.
+    pub fn take(&mut self, text: &[u8], is_full: bool, each: &mut dyn FnMut(&[u8])) -> usize {
+        let mut rest = text;
+        while let Some((line, others)) = split_line(rest) {
             if !mem::take(&mut self.is_rest) {
-                each(before(rest, end));
+                each(line);
             }
-            rest = after(rest, end + 1);
+            rest = others;
         }
-        let mut left = rest.len();
-        if left == buffer.capacity() {
-            if !mem::replace(&mut self.is_rest, true) {
-                each(rest);
-            }
-            left = 0;
+        if is_full && rest.len() == text.len() {
+            self.finish(text, each);
+            self.is_rest = true;
+            rest = b"";
         }
-        let bytes = Cell::from_mut(buffer.as_mut_slice()).as_slice_of_cells();
-        let unfinished = bytes.iter().skip(bytes.len() - left);
-        for (to, from) in bytes.iter().zip(unfinished) {
-            to.set(from.get());
-        }
-        buffer.truncate(left);
+        text.len() - rest.len()
     }
 
-    /// Calls `each` for the last line, if it has no newline, and removes it.
-    pub fn finish(&mut self, buffer: &mut VecView<u8>, each: &mut dyn FnMut(&[u8])) {
-        if !mem::take(&mut self.is_rest) && !buffer.is_empty() {
-            each(buffer);
+    /// Calls `each` for the last line, if it has no newline.
+    pub fn finish(&mut self, text: &[u8], each: &mut dyn FnMut(&[u8])) {
+        if !mem::take(&mut self.is_rest) && !text.is_empty() {
+            each(text);
         }
-        buffer.clear();
+    }
+}
+
+/// Splits `text` at the first newline, which neither part includes.
+fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    match text.split_at_checked(find_newline(text)?)? {
+        (line, [_, rest @ ..]) => Some((line, rest)),
+        _ => None,
     }
 }
 
 /// The place of the first newline in `text`.
 ///
-/// Most of the time of `names` is spent here, so it looks at a word of bytes at once.
+/// Most of the time of `names` is spent here, so it looks at 16 bytes at once.
 fn find_newline(text: &[u8]) -> Option<usize> {
-    /// A 1 in each byte of a word.
-    const ONES: usize = usize::MAX / 0xff;
-    const NEWLINES: usize = ONES * b'\n' as usize;
-    let mut rest = text;
-    while let Some((word, others)) = rest.split_first_chunk::<{ size_of::<usize>() }>() {
+    /// A 1 in each byte.
+    const ONES: u128 = u128::MAX / 0xff;
+    const NEWLINES: u128 = ONES * b'\n' as u128;
+    let (chunks, rest) = text.as_chunks();
+    let mut place = 0;
+    for bytes in chunks {
         // A newline is a byte of 0 here.
-        let word = usize::from_le_bytes(*word) ^ NEWLINES;
+        let bytes = u128::from_le_bytes(*bytes) ^ NEWLINES;
         // Subtracting 1 sets the top bit of a byte that was 0. The lowest bit that is set
         // belongs to the first such byte; borrows reach only bytes after it.
-        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        let zeros = bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
         if zeros != 0 {
-            return Some(text.len() - rest.len() + zeros.trailing_zeros() as usize / 8);
+            return Some(place + zeros.trailing_zeros() as usize / 8);
         }
-        rest = others;
+        place += size_of::<u128>();
     }
-    let place = rest.iter().position(|byte| *byte == b'\n')?;
-    Some(text.len() - rest.len() + place)
+    Some(place + rest.iter().position(|byte| *byte == b'\n')?)
 }

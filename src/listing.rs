@@ -7,9 +7,8 @@
 //! ```
 
 use crate::{
-    format::{Escaping, Sink},
+    format::{Escaping, Sink, put_right},
     maps::Vma,
-    report::put_right,
     scan::before,
 };
 

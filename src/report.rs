@@ -8,14 +8,13 @@
 //! ```
 
 use crate::{
-    format::{Escaping, MAX_DIGITS, Sink, digits},
+    format::{Escaping, Sink, put_before, put_right},
     json::{put_label, put_member, put_string},
-    scan::{before, split},
-    totals::{Known, Sums, Totals},
+    scan::split,
+    totals::{Known, Row, Totals},
 };
-use core::cmp::Ordering;
 
-/// What a table is about.
+/// What a table is about, and its form.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
     /// The process, by its id and the name of its program; several processes otherwise.
@@ -25,119 +24,82 @@ pub struct Report<'a> {
     /// Whether only rows that have changed since the last round are shown. The text then
     /// shows by how much.
     pub changes: bool,
+    /// Whether each row is a JSON object.
+    pub is_json: bool,
 }
 
 impl Report<'_> {
     /// Appends the heads of the columns and the rows.
-    pub fn put_table(&self, totals: &Totals, out: &mut impl Sink) {
-        out.put(match self.counts_processes {
-            true => b" Procs",
-            false => b"  VMAs",
-        });
-        out.put(b"      Size       RSS       PSS   Private      Swap  Name\n");
+    pub fn put_rows(&self, totals: &Totals, out: &mut impl Sink) {
+        if !self.is_json {
+            out.put(match self.counts_processes {
+                true => b" Procs",
+                false => b"  VMAs",
+            });
+            out.put(b"      Size       RSS       PSS   Private      Swap  Name\n");
+        }
         for (label, row) in totals.rows() {
             if row.is_shown(self.changes) {
-                self.put_row(&row.sums, &row.old, totals.known, label, out);
+                self.put_row(Some(label), row, totals.fields.known, out);
+                self.end_row(out);
             }
         }
     }
 
-    /// Appends a row.
-    pub fn put_row(
-        &self,
-        sums: &Sums,
-        old: &Sums,
-        known: Known,
-        label: &[u8],
-        out: &mut impl Sink,
-    ) {
-        for (index, (new, old)) in sums.0.into_iter().zip(old.0).enumerate() {
-            let (old, plus): (_, &[u8]) = match self.changes {
-                true => (old, b"+"),
-                false => (0, b""),
-            };
-            let width = if index == 0 { 6 } else { 10 };
-            let sign: &[u8] = match new.cmp(&old) {
-                _ if !known.contains(index) => {
-                    put_before(b"-", width, out);
-                    continue;
-                }
-                Ordering::Less => b"-",
-                Ordering::Equal => b"",
-                Ordering::Greater => plus,
-            };
-            put_right(sign, new.abs_diff(old), width, out);
+    /// Appends a row without its end; without a label, that of the totals.
+    #[inline(never)]
+    pub fn put_row(&self, label: Option<&[u8]>, row: &Row, known: Known, out: &mut impl Sink) {
+        if self.is_json {
+            self.put_subject(label, out);
         }
-        out.put(b"  ");
-        Escaping(&mut *out).put(label);
-        out.put(b"\n");
-    }
-
-    /// Appends a JSON object for each row.
-    pub fn put_json_rows(&self, totals: &Totals, out: &mut impl Sink) {
-        for (label, row) in totals.rows() {
-            if row.is_shown(self.changes) {
-                self.put_json_process(out);
-                put_label(label, out);
-                self.put_json_sums(&row.sums, totals.known, out);
-                out.put(b"}\n");
-            }
-        }
-    }
-
-    /// Appends the JSON object of the totals. `notes` are further members. `is_complete`
-    /// says whether all that was to be read was read.
-    pub fn put_json_total<'n>(
-        &self,
-        sums: &Sums,
-        known: Known,
-        notes: impl Iterator<Item = (&'n [u8], u64)>,
-        is_complete: bool,
-        out: &mut impl Sink,
-    ) {
-        self.put_json_process(out);
-        out.put(b",\"total\":true");
-        self.put_json_sums(sums, known, out);
-        for (name, number) in notes {
-            put_member(name, Some(number), out);
-        }
-        out.put(match is_complete {
-            true => b",\"complete\":true}\n",
-            false => b",\"complete\":false}\n",
-        });
-    }
-
-    fn put_json_process(&self, out: &mut impl Sink) {
-        let (pid, program) = self.process.unzip();
-        out.put(b"{\"comm\":");
-        put_string(program.unwrap_or_default(), out);
-        put_member(b"pid", pid.map(u64::from), out);
-    }
-
-    fn put_json_sums(&self, sums: &Sums, known: Known, out: &mut impl Sink) {
         let mut names: &[u8] = match self.counts_processes {
             true => b"processes size rss pss private swap",
             false => b"vmas size rss pss private swap",
         };
-        for (index, value) in sums.0.into_iter().enumerate() {
+        for (index, (new, old)) in row.sums.0.into_iter().zip(row.old.0).enumerate() {
             let (name, others) = split(names, b' ');
             names = others;
-            put_member(name, known.contains(index).then_some(value), out);
+            let value = known.contains(index).then_some(new);
+            if self.is_json {
+                put_member(name, value, out);
+            } else {
+                let width = if index == 0 { 6 } else { 10 };
+                self.put_column(value, old, width, out);
+            }
+        }
+        if !self.is_json {
+            out.put(b"  ");
+            Escaping(&mut *out).put(label.unwrap_or(b"TOTAL"));
         }
     }
-}
 
-/// Appends `sign` and `number`, with spaces before them up to `width`.
-pub fn put_right(sign: &[u8], number: u64, width: usize, out: &mut impl Sink) {
-    let mut buffer = [0; MAX_DIGITS];
-    let digits = digits(number, 10, 1, &mut buffer);
-    put_before(sign, width.saturating_sub(digits.len()), out);
-    out.put(digits);
-}
+    /// Appends a number, or the change from the `old` number, to a row of text.
+    fn put_column(&self, value: Option<u64>, old: u64, width: usize, out: &mut impl Sink) {
+        match value {
+            None => put_before(b"-", width, out),
+            Some(new) if self.changes && new < old => put_right(b"-", old - new, width, out),
+            Some(new) if self.changes && new > old => put_right(b"+", new - old, width, out),
+            Some(new) => put_right(b"", if self.changes { 0 } else { new }, width, out),
+        }
+    }
 
-fn put_before(text: &[u8], width: usize, out: &mut impl Sink) {
-    const SPACES: &[u8] = b"                                        ";
-    let spaces = width.saturating_sub(text.len());
-    out.put(before(SPACES, spaces.min(SPACES.len())));
-    out.put(text);
+    /// Appends the first members of an object: what the row is about.
+    fn put_subject(&self, label: Option<&[u8]>, out: &mut impl Sink) {
+        let (pid, program) = self.process.unzip();
+        out.put(b"{\"comm\":");
+        put_string(program.unwrap_or_default(), out);
+        put_member(b"pid", pid.map(u64::from), out);
+        match label {
+            Some(label) => put_label(label, out),
+            None => out.put(b",\"total\":true"),
+        }
+    }
+
+    /// Ends a row.
+    pub fn end_row(&self, out: &mut impl Sink) {
+        out.put(match self.is_json {
+            true => b"}\n",
+            false => b"\n",
+        });
+    }
 }

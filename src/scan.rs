@@ -50,6 +50,15 @@ pub fn number(text: &mut &[u8]) -> Option<u64> {
     value
 }
 
+/// Splits `text` before the decimal digits at its end.
+pub fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut rest = text;
+    while let [before @ .., b'0'..=b'9'] = rest {
+        rest = before;
+    }
+    (rest, after(text, rest.len()))
+}
+
 /// The decimal number that all of `text` is; `None` if it is 2^32 or more.
 pub fn number_32(text: &[u8]) -> Option<u32> {
     let mut rest = text;

@@ -11,7 +11,7 @@
 //! `show_smap()` in the kernel's `fs/proc/task_mmu.c` writes the fields. Which ones there
 //! are depends on the version. All begin with a capital letter, and lines of VMAs do not.
 
-use crate::scan::number;
+use crate::scan::{number, split_digits};
 
 /// A column of the table that `names` prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,24 +36,22 @@ pub fn is_field(line: &[u8]) -> bool {
     matches!(line, [b'A'..=b'Z', ..])
 }
 
-/// Reads a line of smaps, `smaps_rollup` or `/proc/PID/status`, and returns the column of
-/// the field and its value. `None` if the field belongs to no column.
-pub fn parse(line: &[u8]) -> Option<(Column, u64)> {
-    // Patterns decide by the first bytes. Comparing whole names would take a call for each,
-    // and most fields belong to no column.
-    let column = match line {
-        [b'R', b's', b's', b':', ..] | [b'V', b'm', b'R', ..] => Column::Rss,
-        [b'P', b's', b's', b':', ..] => Column::Pss,
-        [b'P', b'r', b'i', _, _, _, _, b'_', b'C' | b'D', ..] => Column::Private,
-        [b'S', b'w', b'a', b'p', b':', ..] | [b'V', b'm', b'S', b'w', ..] => Column::Swap,
-        _ => return None,
-    };
-    // No name has a digit.
-    let mut value = line;
-    while let [first, rest @ ..] = value
-        && !first.is_ascii_digit()
-    {
-        value = rest;
+/// The column that the field in `line` belongs to, a line of smaps, `smaps_rollup` or
+/// `/proc/PID/status`. Most fields belong to none.
+pub fn column(line: &[u8]) -> Option<Column> {
+    match line.first_chunk::<9>()? {
+        [b'P', b's', b's', b':', ..] => Some(Column::Pss),
+        [b'P', b'r', b'i', _, _, _, _, b'_', b'C' | b'D'] => Some(Column::Private),
+        [b'R', b's', b's', b':', ..] | [b'V', b'm', b'R', ..] => Some(Column::Rss),
+        [b'S', b'w', b'a', b'p', b':', ..] | [b'V', b'm', b'S', b'w', ..] => Some(Column::Swap),
+        _ => None,
     }
-    Some((column, number(&mut value)?))
+}
+
+/// The value of the field in `line`, in KiB.
+pub fn value(line: &[u8]) -> Option<u64> {
+    let [before @ .., b' ', b'k', b'B'] = line else {
+        return None;
+    };
+    number(&mut split_digits(before).1)
 }

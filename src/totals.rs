@@ -9,7 +9,7 @@ use crate::{
     label::{OTHERS, RowKey},
     maps::Vma,
     scan::{after, before},
-    smaps::{Column, is_field, parse},
+    smaps::{Column, column, is_field, value},
 };
 use core::mem;
 use heapless::Vec;
@@ -18,7 +18,7 @@ use heapless::Vec;
 pub const ROWS: usize = 129;
 
 /// The hash of that row, which no text has in practice.
-const OTHERS_HASH: u64 = 0;
+const OTHERS_HASH: u32 = 0;
 
 /// The space for the texts of all rows, in bytes.
 pub const LABELS: usize = 4096;
@@ -44,6 +44,13 @@ impl Sums {
     pub fn add(&mut self, column: Column, value: u64) {
         self.set(column, self.get(column).saturating_add(value));
     }
+
+    /// Adds all of `others`.
+    pub fn add_all(&mut self, others: &Sums) {
+        for (sum, other) in self.0.iter_mut().zip(others.0) {
+            *sum = sum.saturating_add(other);
+        }
+    }
 }
 
 /// The columns whose values are known. A field that no line has is not 0.
@@ -67,6 +74,33 @@ impl Known {
     }
 }
 
+/// What the fields of a VMA or of a process add up to.
+#[derive(Default, Debug)]
+pub struct Fields {
+    /// The values.
+    pub sums: Sums,
+    /// The columns that had a field.
+    pub known: Known,
+}
+
+impl Fields {
+    /// Adds the field in `line`, if it belongs to a column.
+    #[inline(never)]
+    pub fn line(&mut self, line: &[u8]) {
+        if let Some(column) = column(line) {
+            self.add(column, line);
+        }
+    }
+
+    #[inline(never)] // Few lines come here, and the others need no stack frame without it.
+    fn add(&mut self, column: Column, line: &[u8]) {
+        if let Some(value) = value(line) {
+            self.known.insert(column);
+            self.sums.add(column, value);
+        }
+    }
+}
+
 /// The VMAs with one label.
 #[derive(Default, Debug)]
 pub struct Row {
@@ -74,12 +108,12 @@ pub struct Row {
     pub sums: Sums,
     /// The sums of the round before.
     pub old: Sums,
-    hash: u64,
-    /// The last process that was counted.
-    process: u32,
+    hash: u32,
     /// The place of the text among the labels.
     start: u16,
-    length: u16,
+    length: u8,
+    /// Whether it has a VMA of the process that is added.
+    has_process: bool,
 }
 
 impl Row {
@@ -94,7 +128,6 @@ impl Row {
     /// Ends the round.
     fn finish(&mut self) {
         self.old = mem::take(&mut self.sums);
-        self.process = 0;
     }
 }
 
@@ -118,8 +151,8 @@ pub struct Totals {
     labels: Vec<u8, LABELS>,
     /// All VMAs.
     pub all: Row,
-    /// The columns that the rows have.
-    pub known: Known,
+    /// The fields of the last VMA, and the columns that the rows have.
+    pub fields: Fields,
     /// VMAs that were counted with others, because there was no row left.
     pub crowded: u64,
     /// VMAs that began below the end of one before: the process changed its memory between
@@ -127,9 +160,7 @@ pub struct Totals {
     pub overlaps: u64,
     /// How VMAs are counted.
     pub settings: Settings,
-    /// The process that is added, counted from 1.
-    process: u32,
-    /// The row that the fields belong to.
+    /// The row of the last VMA.
     current: Option<usize>,
     /// The highest end of a VMA of this process so far.
     end: u64,
@@ -139,41 +170,40 @@ impl Totals {
     /// Begins a round: all sums become those of the round before.
     pub fn begin_round(&mut self) {
         if self.rows.is_empty() {
-            self.push(OTHERS, OTHERS_HASH);
+            self.push(&RowKey {
+                hash: OTHERS_HASH,
+                text: [OTHERS, b""],
+            });
         }
         self.rows.iter_mut().for_each(Row::finish);
         self.all.finish();
-        self.known = Known::default();
-        self.known.insert(Column::Count);
-        self.known.insert(Column::Size);
+        self.fields = Fields::default();
+        self.fields.known.insert(Column::Count);
+        self.fields.known.insert(Column::Size);
         (self.crowded, self.overlaps) = (0, 0);
     }
 
-    /// Begins the lines of a process.
-    pub fn begin_process(&mut self) {
-        self.process += 1;
-        (self.current, self.end) = (None, 0);
+    /// Ends the lines of a process.
+    pub fn end_process(&mut self) {
+        self.end_vma();
+        let rows = self.rows.iter_mut();
+        rows.for_each(|row| row.has_process = false);
+        self.end = 0;
     }
 
     /// Adds a line of smaps or maps, without its newline. A line that is neither a VMA nor
     /// a field ends the VMA before it.
     pub fn line(&mut self, line: &[u8]) {
-        if !is_field(line) {
-            self.current = Vma::parse(line).map(|vma| self.add(&vma));
-        } else if let Some(current) = self.current
-            && let Some((column, value)) = parse(line)
-        {
-            self.known.insert(column);
-            self.all.sums.add(column, value);
-            if let Some(row) = self.rows.get_mut(current) {
-                row.sums.add(column, value);
-            }
+        match is_field(line) {
+            true => self.fields.line(line),
+            false => self.begin_vma(line),
         }
     }
 
-    /// Adds a VMA, and returns the index of its row.
-    #[inline(never)] // Most lines are fields, which need less of the stack.
-    fn add(&mut self, vma: &Vma) -> usize {
+    #[inline(never)] // Most lines are fields, which need no stack frame without it.
+    fn begin_vma(&mut self, line: &[u8]) {
+        self.end_vma();
+        let Some(vma) = &Vma::parse(line) else { return };
         if vma.start < self.end {
             if self.settings.is_saved {
                 self.end = 0;
@@ -183,28 +213,36 @@ impl Totals {
         }
         let new = vma.end.saturating_sub(vma.start.max(self.end)) >> 10;
         self.end = self.end.max(vma.end);
+        self.fields.sums.set(Column::Size, new);
         let key = RowKey::new(vma.label, &vma.permissions, self.settings.folds);
         let index = self.find(&key);
         if let Some(row) = self.rows.get_mut(index) {
-            let last = mem::replace(&mut row.process, self.process);
-            let is_counted = self.settings.counts_processes && last == self.process;
-            row.sums.add(Column::Count, u64::from(!is_counted));
-            row.sums.add(Column::Size, new);
+            let had_process = mem::replace(&mut row.has_process, true);
+            let is_counted = self.settings.counts_processes && had_process;
+            self.fields.sums.set(Column::Count, u64::from(!is_counted));
         }
-        self.all.sums.add(Column::Count, 1);
-        self.all.sums.add(Column::Size, new);
-        index
+        self.current = Some(index);
+    }
+
+    /// Adds the last VMA to its row. Fields without a VMA are dropped.
+    fn end_vma(&mut self) {
+        let sums = mem::take(&mut self.fields.sums);
+        let current = self.current.take();
+        if let Some(row) = current.and_then(|index| self.rows.get_mut(index)) {
+            row.sums.add_all(&sums);
+            self.all.sums.add_all(&sums);
+        }
     }
 
     /// The index of the row, which is added if it is new. If there is no space, that of the
     /// other names.
     fn find(&mut self, key: &RowKey) -> usize {
         let labels = &self.labels;
-        let is_it = |row: &Row| row.hash == key.hash && text(labels, row) == key.text;
+        let is_it = |row: &Row| row.hash == key.hash && key.has_text(text(labels, row));
         if let Some(index) = self.rows.iter().position(is_it) {
             return index;
         }
-        if self.push(&key.text, key.hash) {
+        if self.push(key) {
             return self.rows.len() - 1;
         }
         self.crowded += 1;
@@ -214,24 +252,24 @@ impl Totals {
     }
 
     /// Adds a row, if there is space.
-    fn push(&mut self, label: &[u8], hash: u64) -> bool {
+    fn push(&mut self, key: &RowKey) -> bool {
+        let start = self.labels.len();
+        key.text.iter().for_each(|part| self.labels.put(part));
         let row = Row {
-            hash,
-            start: self.labels.len() as u16,
-            length: label.len() as u16,
+            hash: key.hash,
+            start: start as u16,
+            length: (self.labels.len() - start) as u8,
             ..Row::default()
         };
-        let has_space = self.labels.len() + label.len() <= LABELS;
-        if !has_space || self.rows.push(row).is_err() {
-            return false;
+        let fits = !self.labels.is_full() && self.rows.push(row).is_ok();
+        if !fits {
+            self.labels.truncate(start);
         }
-        self.labels.put(label);
-        true
+        fits
     }
 
     /// Sorts the rows by RSS, then by size, the largest first.
     pub fn sort(&mut self) {
-        self.current = None;
         let rank = |row: &Row| (row.sums.get(Column::Rss), row.sums.get(Column::Size));
         let mut rest: &mut [Row] = &mut self.rows;
         while let Some((first, others)) = rest.split_first_mut() {

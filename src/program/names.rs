@@ -4,7 +4,7 @@ use crate::{
     cold,
     commands::status,
     console::{Console, error},
-    subject::{self, BUFFER, ENDED, NO_MEMORY, Subject},
+    subject::{self, BUFFER, ENDED, NO_MEMORY, Program, Reading, Subject},
     sys::{
         Errno, Result, STDIN,
         file::{self, CWD},
@@ -15,12 +15,14 @@ use heapless::{Vec, VecView};
 use linux_raw_sys::general::{O_DIRECTORY, O_RDONLY};
 use vm_anon_name::{
     directory::process_ids,
+    format::Sink,
+    json::put_member,
     options::{Flag, MAX_CASES, Options},
     put,
     report::Report,
     scan::{line, number_32, split},
-    smaps::{Column, parse},
-    totals::{Known, Settings, Sums, Totals},
+    smaps::Column,
+    totals::{Fields, Known, Settings, Totals},
 };
 
 // Indexes of the counters in [`Names::notes`], and of their lines in [`cold::NOTES`].
@@ -37,8 +39,15 @@ const NOTES: usize = 6;
 pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
     let words = options.cases.as_slice();
     let is_saved = words == [c"-"] && options.every.is_none();
+    let counts_processes = words.len() != 1;
+    let mut totals = Totals::default();
+    totals.settings = Settings {
+        folds: !options.has(Flag::Exact),
+        counts_processes,
+        is_saved,
+    };
     let mut names = Names {
-        totals: Totals::default(),
+        totals: &mut totals,
         buffer: &mut Vec::<u8, BUFFER>::new(),
         notes: [0; NOTES],
         known: Known::default(),
@@ -46,13 +55,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
         status: status::SUCCESS,
         console,
     };
-    let counts_processes = words.len() != 1;
-    names.totals.settings = Settings {
-        folds: !options.has(Flag::Exact),
-        counts_processes,
-        is_saved,
-    };
-    let mut subjects = Vec::<Option<Subject>, MAX_CASES>::new();
+    let mut subjects = Vec::<Subject, MAX_CASES>::new();
     for word in words.iter().filter(|_| !is_saved) {
         let Some(pid) = number_32(word.to_bytes()) else {
             let word = word.to_bytes();
@@ -63,17 +66,21 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
             return status::USAGE;
         };
         let subject = names.note_failure(pid, Subject::open(pid));
-        let _ = subjects.push(subject); // There is space for all words.
+        subjects.extend(subject); // There is space for all words.
     }
-    let program = match subjects.as_slice() {
-        [Some(subject)] => Some((subject.pid, subject.program())),
+    let mut program = Program::new();
+    let process = match subjects.as_slice() {
+        [subject] if !counts_processes => {
+            subject.read_program(&mut program);
+            Some((subject.pid, program.as_slice()))
+        }
         _ => None,
     };
-    let process = program.as_ref().map(|(pid, name)| (*pid, name.as_slice()));
     let mut report = Report {
         process,
         counts_processes,
         changes: false,
+        is_json: options.has(Flag::Json),
     };
     let mut rounds_left = match options.every {
         Some(_) => options.count.unwrap_or(u32::MAX),
@@ -86,18 +93,16 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
         } else if words.is_empty() {
             names.read_all();
         }
-        for place in &mut subjects {
-            if let Some(subject) = place.take() {
-                let result = names.add(&subject);
-                *place = names.note_failure(subject.pid, result.map(|()| subject));
-            }
+        for subject in subjects.iter_mut().filter(|subject| !subject.is_over) {
+            let result = names.add(subject);
+            subject.is_over = names.note_failure(subject.pid, result).is_none();
         }
         names.print(options, page, &report);
         rounds_left -= 1;
         if !names.console.close() {
             return status::FAILED;
         }
-        let is_over = !words.is_empty() && subjects.iter().all(Option::is_none);
+        let is_over = !words.is_empty() && subjects.iter().all(|subject| subject.is_over);
         let Some(seconds) = options.every.filter(|_| rounds_left > 0 && !is_over) else {
             return match report.changes {
                 // The first round was complete, and processes may end while they are watched.
@@ -112,7 +117,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
 
 /// Memory by name, as far as it has been read.
 struct Names<'a> {
-    totals: Totals,
+    totals: &'a mut Totals,
     buffer: &'a mut VecView<u8>,
     /// Counters of what prevented an exact result; [`cold::NOTES`] describes each.
     notes: [u64; NOTES],
@@ -144,9 +149,9 @@ impl Names<'_> {
     }
 
     fn read_saved(&mut self) {
-        self.totals.begin_process();
-        let totals = &mut self.totals;
+        let totals = &mut *self.totals;
         let result = subject::stream(&STDIN, self.buffer, &mut |line| totals.line(line));
+        totals.end_process();
         match result {
             Err(errno) => self.fail(b"standard input", errno),
             Ok(_) if self.totals.all.is_shown(false) => {}
@@ -165,23 +170,27 @@ impl Names<'_> {
     /// Reads all processes. Those that have no memory of their own are passed over, and
     /// those that cannot be read are counted.
     fn read_all(&mut self) {
-        if !subject::has_proc(self.console) {
+        let result = self.read_directory();
+        if (result.is_err() || self.read == 0) && !subject::has_proc(self.console) {
             self.status = status::NO_PROC;
-            return;
+        } else if let Err(errno) = result {
+            self.fail(b"/proc", errno);
         }
-        let proc = match file::open(&CWD, c"/proc", O_RDONLY | O_DIRECTORY) {
-            Ok(proc) => proc,
-            Err(errno) => return self.fail(b"/proc", errno),
-        };
-        let mut entries = Vec::<u8, 1024>::new();
-        loop {
+    }
+
+    fn read_directory(&mut self) -> Result {
+        let proc = file::open(&CWD, c"/proc", O_RDONLY | O_DIRECTORY)?;
+        let mut entries = Vec::<u8, 512>::new();
+        let result = loop {
             match file::read_directory(&proc, &mut entries) {
-                Ok(()) if entries.is_empty() => break,
-                Ok(()) => process_ids(&entries).for_each(|pid| self.read_one(pid)),
-                Err(errno) => break self.fail(b"/proc", errno),
+                Ok(()) if !entries.is_empty() => {
+                    process_ids(&entries).for_each(|pid| self.read_one(pid));
+                }
+                result => break result,
             }
-        }
+        };
         let _ = file::close(proc); // Nothing was written to it.
+        result
     }
 
     fn read_one(&mut self, pid: u32) {
@@ -200,40 +209,37 @@ impl Names<'_> {
 
     /// Adds the memory of a process. If that fails, a part may have been added.
     fn add(&mut self, subject: &Subject) -> Result {
-        self.totals.begin_process();
-        let before = self.totals.all.sums;
-        let totals = &mut self.totals;
+        let all = &self.totals.all.sums;
+        let (pss, rss) = (all.get(Column::Pss), all.get(Column::Rss));
+        let totals = &mut *self.totals;
         let add_line = &mut |line: &[u8]| totals.line(line);
         let mut reading = subject.read(c"smaps", self.buffer, add_line);
         let has_smaps = !matches!(reading, Err(Errno::ENOENT));
         if !has_smaps {
             reading = subject.read(c"maps", self.buffer, add_line);
         }
+        self.totals.end_process();
         let reading = reading?;
         // What the kernel itself counts for the whole process. Each Pss of a VMA is cut to
         // KiB, which makes a sum of them too low.
-        let (mut own, mut known) = (Sums::default(), Known::default());
+        let mut fields = Fields::default();
         let path = match has_smaps {
             true => c"smaps_rollup",
             false => c"status",
         };
-        let rest = subject.read(path, self.buffer, &mut |line| {
-            if let Some((column, value)) = parse(line) {
-                own.add(column, value);
-                known.insert(column);
-            }
-        });
+        let rest = subject.read(path, self.buffer, &mut |line| fields.line(line));
+        let rest = rest.map(Reading::close);
+        let own = &fields.sums;
         let all = &mut self.totals.all.sums;
         match rest {
             Ok(_) if has_smaps => {
-                all.set(Column::Pss, before.get(Column::Pss) + own.get(Column::Pss));
-                let rss = all.get(Column::Rss) - before.get(Column::Rss);
-                self.notes[DIFFERENCE] += own.get(Column::Rss).abs_diff(rss);
+                all.set(Column::Pss, pss + own.get(Column::Pss));
+                self.notes[DIFFERENCE] += all.get(Column::Rss).abs_diff(rss + own.get(Column::Rss));
             }
             Ok(_) => {
                 all.add(Column::Rss, own.get(Column::Rss));
                 all.add(Column::Swap, own.get(Column::Swap));
-                self.known = known;
+                self.known = fields.known;
                 self.notes[WITHOUT_SMAPS] += 1;
             }
             // smaps_rollup is there since Linux 4.14.
@@ -243,34 +249,24 @@ impl Names<'_> {
                 return Err(errno);
             }
         }
-        if let Ok(rest) = rest {
-            rest.close();
-        }
         self.read += 1;
         reading.finish()
     }
 
     /// Prints the round, and sets the exit status.
     fn print(&mut self, options: &Options, page: usize, report: &Report) {
-        let totals = &mut self.totals;
+        let totals = &mut *self.totals;
         if report.counts_processes {
             totals.all.sums.set(Column::Count, self.read);
         }
         (self.notes[OVERLAPS], self.notes[CROWDED]) = (totals.overlaps, totals.crowded);
         totals.sort();
         let (console, all) = (&mut *self.console, &totals.all);
-        let known = totals.known.union(self.known);
         let is_complete = self.status == status::SUCCESS;
-        let notes = || {
-            let numbers = self.notes.into_iter().enumerate();
-            numbers.map(|(index, number)| (split(line(&cold::NOTES, index), b':'), number))
-        };
-        if options.has(Flag::Json) {
-            report.put_json_rows(totals, console);
-            let notes = notes().map(|((name, _), number)| (name, number));
-            report.put_json_total(&all.sums, known, notes, is_complete, console);
-        } else if all.is_shown(false) {
-            if totals.settings.is_saved {
+        if report.is_json || all.is_shown(false) {
+            if report.is_json {
+                // Each row says what it is about.
+            } else if totals.settings.is_saved {
                 put!(console, "standard input, sizes in KiB\n");
             } else if report.changes {
                 let seconds = options.every.unwrap_or_default();
@@ -288,18 +284,35 @@ impl Names<'_> {
                     page >> 10
                 );
             }
-            report.put_table(totals, console);
-            if is_complete {
-                report.put_row(&all.sums, &all.old, known, b"TOTAL", console);
+            report.put_rows(totals, console);
+            if report.is_json || is_complete {
+                let known = totals.fields.known.union(self.known);
+                report.put_row(None, all, known, console);
+                if report.is_json {
+                    for (index, number) in self.notes.into_iter().enumerate() {
+                        put_member(note(index).0, Some(number), console);
+                    }
+                    console.put(match is_complete {
+                        true => b",\"complete\":true",
+                        false => b",\"complete\":false",
+                    });
+                }
+                report.end_row(console);
             }
         }
-        for ((_, text), number) in notes() {
+        for (index, number) in self.notes.into_iter().enumerate() {
             if number > 0 {
-                error!(console, "{}{}", number, text);
+                error!(console, "{}{}", number, note(index).1);
             }
         }
         if is_complete && self.notes[WITHOUT_SMAPS] > 0 && options.has(Flag::Require) {
             self.status = status::LACKING;
         }
     }
+}
+
+/// The name of a counter in JSON, and the message that follows its number.
+#[inline(never)]
+fn note(index: usize) -> (&'static [u8], &'static [u8]) {
+    split(line(&cold::NOTES, index), b':')
 }

@@ -13,7 +13,7 @@ use vm_anon_name::{lines::Lines, scan::line};
 
 /// The size of the buffer that a file is read into. One read of procfs returns at most a
 /// page, so more would not help; longer lines lose their end.
-pub(crate) const BUFFER: usize = 6 << 10;
+pub(crate) const BUFFER: usize = 4 << 10;
 
 /// The name of a program. Those of kernel threads are longer than 16 bytes.
 pub(crate) type Program = Vec<u8, 64>;
@@ -29,6 +29,8 @@ pub(crate) const NO_MEMORY: Errno = Errno::ENOTTY;
 /// a later process with the same id is never taken for it.
 pub(crate) struct Subject {
     pub(crate) pid: u32,
+    /// Whether it has ended, or could not be read.
+    pub(crate) is_over: bool,
     directory: Fd,
 }
 
@@ -62,18 +64,20 @@ impl Subject {
     /// The process with this id.
     pub(crate) fn open(pid: u32) -> Result<Self> {
         let directory = file::open_process(pid)?;
-        Ok(Subject { pid, directory })
+        Ok(Subject {
+            pid,
+            is_over: false,
+            directory,
+        })
     }
 
-    /// The name of its program; empty if it cannot be read.
-    pub(crate) fn program(&self) -> Program {
-        let mut name = Program::new();
+    /// Reads the name of its program, which stays empty if that fails.
+    pub(crate) fn read_program(&self, name: &mut Program) {
         if let Ok(file) = file::open(&self.directory, c"comm", O_RDONLY) {
-            let _ = io::read(&file, &mut name); // On failure the name stays empty.
+            let _ = io::read(&file, name);
             let _ = file::close(file);
         }
         let _ = name.pop(); // The newline.
-        name
     }
 
     /// Calls `each` with each line of its maps or smaps file `path`.
@@ -129,7 +133,8 @@ pub(crate) fn stream(
     let (mut lines, mut is_empty) = (Lines::default(), true);
     while io::read(file, buffer)? > 0 {
         is_empty = false;
-        lines.take(buffer, each);
+        let done = lines.take(buffer, buffer.is_full(), each);
+        io::remove(buffer, done);
     }
     lines.finish(buffer, each);
     Ok(!is_empty)

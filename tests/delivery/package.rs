@@ -30,7 +30,9 @@ const CONTENT: [&str; 10] = [
     "LICENSE",
     "README.md",
     "linker/build.rs",
+    "linker/minimal.ld",
     "linker/program.ld",
+    "linker/text.ld",
     "src/",
 ];
 

@@ -1,6 +1,5 @@
 //! Lines of a stream in a buffer of fixed size.
 
-use heapless::{Vec as Buffer, VecView};
 use proptest::prelude::*;
 use vm_anon_name::lines::Lines;
 
@@ -8,7 +7,7 @@ use vm_anon_name::lines::Lines;
 fn read<const N: usize>(pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let mut lines = Lines::default();
-    let mut buffer = Buffer::<u8, N>::new();
+    let mut buffer = Vec::new();
     let mut each = |line: &[u8]| found.push(line.to_vec());
     for piece in pieces {
         let mut rest = piece.as_slice();
@@ -16,14 +15,13 @@ fn read<const N: usize>(pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
             let space = N - buffer.len();
             let (now, later) = rest.split_at(space.min(rest.len()));
             assert!(!now.is_empty(), "the buffer has no space left");
-            let view: &mut VecView<u8> = &mut buffer;
-            view.extend_from_slice(now).unwrap();
+            buffer.extend_from_slice(now);
             rest = later;
-            lines.take(&mut buffer, &mut each);
+            let done = lines.take(&buffer, buffer.len() == N, &mut each);
+            buffer.drain(..done);
         }
     }
-    lines.finish(&mut buffer, &mut each);
-    assert!(buffer.is_empty());
+    lines.finish(&buffer, &mut each);
     found
 }
 

@@ -23,10 +23,14 @@ fn added(settings: Settings, processes: &[&[u8]]) -> Box<Totals> {
     totals.settings = settings;
     totals.begin_round();
     for smaps in processes {
-        totals.begin_process();
-        fixtures::lines(smaps).for_each(|line| totals.line(line));
+        add(&mut totals, smaps);
     }
     totals
+}
+
+fn add(totals: &mut Totals, smaps: &[u8]) {
+    fixtures::lines(smaps).for_each(|line| totals.line(line));
+    totals.end_process();
 }
 
 const EXACT: Settings = Settings {
@@ -125,7 +129,7 @@ fn recorded_maps_add_up_to_their_sizes() {
         let vmas = fixtures::lines(&recording.maps).filter_map(Vma::parse);
         let size: u64 = vmas.map(|vma| (vma.end - vma.start) >> 10).sum();
         assert_eq!(totals.all.sums.0[1..], [size, 0, 0, 0, 0]);
-        let known = (0..6).map(|index| totals.known.contains(index));
+        let known = (0..6).map(|index| totals.fields.known.contains(index));
         assert!(known.eq([true, true, false, false, false, false]));
     }
 }
@@ -296,8 +300,7 @@ fn rows_are_sorted_by_rss_then_size() {
     ];
     assert!(labels.eq(expected));
     // Sorting loses no row, and later lines still add to the rows.
-    totals.begin_process();
-    fixtures::lines(smaps[0].as_bytes()).for_each(|line| totals.line(line));
+    add(&mut totals, smaps[0].as_bytes());
     assert_eq!(rows(&totals)["[anon:small]"], [2, 72, 8, 0, 0, 0]);
 }
 
@@ -305,6 +308,11 @@ const ONE: Report = Report {
     process: Some((44, b"go\"prog\x1b")),
     counts_processes: false,
     changes: false,
+    is_json: false,
+};
+const JSON: Report = Report {
+    is_json: true,
+    ..ONE
 };
 
 #[test]
@@ -318,14 +326,9 @@ fn the_table_has_columns_for_awk() {
     ) + &vma(9000, 60, "rw-p", "", [92, 91, 1, 90, 12345678]);
     let totals = added(FOLDS, &[smaps.as_bytes()]);
     let text = written_text(|out| {
-        ONE.put_table(&totals, out);
-        ONE.put_row(
-            &totals.all.sums,
-            &totals.all.old,
-            totals.known,
-            b"TOTAL",
-            out,
-        );
+        ONE.put_rows(&totals, out);
+        ONE.put_row(None, &totals.all, totals.fields.known, out);
+        ONE.end_row(out);
     });
     let expected = "  VMAs      Size       RSS       PSS   Private      Swap  Name\n     \
         1     28672     25956     25956     25956         0  [anon: Go: heap]\n     \
@@ -337,13 +340,13 @@ fn the_table_has_columns_for_awk() {
 #[test]
 fn unknown_columns_are_dashes_and_null() {
     let totals = added(FOLDS, &[b"00001000-00002000 rw-p 00000000 00:00 0 \n"]);
-    let text = written_text(|out| ONE.put_table(&totals, out));
+    let text = written_text(|out| ONE.put_rows(&totals, out));
     let row = text.lines().nth(1).unwrap();
     assert_eq!(
         row,
         "     1         4         -         -         -         -  (no name) rw-p"
     );
-    let json = written_text(|out| ONE.put_json_rows(&totals, out));
+    let json = written_text(|out| JSON.put_rows(&totals, out));
     let object: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(object["size"], 4);
     assert!(object["rss"].is_null() && object["swap"].is_null());
@@ -359,14 +362,13 @@ fn changes_have_signs() {
         + &vma(7, 1, "rw-p", "[anon:same]", [4, 0, 0, 4, 0]);
     let mut totals = added(FOLDS, &[before.as_bytes()]);
     totals.begin_round();
-    totals.begin_process();
-    fixtures::lines(after.as_bytes()).for_each(|line| totals.line(line));
+    add(&mut totals, after.as_bytes());
     totals.sort();
     let changes = Report {
         changes: true,
         ..ONE
     };
-    let text = written_text(|out| changes.put_table(&totals, out));
+    let text = written_text(|out| changes.put_rows(&totals, out));
     let words = |line: &str| {
         line.split_whitespace()
             .map(str::to_owned)
@@ -382,7 +384,11 @@ fn changes_have_signs() {
         ]
     );
     // JSON has the new values.
-    let json = written_text(|out| changes.put_json_rows(&totals, out));
+    let changes = Report {
+        changes: true,
+        ..JSON
+    };
+    let json = written_text(|out| changes.put_rows(&totals, out));
     let rss = json.lines().map(|line| {
         let object: serde_json::Value = serde_json::from_str(line).unwrap();
         object["rss"].as_u64().unwrap()
@@ -394,7 +400,7 @@ fn changes_have_signs() {
 fn check_json(label: &[u8]) {
     let line = [b"00001000-00002000 rw-p 00000000 00:00 0 ", label].concat();
     let totals = added(EXACT, &[&line]);
-    let json = written_text(|out| ONE.put_json_rows(&totals, out));
+    let json = written_text(|out| JSON.put_rows(&totals, out));
     assert_eq!(json.lines().count(), 1);
     assert!(
         json.trim_end()
@@ -409,7 +415,7 @@ fn check_json(label: &[u8]) {
         assert_eq!(object["label"], latin_1);
     }
     // The table has a heading and one row, and cannot control a terminal.
-    let text = written_text(|out| ONE.put_table(&totals, out));
+    let text = written_text(|out| ONE.put_rows(&totals, out));
     assert_eq!(text.lines().count(), 2);
     assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')));
 }

@@ -1,8 +1,8 @@
 //! The shape of the executable: what the kernel is asked to load.
 //!
 //! It has to be the same for each architecture and each way to build the program: only constants
-//! and code, at fixed addresses. The full build has two segments: one for the help and the commands
-//! other than the stages, and one for the rest.
+//! and code, at fixed addresses. The full build has three segments: one for `check` and the help,
+//! one for `maps` and `names`, and one for the rest.
 
 use std::fs;
 use std::path::Path;
@@ -63,8 +63,6 @@ where
                 );
                 stacks += 1;
             }
-            // A header that the linker has removed.
-            elf::PT_NULL => {}
             // No interpreter, relocations, thread-local data, unwinding tables, attributes.
             other => ensure!(false, "there is a segment of the type {other:?}"),
         }
@@ -72,15 +70,14 @@ where
     ensure!(stacks == 1, "{stacks} headers for the stack");
     let expected = match build {
         Build::Minimal => 1,
-        Build::Full => 2,
+        Build::Full => 3,
     };
     ensure!(
         loads.len() == expected,
         "{} segments are loaded",
         loads.len()
     );
-    // The ELF header and three program headers, one of which the linker may have removed.
-    let headers = size_of::<Header>() + 3 * size_of::<Header::ProgramHeader>();
+    let headers = size_of::<Header>() + (expected + stacks) * size_of::<Header::ProgramHeader>();
     expect_loads(&loads, target.largest_page, headers as u64)
 }
 

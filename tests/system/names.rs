@@ -27,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     for kernel in ["6.12", "newest"] {
         trials.push(Trial::on(kernel, "65,530 mappings", many_mappings));
     }
+    trials.push(Trial::on_default("memory of names and maps", own_memory));
     trials.push(Trial::on_default("failures", failures));
     trials.push(Trial::on_default("processes that end", processes_that_end));
     trials.push(Trial::on_default("again and again", every));
@@ -278,6 +279,36 @@ fn many_mappings(kernel: &'static Kernel) -> Result<()> {
         words[1] == "VMAs," && words[4].parse::<u64>()? > 64_900,
         "{changing}"
     );
+    Ok(())
+}
+
+/// The program itself takes little memory, whatever the process: the most that it had while
+/// it read one with few mappings, with more names than rows, and with 65,500 mappings.
+fn own_memory(kernel: &'static Kernel) -> Result<()> {
+    const LIMIT: u64 = 64;
+    const WATCH: &str = "vm_anon_name names -e 1000 $target > /tmp/table & reader=$!
+        until grep -q TOTAL /tmp/table; do usleep 10000; done
+        grep VmHWM /proc/$reader/status; kill $reader $target";
+    let targets = [
+        "start named=1,a",
+        "start $(for i in $(seq 200); do echo named=1,name-of-number-${i}x; done)",
+        "start many=65500",
+    ];
+    let scripts = targets.map(|target| format!("{target}; {WATCH}"));
+    let outputs = run(
+        kernel.name,
+        "memory",
+        &scripts.each_ref().map(String::as_str),
+    )?;
+    for output in &outputs {
+        let words = output.stdout.split_whitespace();
+        let peak = words
+            .clone()
+            .nth(1)
+            .and_then(|word| word.parse::<u64>().ok());
+        let peak = peak.with_context(|| output.to_string())?;
+        ensure!((1..=LIMIT).contains(&peak), "{peak} KiB: {output}");
+    }
     Ok(())
 }
 
