@@ -99,6 +99,11 @@ impl<'a> Vma<'a> {
     }
 }
 
+/// Whether a 64-bit kernel wrote `line`, which has a label.
+pub fn is_of_64_bits(line: &[u8]) -> bool {
+    Vma::parse(line).is_some_and(|vma| line.len() - vma.label.len() > LABEL_COLUMN)
+}
+
 /// The NAME of the label `[anon:NAME]` (private) or `[anon_shmem:NAME]` (shared).
 ///
 /// No other label has this form: no other with a colon, such as `socket:[7]`, begins with

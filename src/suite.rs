@@ -113,6 +113,11 @@ impl Case<'_> {
         self.needs & needs::ADDRESSES_OF_64_BITS != 0
     }
 
+    /// Whether it needs addresses of as many bits as the kernel has: on a 64-bit kernel, 64.
+    pub fn needs_kernel_width(&self) -> bool {
+        self.needs & needs::ADDRESSES_OF_THE_KERNEL != 0
+    }
+
     /// Whether it is skipped if the kernel kills its process for memory.
     pub fn needs_memory(&self) -> bool {
         self.needs & needs::MEMORY != 0

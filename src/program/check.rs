@@ -154,6 +154,7 @@ fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8
         release,
         version: Version::of(release),
         absence: Absence::of(probe, release),
+        is_wider: is_wider(interpreter),
     };
     // Without maps or children, every case would fail on a correct kernel.
     if kernel.absence.is_none() {
@@ -198,6 +199,15 @@ fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8
     }
 }
 
+/// Whether addresses have more bits in the kernel than in this program.
+fn is_wider(interpreter: &mut Interpreter) -> bool {
+    if usize::BITS == u64::BITS {
+        return false;
+    }
+    let end = run_in_child(PROBE_TIMEOUT, &mut || interpreter.is_on_64_bits().into());
+    end == Ok(ChildEnd::Exited(true.into()))
+}
+
 /// Ends the report: no case can run, because `what` failed with `errno`.
 fn bail_out(what: &str, errno: Errno, console: &mut Console) {
     put!(console, "Bail out! {}: {errno}\n", what, errno);
@@ -209,6 +219,8 @@ struct Kernel<'a> {
     version: Version,
     /// Why it names no memory, if so.
     absence: Option<Absence>,
+    /// Whether its addresses have more bits than those of this program.
+    is_wider: bool,
 }
 
 impl Kernel<'_> {
@@ -225,7 +237,8 @@ impl Kernel<'_> {
 
     /// Whether `case` applies.
     fn fits(&self, case: &Case) -> bool {
-        let has_addresses = usize::BITS == u64::BITS || !case.needs_64_bits();
+        let has_addresses = usize::BITS == u64::BITS
+            || !(case.needs_64_bits() || self.is_wider && case.needs_kernel_width());
         self.absence.is_none() && self.bound(case).is_none() && has_addresses
     }
 

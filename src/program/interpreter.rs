@@ -33,7 +33,7 @@ use vm_anon_name::{
     diagram::Diagram,
     errno,
     format::{MAX_DIGITS, Sink, Value, digits},
-    maps::Vma,
+    maps::{Vma, is_of_64_bits},
     name, put,
     scan::{after, number, split},
     suite::{
@@ -194,6 +194,11 @@ impl<'a> Interpreter<'a> {
         self.context.registers[MAPS] = file;
         let here = (&raw const *self).addr() as u64;
         self.maps.find(file, here).map(drop)
+    }
+
+    /// Whether the kernel has addresses of 64 bits, by the line of the stack in the maps.
+    pub(crate) fn is_on_64_bits(&mut self) -> bool {
+        self.observe().is_ok() && is_of_64_bits(self.maps.line())
     }
 
     /// Runs `statements`, up to the first that does not end as stated.

@@ -135,7 +135,7 @@ fn blocks<'a>(file: &'static str, text: &'a str) -> Result<Vec<Block<'a>>, Mista
     }
 }
 
-/// `NAME [>=X.Y] [<X.Y] [64-bit] [memory]`.
+/// `NAME [>=X.Y] [<X.Y] [64-bit] [kernel-width] [memory]`.
 fn condition(head: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let mut words = head.split_whitespace();
     let name = words.next().unwrap_or_default();
@@ -147,6 +147,8 @@ fn condition(head: &str, out: &mut Vec<u8>) -> Result<(), String> {
             before = self::version(version)?;
         } else if word == "64-bit" {
             needs |= needs::ADDRESSES_OF_64_BITS;
+        } else if word == "kernel-width" {
+            needs |= needs::ADDRESSES_OF_THE_KERNEL;
         } else if word == "memory" {
             needs |= needs::MEMORY;
         } else {

@@ -61,6 +61,8 @@ pub mod needs {
     /// Memory for as many mappings as a process may have. The kernel may kill the process
     /// of the case when memory runs short.
     pub const MEMORY: u8 = 2;
+    /// Addresses of as many bits as the kernel has.
+    pub const ADDRESSES_OF_THE_KERNEL: u8 = 4;
 }
 
 /// Registers: values that the steps of a case keep. These are their indices in `Registers`;

@@ -23,15 +23,21 @@ impl Sink for Collected {
 }
 
 /// Formats a line of a maps file, without newline, as `show_map_vma()` in the
-/// kernel's `fs/proc/task_mmu.c` does on a 64-bit machine.
+/// kernel's `fs/proc/task_mmu.c` does in a kernel with 64-bit addresses.
 pub fn line(vma: &Vma) -> Vec<u8> {
+    line_of(vma, 64)
+}
+
+/// The same for a kernel whose addresses have this number of bits.
+pub fn line_of(vma: &Vma, address_bits: u32) -> Vec<u8> {
+    let column = 24 + address_bits as usize / 8 * 6;
     let mut line = format!("{:08x}-{:08x} ", vma.start, vma.end).into_bytes();
     line.extend_from_slice(&vma.permissions);
     let (major, minor) = vma.device;
     let rest = format!(" {:08x} {major:02x}:{minor:02x} {} ", vma.offset, vma.inode);
     line.extend_from_slice(rest.as_bytes());
     if !vma.label.is_empty() {
-        line.resize(line.len().max(72), b' ');
+        line.resize(line.len().max(column), b' ');
         line.push(b' ');
         line.extend_from_slice(vma.label);
     }

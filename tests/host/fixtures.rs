@@ -22,8 +22,8 @@ pub const PROGRAMS: [&str; 4] = ["dynamic", "odd", "shared", "shell"];
 /// One maps file.
 #[derive(Debug)]
 pub struct Recording {
-    /// The kernel's name in the rig.
-    pub kernel: &'static str,
+    /// The kernel.
+    pub kernel: &'static Kernel,
     /// The program, or the stage.
     pub name: String,
     /// The maps file, byte for byte.
@@ -50,7 +50,7 @@ pub fn all() -> &'static [Recording] {
 #[track_caller]
 pub fn get(kernel: &Kernel, name: &str) -> &'static [u8] {
     let mut recordings = all().iter();
-    let recording = recordings.find(|each| each.kernel == kernel.name && each.name == name);
+    let recording = recordings.find(|each| each.kernel.name == kernel.name && each.name == name);
     let missing = || panic!("{}: no recording of {name}", kernel.name);
     &recording.unwrap_or_else(missing).maps
 }
@@ -74,7 +74,7 @@ fn read(kernel: &'static Kernel, path: &Path) -> Vec<Recording> {
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         if let Some(name) = heading(line) {
             recordings.push(Recording {
-                kernel: kernel.name,
+                kernel,
                 name,
                 maps: Vec::new(),
             });

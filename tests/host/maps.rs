@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use vm_anon_name::maps::{self, Vma};
 
 use crate::fixtures::{self, lines};
-use crate::fuzz::targets::line;
+use crate::fuzz::targets::{line, line_of};
 use crate::shown;
 
 /// The column at which the kernel prints a label if the fields are shorter.
 const LABEL_COLUMN: usize = 73;
+const LABEL_COLUMN_OF_32_BITS: usize = 49;
 
 /// A VMA that owns its label.
 #[derive(Clone, Debug)]
@@ -184,7 +185,11 @@ fn recorded_labels_are_kept_byte_for_byte() {
     for recording in fixtures::all() {
         for line in lines(&recording.maps) {
             // No recording has fields that are wider than the column.
-            let label = line.get(LABEL_COLUMN..).unwrap_or_default();
+            let column = match recording.kernel.address_bits() {
+                32 => LABEL_COLUMN_OF_32_BITS,
+                _ => LABEL_COLUMN,
+            };
+            let label = line.get(column..).unwrap_or_default();
             assert_eq!(parsed(line).label, label, "{}", shown(line));
         }
     }
@@ -195,9 +200,22 @@ fn recorded_labels_are_kept_byte_for_byte() {
 fn recorded_lines_are_formatted_as_the_kernel_does() {
     for recording in fixtures::all() {
         for text in lines(&recording.maps) {
-            assert_eq!(shown(&line(&parsed(text))), shown(text));
+            let formatted = line_of(&parsed(text), recording.kernel.address_bits());
+            assert_eq!(shown(&formatted), shown(text));
         }
     }
+}
+
+#[test]
+fn recorded_labels_tell_the_width_of_the_kernels_addresses() {
+    for recording in fixtures::all() {
+        let labelled = |line: &&[u8]| !parsed(line).label.is_empty();
+        for line in lines(&recording.maps).filter(labelled) {
+            let is_64_bits = recording.kernel.address_bits() == 64;
+            assert_eq!(maps::is_of_64_bits(line), is_64_bits, "{}", shown(line));
+        }
+    }
+    assert!(!maps::is_of_64_bits(b"no line"));
 }
 
 #[test]

@@ -109,12 +109,18 @@ fn recorded_smaps_add_up_as_in_procfs() {
     for smaps in fixtures::smaps() {
         let totals = added(EXACT, &[&smaps.maps]);
         let expected = by_procfs(&smaps.maps);
-        assert_eq!(rows(&totals), expected, "{} {}", smaps.kernel, smaps.name);
+        assert_eq!(
+            rows(&totals),
+            expected,
+            "{} {}",
+            smaps.kernel.name,
+            smaps.name
+        );
         assert_eq!(
             totals.all.sums.0,
             sum(expected.values()),
             "{} {}",
-            smaps.kernel,
+            smaps.kernel.name,
             smaps.name
         );
         assert_eq!((totals.overlaps, totals.crowded), (0, 0));

@@ -34,19 +34,12 @@ const RICH: &str = include_str!("kernels/rich.config");
 /// All kernels.
 pub const ALL: &[Kernel] = &[
     Kernel {
-        // In 6.1 SECRETMEM depends on !EMBEDDED, but tinyconfig sets EMBEDDED.
-        source: built(r"linux-source-6\.1", "# CONFIG_EMBEDDED is not set"),
+        source: OLDEST,
         ..with_names("6.1", "the oldest long-term kernel that names memory")
     },
     with_names("6.12", "the long-term kernel of the current Debian release"),
     Kernel {
-        source: Source::Built {
-            package: r"linux-source-\d+\.\d+",
-            base: BASE,
-            // PROC_SYSCTL was renamed to SYSCTL.
-            lacks: &["PROC_SYSCTL"],
-            options: "CONFIG_SYSCTL=y",
-        },
+        source: newest("CONFIG_SYSCTL=y"),
         ..with_names("newest", "the highest version in any suite of Debian")
     },
     Kernel {
@@ -68,35 +61,51 @@ pub const ALL: &[Kernel] = &[
         },
         ..with_names("bare", "6.12 with the fewest options that run the program")
     },
+    RICH_KERNEL,
     Kernel {
-        source: built(SOURCE_6_12, RICH),
-        // KASAN and MTE need this much memory. With mte=on, the board has memory for tags.
-        memory_mib: 512,
-        board: Some("virt,mte=on"),
-        ..with_names(
-            "rich",
-            "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
+        name: "arm-on-aarch64",
+        why: "32-bit arm programs on the 64-bit kernel `rich`",
+        target: &ARM,
+        ..RICH_KERNEL
+    },
+    Kernel {
+        source: OLDEST,
+        ..on(
+            &X86_64,
+            with_names("x86_64-6.1", "the oldest long-term kernel, on x86_64"),
         )
     },
     on(
         &X86_64,
         with_names("x86_64-6.12", "x86_64, the architecture of most machines"),
     ),
+    X86_64_NEWEST,
+    Kernel {
+        name: "i386-on-x86_64",
+        why: "i386 programs on the 64-bit kernel x86_64-newest",
+        target: &I386,
+        ..X86_64_NEWEST
+    },
     on(
         &RISCV64,
         with_names("riscv64-6.12", "riscv64, the third 64-bit architecture"),
     ),
     Kernel {
-        source: Source::Built {
-            package: SOURCE_6_12,
-            base: BASE,
-            // 32-bit arm has no memfd_secret(2).
-            lacks: &["SECRETMEM"],
-            options: "",
-        },
+        source: arm(""),
         ..on(
             &ARM,
             with_names("arm-6.12", "32-bit arm, for addresses of 32 bits"),
+        )
+    },
+    Kernel {
+        runs: Runs::ByName,
+        source: arm("CONFIG_VMSPLIT_2G=y"),
+        ..on(
+            &ARM,
+            with_names(
+                "arm-6.12-2g",
+                "32-bit arm, where programs have 2 GiB of addresses",
+            ),
         )
     },
     on(
@@ -187,6 +196,29 @@ pub const ALL: &[Kernel] = &[
 ];
 
 const SOURCE_6_12: &str = r"linux-source-6\.12";
+const SOURCE_NEWEST: &str = r"linux-source-\d+\.\d+";
+
+/// In 6.1 SECRETMEM depends on !EMBEDDED, but tinyconfig sets EMBEDDED.
+const OLDEST: Source = built(r"linux-source-6\.1", "# CONFIG_EMBEDDED is not set");
+
+const RICH_KERNEL: Kernel = Kernel {
+    source: built(SOURCE_6_12, RICH),
+    // KASAN and MTE need this much memory. With mte=on, the board has memory for tags.
+    memory_mib: 512,
+    board: Some("virt,mte=on"),
+    ..with_names(
+        "rich",
+        "6.12 with KASAN, lockdep, MTE, 52-bit addresses and more",
+    )
+};
+
+const X86_64_NEWEST: Kernel = Kernel {
+    source: newest("CONFIG_SYSCTL=y\nCONFIG_IA32_EMULATION=y"),
+    ..on(
+        &X86_64,
+        with_names("x86_64-newest", "the highest version, on x86_64"),
+    )
+};
 
 /// Options of [`BASE`] and further ones.
 const fn built(package: &'static str, options: &'static str) -> Source {
@@ -198,11 +230,33 @@ const fn built(package: &'static str, options: &'static str) -> Source {
     }
 }
 
+/// The newest kernel. `options` sets SYSCTL, as PROC_SYSCTL is called there.
+const fn newest(options: &'static str) -> Source {
+    Source::Built {
+        package: SOURCE_NEWEST,
+        base: BASE,
+        lacks: &["PROC_SYSCTL"],
+        options,
+    }
+}
+
+/// 32-bit arm, which has no memfd_secret(2).
+const fn arm(options: &'static str) -> Source {
+    Source::Built {
+        package: SOURCE_6_12,
+        base: BASE,
+        lacks: &["SECRETMEM"],
+        options,
+    }
+}
+
 const fn with_names(name: &'static str, why: &'static str) -> Kernel {
     Kernel {
         name,
+        image: name,
         why,
         target: &AARCH64,
+        own_target: &AARCH64,
         source: built(SOURCE_6_12, ""),
         pages: Pages::Of4K,
         names: true,
@@ -214,7 +268,11 @@ const fn with_names(name: &'static str, why: &'static str) -> Kernel {
 
 /// The same kernel for another architecture.
 const fn on(target: &'static Target, kernel: Kernel) -> Kernel {
-    Kernel { target, ..kernel }
+    Kernel {
+        target,
+        own_target: target,
+        ..kernel
+    }
 }
 
 const fn without_names(name: &'static str, why: &'static str, package: &'static str) -> Kernel {
@@ -232,10 +290,14 @@ const fn without_names(name: &'static str, why: &'static str, package: &'static 
 pub struct Kernel {
     /// Name in commands and file names. It does not change with the version.
     pub name: &'static str,
+    /// Name of the image, which kernels that run other programs have in common.
+    pub image: &'static str,
     /// Why the kernel is in the list.
     pub why: &'static str,
-    /// Architecture.
+    /// Architecture of the programs that run on it.
     pub target: &'static Target,
+    /// Architecture of the kernel itself, and of the machine.
+    own_target: &'static Target,
     /// Page size.
     pub pages: Pages,
     /// Whether it names anonymous memory.
@@ -402,10 +464,15 @@ impl Kernel {
 
     /// The machine of [`Kernel::machine`] with another image, built from this kernel.
     pub fn machine_with(&self, image: &Path, initramfs: &Path) -> Machine {
-        let mut machine = Machine::new(self.target, image, initramfs);
+        let mut machine = Machine::new(self.own_target, image, initramfs);
         machine.memory_mib = self.memory_mib;
-        machine.board = self.board.unwrap_or(self.target.board).to_owned();
+        machine.board = self.board.unwrap_or(self.own_target.board).to_owned();
         machine
+    }
+
+    /// Number of bits of an address in the kernel itself.
+    pub fn address_bits(&self) -> u32 {
+        self.own_target.address_bits
     }
 
     /// Whether the configuration leaves out this option, such as `SHMEM`.
@@ -441,7 +508,7 @@ impl Kernel {
             let directory = paths::cache(parent)?.join(self.label(package));
             let name = format!("{} ({})", self.name, package.upstream());
             if directory.join("build/.config").exists() {
-                let tree = Tree::at(&directory, self.target, name, lock)?;
+                let tree = Tree::at(&directory, self.own_target, name, lock)?;
                 return Ok((directory, tree));
             }
             let tree = self.open_tree(package, None)?.copy(&directory, lock)?;
@@ -493,7 +560,7 @@ impl Kernel {
 
     fn open_tree(&self, package: &Package, lock: Option<File>) -> Result<Tree> {
         let name = format!("{} ({})", self.name, package.upstream());
-        Tree::open(package, self.target, name, &self.label(package), lock)
+        Tree::open(package, self.own_target, name, &self.label(package), lock)
     }
 
     /// Removes gigabytes of objects and sources that are not needed again. Keeps the tree
@@ -514,7 +581,7 @@ impl Kernel {
 
     /// Fails if the newest kernel is also in the list under another name.
     fn expect_new(&self, package: &Package) -> Result<()> {
-        if self.name == "newest" && package.version < "6.13".parse::<Version>()? {
+        if self.pattern() == SOURCE_NEWEST && package.version < "6.13".parse::<Version>()? {
             bail!("Debian has no sources newer than {}", package.version);
         }
         Ok(())
@@ -541,7 +608,7 @@ impl Kernel {
         };
         let is_option =
             |line: &&str| build::parse_option(line).is_some_and(|(name, _)| !lacks.contains(&name));
-        let lines = base.lines().chain(self.target.config.lines());
+        let lines = base.lines().chain(self.own_target.config.lines());
         let lines = lines.chain(options.lines()).filter(is_option);
         lines.flat_map(|line| [line, "\n"]).collect()
     }
@@ -554,16 +621,16 @@ impl Kernel {
     fn label(&self, package: &Package) -> String {
         let version = package.version.to_string().replace(':', ".");
         match self.source {
-            Source::Stock { .. } => format!("{}-{version}", self.name),
+            Source::Stock { .. } => format!("{}-{version}", self.image),
             Source::Built { .. } => {
                 let hash = build::fingerprint(&self.config());
-                format!("{}-{version}-{hash}", self.name)
+                format!("{}-{version}-{hash}", self.image)
             }
         }
     }
 
     fn lock(&self) -> Result<File> {
-        paths::lock(&format!("kernel-{}", self.name))
+        paths::lock(&format!("kernel-{}", self.image))
     }
 }
 

@@ -22,9 +22,10 @@ use crate::debian;
 use crate::guest;
 use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
+use crate::target::Target;
 
 /// The kernels that are recorded.
-pub const KERNELS: [&str; 7] = [
+pub const KERNELS: [&str; 9] = [
     "6.1",
     "6.12",
     "6.12-16k",
@@ -32,6 +33,8 @@ pub const KERNELS: [&str; 7] = [
     "newest",
     "debian-5.10",
     "debian-6.1",
+    "arm-6.12",
+    "i386-6.12",
 ];
 
 /// Those whose smaps are recorded, too. The others have the same fields as one of these.
@@ -71,17 +74,11 @@ head -v -n 1000 *
 echo ">>>smaps"
 "#;
 
-/// Packages and files of Debian's dynamic BusyBox and its libraries.
-const DYNAMIC: [(&str, &str, &str); 4] = [
-    ("busybox", "busybox", "/bin/busybox-dynamic"),
-    (
-        "libc6",
-        "ld-linux-aarch64.so.1",
-        "/lib/ld-linux-aarch64.so.1",
-    ),
-    ("libc6", "libc.so.6", "/lib/libc.so.6"),
-    ("libc6", "libresolv.so.2", "/lib/libresolv.so.2"),
-];
+/// Path of Debian's dynamic BusyBox in the guest.
+const DYNAMIC: &str = "/bin/busybox-dynamic";
+
+/// The libraries that it takes from the package libc6, beside the loader.
+const LIBRARIES: [&str; 2] = ["/lib/libc.so.6", "/lib/libresolv.so.2"];
 
 /// Path of a kernel's recording.
 pub fn path(kernel: &Kernel) -> PathBuf {
@@ -96,9 +93,9 @@ pub fn smaps_path(kernel: &Kernel) -> PathBuf {
 
 /// Boots every recorded kernel and renews its recording.
 pub fn renew() -> Result<()> {
-    let initramfs = initramfs()?.write("record")?;
     for name in KERNELS {
         let kernel = kernels::find(name)?;
+        let initramfs = initramfs(kernel.target)?.write("record")?;
         let mut machine = kernel.machine(&initramfs)?;
         machine.name = format!("record-{name}");
         let console = machine.run(DEADLINE)?;
@@ -116,18 +113,25 @@ pub fn renew() -> Result<()> {
     Ok(())
 }
 
-fn initramfs() -> Result<Initramfs> {
-    let mut initramfs = guest::initramfs(SCRIPT)?.directory("/lib", 0o755);
-    for (package, name, path) in DYNAMIC {
-        let content = find_file(&debian::unpack(package)?, name)?;
-        let content = content.with_context(|| format!("no {name} in the package {package}"))?;
-        initramfs = initramfs.file(path, 0o755, content);
+fn initramfs(target: &'static Target) -> Result<Initramfs> {
+    let busybox = debian::unpack(&target.package("busybox"))?;
+    let libc = debian::unpack(&target.package("libc6"))?;
+    let mut initramfs = guest::initramfs_for(target, SCRIPT)?.directory("/lib", 0o755);
+    initramfs = initramfs.file(DYNAMIC, 0o755, find_file(&busybox, "busybox")?);
+    for path in LIBRARIES.into_iter().chain([target.loader]) {
+        let (_, name) = path.rsplit_once('/').context("a path has a slash")?;
+        initramfs = initramfs.file(path, 0o755, find_file(&libc, name)?);
     }
     Ok(initramfs)
 }
 
-/// Content of the first regular file with this name in or below a directory.
-fn find_file(directory: &Path, name: &str) -> Result<Option<Vec<u8>>> {
+/// Content of the first regular file with this name in a package, whose files are in a directory.
+fn find_file(package: &Path, name: &str) -> Result<Vec<u8>> {
+    let content = find_below(package, name)?;
+    content.with_context(|| format!("no {name} in {}", package.display()))
+}
+
+fn find_below(directory: &Path, name: &str) -> Result<Option<Vec<u8>>> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let kind = entry.file_type()?;
@@ -135,7 +139,7 @@ fn find_file(directory: &Path, name: &str) -> Result<Option<Vec<u8>>> {
             return Ok(Some(fs::read(entry.path())?));
         }
         if kind.is_dir()
-            && let Some(content) = find_file(&entry.path(), name)?
+            && let Some(content) = find_below(&entry.path(), name)?
         {
             return Ok(Some(content));
         }

@@ -37,6 +37,8 @@ pub struct Target {
     pub(crate) core: Option<Purpose>,
     /// Debian's name of the architecture.
     pub(crate) debian: &'static str,
+    /// Path of the dynamic loader of Debian's programs.
+    pub(crate) loader: &'static str,
     /// Prefix of GNU's tools for this architecture, such as `aarch64-linux-gnu`.
     pub gnu: &'static str,
     /// The C compiler that builds kernels.
@@ -92,6 +94,7 @@ pub static AARCH64: Target = Target {
         },
     }),
     debian: "arm64",
+    loader: "/lib/ld-linux-aarch64.so.1",
     gnu: "aarch64-linux-gnu",
     compiler: Purpose {
         what: "build kernels for aarch64",
@@ -129,6 +132,7 @@ pub static X86_64: Target = Target {
     rustflags: &["-Crelocation-model=static"],
     core: None,
     debian: "amd64",
+    loader: "/lib64/ld-linux-x86-64.so.2",
     gnu: "x86_64-linux-gnu",
     compiler: Purpose {
         what: "build kernels for x86_64",
@@ -165,6 +169,7 @@ pub static RISCV64: Target = Target {
     rustflags: &["-Crelocation-model=static"],
     core: None,
     debian: "riscv64",
+    loader: "/lib/ld-linux-riscv64-lp64d.so.1",
     gnu: "riscv64-linux-gnu",
     compiler: Purpose {
         what: "build kernels for riscv64",
@@ -205,6 +210,7 @@ pub static ARM: Target = Target {
     rustflags: &["-Crelocation-model=static"],
     core: None,
     debian: "armhf",
+    loader: "/lib/ld-linux-armhf.so.3",
     gnu: "arm-linux-gnueabihf",
     compiler: Purpose {
         what: "build kernels for arm",
@@ -244,6 +250,7 @@ pub static I386: Target = Target {
     rustflags: &["-Crelocation-model=static"],
     core: None,
     debian: "i386",
+    loader: "/lib/ld-linux.so.2",
     gnu: "i686-linux-gnu",
     compiler: Purpose {
         what: "build kernels for i386",

@@ -74,7 +74,7 @@ impl Trial {
     ) -> impl Iterator<Item = Self> {
         // KASAN makes `rich` too slow for hundreds of processes within the deadline.
         let kernels = kernels::matrix()
-            .filter(|kernel| !kernel.leaves_out("BINFMT_SCRIPT") && kernel.name != "rich");
+            .filter(|kernel| !kernel.leaves_out("BINFMT_SCRIPT") && kernel.image != "rich");
         kernels.map(move |kernel| Self::on(kernel.name, name, test))
     }
 

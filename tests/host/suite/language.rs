@@ -70,23 +70,37 @@ fn text(operand: Operand<'static>) -> &'static str {
 
 #[test]
 fn a_case_has_a_name_conditions_and_statements() {
-    let check = |head: &str, name: &str, since, before, needs: [bool; 2]| {
+    let check = |head: &str, name: &str, since, before, needs: [bool; 3]| {
         let mut cases = suite(&format!("# C1\n\n{head}\n  unprivileged\n")).cases;
         let case = cases.next().expect("a case");
         assert_eq!(shown(case.name), name);
         let versions = [case.since.numbers(), case.before.numbers()];
         assert_eq!(versions, [since, before], "{head}");
-        assert_eq!([case.needs_64_bits(), case.needs_memory()], needs, "{head}");
+        let found = [
+            case.needs_64_bits(),
+            case.needs_kernel_width(),
+            case.needs_memory(),
+        ];
+        assert_eq!(found, needs, "{head}");
         assert_eq!(steps(case.statements, context()).count(), 2);
     };
-    check("a", "a", [0, 0], [255, 255], [false; 2]);
-    check(".a", ".a", [0, 0], [255, 255], [false; 2]);
-    check("a >=6.2", "a", [6, 2], [255, 255], [false; 2]);
-    check("a <6.13", "a", [0, 0], [6, 13], [false; 2]);
-    check("a >=6.2 <7.0 64-bit", "a", [6, 2], [7, 0], [true, false]);
-    check("a 64-bit <7.0 >=6.2", "a", [6, 2], [7, 0], [true, false]);
-    check("a >=4.255", "a", [4, 255], [255, 255], [false; 2]);
-    check("a memory 64-bit", "a", [0, 0], [255, 255], [true; 2]);
+    check("a", "a", [0, 0], [255, 255], [false; 3]);
+    check(".a", ".a", [0, 0], [255, 255], [false; 3]);
+    check("a >=6.2", "a", [6, 2], [255, 255], [false; 3]);
+    check("a <6.13", "a", [0, 0], [6, 13], [false; 3]);
+    let is_64_bit = [true, false, false];
+    check("a >=6.2 <7.0 64-bit", "a", [6, 2], [7, 0], is_64_bit);
+    check("a 64-bit <7.0 >=6.2", "a", [6, 2], [7, 0], is_64_bit);
+    let is_wide = [false, true, false];
+    check("a kernel-width", "a", [0, 0], [255, 255], is_wide);
+    check("a >=4.255", "a", [4, 255], [255, 255], [false; 3]);
+    check(
+        "a memory 64-bit kernel-width",
+        "a",
+        [0, 0],
+        [255, 255],
+        [true; 3],
+    );
 }
 
 #[test]

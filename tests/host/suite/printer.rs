@@ -88,6 +88,7 @@ impl Bytes<'_> {
         condition += match self.byte() {
             0 => "",
             needs::ADDRESSES_OF_64_BITS => " 64-bit",
+            needs::ADDRESSES_OF_THE_KERNEL => " kernel-width",
             needs::MEMORY => " memory",
             other => panic!("{condition}: it needs {other}"),
         };
