@@ -70,6 +70,7 @@ impl RowKey {
 }
 
 /// Splits the label of a numbered name into what precedes the number, and what replaces it.
+/// A number after a dot is part of a version, such as that of `libc.so.6`.
 /// An asterisk that belongs to the name gets a backslash, which no name contains.
 fn fold(label: &[u8]) -> (&[u8], &'static [u8]) {
     let (Some(_), [inner @ .., _]) = (name(label), label) else {
@@ -80,6 +81,7 @@ fn fold(label: &[u8]) -> (&[u8], &'static [u8]) {
         rest = before;
     }
     match rest {
+        [.., b'.'] => (label, b""),
         _ if rest.len() < inner.len() => (rest, b"*]"),
         [before @ .., b'*'] => (before, b"\\*]"),
         _ => (label, b""),

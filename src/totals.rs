@@ -159,7 +159,14 @@ impl Totals {
     /// a field ends the VMA before it.
     pub fn line(&mut self, line: &[u8]) {
         if !is_field(line) {
-            self.current = Vma::parse(line).map(|vma| self.add(&vma));
+            let line = match line {
+                // A terminal adds a carriage return.
+                [line @ .., b'\r'] if self.settings.is_saved => line,
+                _ => line,
+            };
+            // The line of smaps_rollup is no VMA.
+            let vma = Vma::parse(line).filter(|vma| vma.label != b"[rollup]");
+            self.current = vma.map(|vma| self.add(&vma));
         } else if let Some(current) = self.current
             && let Some((column, value)) = parse(line)
         {
