@@ -240,7 +240,10 @@ impl Names<'_> {
             Err(Errno::ENOENT) => {}
             Err(errno) => {
                 reading.close();
-                return Err(errno);
+                return Err(match errno {
+                    NO_MEMORY => ENDED, // It had memory before.
+                    _ => errno,
+                });
             }
         }
         if let Ok(rest) = rest {
