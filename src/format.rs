@@ -151,7 +151,7 @@ pub fn put_decimal(number: u64, out: &mut impl Sink) {
     out.put(digits(number, 10, 1, &mut [0; MAX_DIGITS]));
 }
 
-/// Appends `sign` and `number`, with spaces before them up to `width`.
+/// Appends `sign` and `number`, with spaces before them up to `width`, but at least one.
 pub fn put_right(sign: &[u8], number: u64, width: usize, out: &mut impl Sink) {
     let mut buffer = [0; MAX_DIGITS];
     let digits = digits(number, 10, 1, &mut buffer);
@@ -159,10 +159,10 @@ pub fn put_right(sign: &[u8], number: u64, width: usize, out: &mut impl Sink) {
     out.put(digits);
 }
 
-/// Appends `text`, with spaces before it up to `width`.
+/// Appends `text`, with spaces before it up to `width`, but at least one.
 pub fn put_before(text: &[u8], width: usize, out: &mut impl Sink) {
     const SPACES: &[u8] = b"                                        ";
-    let spaces = width.saturating_sub(text.len());
+    let spaces = width.saturating_sub(text.len()).max(1);
     out.put(before(SPACES, spaces.min(SPACES.len())));
     out.put(text);
 }

@@ -68,12 +68,14 @@ impl<'l> RowKey<'l> {
 }
 
 /// Splits the label of a numbered name into what precedes the number, and what replaces it.
+/// A number after a dot is part of a version, such as that of `libc.so.6`.
 /// An asterisk that belongs to the name gets a backslash, which no name contains.
 fn fold(label: &[u8]) -> [&[u8]; 2] {
     let (Some(_), [inner @ .., _]) = (name(label), label) else {
         return [label, b""];
     };
     match split_digits(inner) {
+        ([.., b'.'], _) => [label, b""],
         (rest, [_, ..]) => [rest, b"*]"],
         ([before @ .., b'*'], _) => [before, b"\\*]"],
         _ => [label, b""],

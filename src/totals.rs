@@ -203,7 +203,14 @@ impl Totals {
     #[inline(never)] // Most lines are fields, which need no stack frame without it.
     fn begin_vma(&mut self, line: &[u8]) {
         self.end_vma();
-        let Some(vma) = &Vma::parse(line) else { return };
+        let line = match line {
+            // A terminal adds a carriage return.
+            [line @ .., b'\r'] if self.settings.is_saved => line,
+            _ => line,
+        };
+        // The line of smaps_rollup is no VMA.
+        let vma = Vma::parse(line).filter(|vma| vma.label != b"[rollup]");
+        let Some(vma) = &vma else { return };
         if vma.start < self.end {
             if self.settings.is_saved {
                 self.end = 0;

@@ -246,7 +246,10 @@ impl Names<'_> {
             Err(Errno::ENOENT) => {}
             Err(errno) => {
                 reading.close();
-                return Err(errno);
+                return Err(match errno {
+                    NO_MEMORY => ENDED, // It had memory before.
+                    _ => errno,
+                });
             }
         }
         self.read += 1;

@@ -5,12 +5,15 @@
 //! it. A function panics if its property does not hold.
 #![allow(dead_code, reason = "each fuzz target uses one of these functions")]
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 
 use vm_anon_name::diff;
 use vm_anon_name::format::{Escaping, Sink};
 use vm_anon_name::maps::{self, Vma};
 use vm_anon_name::options::{MAX_CASES, Options, Reason};
+use vm_anon_name::report::Report;
+use vm_anon_name::totals::{Settings, Totals};
 
 /// A sink without a limit.
 #[derive(Default)]
@@ -144,6 +147,120 @@ fn first_changed_line(command: &[u8]) -> u64 {
     let first: u64 = text[..end].parse().expect("a command starts with a number");
     // `3a` adds lines after line 3.
     first + u64::from(text.contains('a'))
+}
+
+/// The input is a saved smaps. Its rows are those of a simple sum, the totals are the sums of
+/// the rows, and the table has a line for each row.
+pub fn smaps(input: &[u8]) {
+    let mut totals = Box::new(Totals::default());
+    totals.settings = Settings {
+        is_saved: true,
+        ..Settings::default()
+    };
+    totals.begin_round();
+    totals.begin_process();
+    let lines = || input.split(|byte| *byte == b'\n');
+    if lines().any(is_like_a_field) {
+        return;
+    }
+    lines().for_each(|line| totals.line(line));
+    totals.sort();
+    let shown = || totals.rows().filter(|(_, row)| row.is_shown(false));
+    let mut rows: Vec<[u64; 6]> = shown().map(|(_, row)| row.sums.0).collect();
+    let expected = simple_sums(lines());
+    let all = expected.values().fold([0; 6], add);
+    assert_eq!(totals.all.sums.0, all, "the totals are wrong");
+    if totals.crowded == 0 {
+        let mut expected: Vec<[u64; 6]> = expected.into_values().collect();
+        rows.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(rows, expected, "a row is wrong");
+    }
+    assert_eq!(rows.iter().fold([0; 6], add), all, "the rows are wrong");
+    let report = Report {
+        process: None,
+        counts_processes: false,
+        changes: false,
+    };
+    let mut table = Collected::default();
+    report.put_table(&totals, &mut table);
+    let newlines = table.0.iter().filter(|byte| **byte == b'\n');
+    assert_eq!(newlines.count(), shown().count() + 1);
+    assert!(
+        table
+            .0
+            .iter()
+            .all(|byte| matches!(byte, b' '..=b'~' | b'\n'))
+    );
+}
+
+/// The sums of a saved smaps by label, or by permissions if there is none.
+fn simple_sums<'a>(lines: impl Iterator<Item = &'a [u8]>) -> BTreeMap<Vec<u8>, [u64; 6]> {
+    let mut rows = BTreeMap::<Vec<u8>, [u64; 6]>::new();
+    let mut current: Option<Vec<u8>> = None;
+    let mut highest = 0;
+    for line in lines {
+        if line.first().is_some_and(u8::is_ascii_uppercase) {
+            if let (Some(key), Some((column, value))) = (&current, simple_field(line)) {
+                let sum = &mut rows.entry(key.clone()).or_default()[column];
+                *sum = sum.saturating_add(value);
+            }
+            continue;
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let vma = Vma::parse(line).filter(|vma| vma.label != b"[rollup]");
+        current = vma.map(|vma| match vma.label {
+            b"" => [b"(no name) ", vma.permissions.as_slice()].concat(),
+            label => label.to_vec(),
+        });
+        if let (Some(key), Some(vma)) = (&current, vma) {
+            // A lower address is that of the next process.
+            if vma.start < highest {
+                highest = 0;
+            }
+            let size = vma.end.saturating_sub(vma.start.max(highest)) >> 10;
+            highest = highest.max(vma.end);
+            let row = rows.entry(key.clone()).or_default();
+            *row = add(*row, &[1, size, 0, 0, 0, 0]);
+        }
+    }
+    rows
+}
+
+/// The fields of the columns, with the index of the column. The program tells fields apart by
+/// their first bytes alone, so what it does with other names that begin alike is not checked.
+const FIELDS: [(&str, usize); 5] = [
+    ("Rss", 2),
+    ("Pss", 3),
+    ("Private_Clean", 4),
+    ("Private_Dirty", 4),
+    ("Swap", 5),
+];
+
+fn simple_field(line: &[u8]) -> Option<(usize, u64)> {
+    let text = String::from_utf8_lossy(line);
+    let (name, rest) = text.split_once(':')?;
+    let (_, column) = FIELDS.iter().find(|(known, _)| *known == name)?;
+    let digits = &rest[rest.find(|c: char| c.is_ascii_digit())?..];
+    let end = digits.find(|c: char| !c.is_ascii_digit());
+    Some((*column, digits[..end.unwrap_or(digits.len())].parse().ok()?))
+}
+
+/// Whether the line begins as a field of a column does, and is none.
+fn is_like_a_field(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
+    let name = text.split(':').next().unwrap_or_default();
+    let is_known = FIELDS.iter().any(|(known, _)| *known == name);
+    let is_other = ["Size", "Shared_Dirty", "SwapPss"].contains(&name);
+    line.first().is_some_and(u8::is_ascii_uppercase)
+        && !(text.contains(':') && (is_known || is_other))
+}
+
+fn add(mut sums: [u64; 6], more: &[u64; 6]) -> [u64; 6] {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum = sum.saturating_add(*more);
+    }
+    sums
 }
 
 /// The input is words, separated by NULs. Each is used or refused, and every value

@@ -17,7 +17,7 @@ use std::str::FromStr;
 use std::{io, iter, process, ptr};
 
 use anyhow::{Context, Result, anyhow, bail};
-use guest_agent::{FilterAction, Output, PROGRAM, Run, Stdin};
+use guest_agent::{FilterAction, Output, PROGRAM, Run, SAVED_SMAPS, Stdin};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::personality::{self, Persona};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -80,12 +80,21 @@ pub(crate) fn launch(run: &Run, traced: bool) -> Result<Child> {
 
 /// Calls `work` in a new process that is PID 1 of a new PID namespace.
 pub(crate) fn in_pid_namespace(work: &dyn Fn() -> Result<()>) -> Result<()> {
-    let Some(pid) = fork(libc::CLONE_NEWPID)? else {
+    in_process(libc::CLONE_NEWPID, work)
+}
+
+/// Calls `work` in a new process, in the PID namespace of the agent's children.
+pub(crate) fn in_child(work: &dyn Fn() -> Result<()>) -> Result<()> {
+    in_process(0, work)
+}
+
+fn in_process(flags: i32, work: &dyn Fn() -> Result<()>) -> Result<()> {
+    let Some(pid) = fork(flags)? else {
         process::exit(i32::from(work().is_err()));
     };
     match waitpid(pid, None)? {
         WaitStatus::Exited(_, 0) => Ok(()),
-        status => bail!("in a PID namespace: {status:?}"),
+        status => bail!("in another process: {status:?}"),
     }
 }
 
@@ -151,6 +160,10 @@ fn stdin(kind: Stdin) -> Result<(Option<OwnedFd>, Option<File>)> {
     Ok(match kind {
         Stdin::FourNewlines => {
             keyboard.write_all(b"\n\n\n\n")?;
+            (Some(out), None)
+        }
+        Stdin::Smaps => {
+            keyboard.write_all(SAVED_SMAPS.as_bytes())?;
             (Some(out), None)
         }
         Stdin::Typed => (Some(out), Some(keyboard)),

@@ -6,6 +6,7 @@
 //! supervise   waits for a process, and writes to its standard input at its pauses
 //! launch      starts a process under the conditions of a run
 //! sandbox     prepares the root file system of the program
+//! watched     the process that `maps` and `names` read
 //! with        a tool for shells: executes a program under unusual conditions
 //! target      a tool for shells: a process whose maps other processes read
 //! ```
@@ -19,6 +20,7 @@ mod sandbox;
 mod supervise;
 mod target;
 mod tracer;
+mod watched;
 mod with;
 
 use std::convert::Infallible;

@@ -26,6 +26,9 @@ pub const MAPS_FILES: [&str; 4] = [
 /// The content of each maps file before a run, see [`OutDir`].
 pub const OLD_CONTENT: &str = "old\n";
 
+/// A saved smaps, which [`Stdin::Smaps`] holds.
+pub const SAVED_SMAPS: &str = include_str!("../host/fixtures/saved/arm-3.10.smaps");
+
 /// Something for the agent to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Task {
@@ -111,6 +114,8 @@ pub enum Stdin {
     TypedNonblocking,
     /// As `TypedNonblocking`, but open for reading and writing, so that it is always writable.
     TypedReadWrite,
+    /// A pipe that holds a saved smaps, [`SAVED_SMAPS`], and then ends.
+    Smaps,
     /// A directory.
     Directory,
     /// Closed.
@@ -147,6 +152,9 @@ pub enum Proc {
     Empty,
     /// A procfs of a PID namespace that does not contain the program.
     OtherNamespace,
+    /// A procfs of the program's own PID namespace, in which the tool `target` is process 1, and
+    /// there are no others.
+    Target,
     /// Regular files. The content is that of `self/maps`.
     Forged(ForgedMaps),
 }

@@ -18,6 +18,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::launch::{self, Child};
+use crate::watched::Watched;
 
 /// The directory that becomes the program's root.
 pub(crate) const ROOT: &str = "/sandbox";
@@ -31,17 +32,25 @@ pub(crate) fn prepare() -> Result<()> {
     make_directory("/proc")?;
     make_directory(ROOT)?;
     mount_at("proc", "/proc", "")?;
+    Watched::prepare()?;
     fs::write("/proc/sys/vm/max_map_count", MAX_MAP_COUNT).context("max_map_count")
 }
 
 /// The prepared root file system of one run. Dropping it unmounts everything.
-pub(crate) struct Sandbox;
+pub(crate) struct Sandbox {
+    /// The process that the program reads.
+    _watched: Option<Watched>,
+}
 
 impl Sandbox {
     /// Prepares the root for `run`.
     pub(crate) fn new(run: &Run) -> Result<Self> {
         mount_at("tmpfs", ROOT, "mode=755")?;
-        let sandbox = Sandbox;
+        let watched = match run.proc {
+            Proc::Target => Some(Watched::start()?),
+            _ => None,
+        };
+        let sandbox = Sandbox { _watched: watched };
         bind_program()?;
         make_directory(&format!("{ROOT}/dev"))?;
         fs::write(format!("{ROOT}/dev/console"), "")?;
@@ -104,6 +113,8 @@ fn make_proc(proc: Proc) -> Result<()> {
     match proc {
         Proc::Missing | Proc::Empty => Ok(()),
         Proc::Mounted => mount_at("proc", target, ""),
+        // The agent itself is not in the namespace of its children.
+        Proc::Target => launch::in_child(&|| mount_at("proc", target, "")),
         // The mount outlives the PID namespace, which ends with this process.
         Proc::OtherNamespace => launch::in_pid_namespace(&|| mount_at("proc", target, "")),
         Proc::Forged(maps) => {

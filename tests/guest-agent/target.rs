@@ -12,6 +12,7 @@
 //!
 //! exec                executes `sleep 1000`
 //! change              changes names for ever, which splits and merges VMAs
+//! remap               unmaps pages and maps them again without a name, for ever
 //! ```
 //!
 //! # Safety
@@ -48,6 +49,7 @@ pub(crate) fn run(words: &[String]) -> Result<Infallible> {
     match line.trim_end() {
         "exec" => return Err(Command::new("/bin/sleep").arg("1000").exec().into()),
         "change" => match change(last)? {},
+        "remap" => match remap(last)? {},
         // Standard input is at its end.
         "" => {}
         line => bail!("unknown command {line}"),
@@ -68,7 +70,7 @@ fn prepare(key: &str, value: &str) -> Result<usize> {
     }
     let count: usize = count.parse()?;
     let page = page();
-    let start = map(count * page, key == "shared")?;
+    let start = map(0, count * page, key == "shared")?;
     match key {
         "named" | "shared" => {
             match set_name(start, count * page, name) {
@@ -107,20 +109,33 @@ fn change(start: usize) -> Result<Infallible> {
     }
 }
 
+/// Unmaps the first pages and maps them again.
+fn remap(start: usize) -> Result<Infallible> {
+    let length = 64 * page();
+    loop {
+        let address = ptr::with_exposed_provenance_mut(start);
+        // SAFETY: Nothing refers to the memory.
+        check(unsafe { libc::munmap(address, length) } < 0)?;
+        map(start, length, false)?;
+    }
+}
+
 fn page() -> usize {
     // SAFETY: No memory is involved.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
-fn map(length: usize, is_shared: bool) -> Result<usize> {
+/// Maps memory at `place`, if nothing is mapped there, or elsewhere.
+fn map(place: usize, length: usize, is_shared: bool) -> Result<usize> {
     let sharing = match is_shared {
         true => libc::MAP_SHARED,
         false => libc::MAP_PRIVATE,
     };
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = sharing | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let place = ptr::with_exposed_provenance_mut(place);
     // SAFETY: Without MAP_FIXED the kernel uses no memory that is mapped already.
-    let start = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, -1, 0) };
+    let start = unsafe { libc::mmap(place, length, protection, flags, -1, 0) };
     check(start == libc::MAP_FAILED)?;
     Ok(start.expose_provenance())
 }

@@ -84,7 +84,7 @@ fn lines(input: &[u8]) -> Vec<&[u8]> {
 
 /// Bytes with a meaning to one of the targets, or arbitrary bytes.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
-    let known: [&[u8]; 12] = [
+    let known: [&[u8]; 14] = [
         b"\0",
         b"\n",
         b" ",
@@ -95,6 +95,8 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         b"]",
         b"ffffffffffffffff",
         b"K",
+        b"Rss: ",
+        b" kB",
         b"\x1b[m",
         b"",
     ];
@@ -168,4 +170,9 @@ fn diff() {
 #[test]
 fn options() {
     check("options", targets::options);
+}
+
+#[test]
+fn smaps() {
+    check("smaps", targets::smaps);
 }

@@ -23,6 +23,7 @@ mod maps;
 mod name;
 mod options;
 mod picture;
+mod saved;
 mod scan;
 mod suite;
 mod totals;

@@ -12,8 +12,13 @@ type Pages = (u64, u64, &'static str);
 const FIRST: u64 = 0x1000;
 
 fn maps(page: u64, vmas: &[Pages]) -> Vec<u8> {
+    maps_from(FIRST, page, vmas)
+}
+
+/// The lines of VMAs whose pages are counted from page `first`.
+fn maps_from(first: u64, page: u64, vmas: &[Pages]) -> Vec<u8> {
     let line = |(start, end, label): &Pages| {
-        let (start, end) = ((FIRST + start) * page, (FIRST + end) * page);
+        let (start, end) = ((first + start) * page, (first + end) * page);
         let head = format!("{start:08x}-{end:08x} rw-p 00000000 00:00 0 ");
         format!("{head:<73}{label}\n")
     };
@@ -168,5 +173,42 @@ fn recorded_stages() {
 "
         );
         assert_eq!(text, expected, "{}", kernel.name);
+    }
+}
+
+/// With memory from one page to 1 GiB, no line is wider than a console of 80 columns, wherever
+/// the memory is and whatever joins it.
+#[test]
+fn lines_fit_on_a_console() {
+    const TOP: u64 = 1 << 52;
+    for page in [0x1000, 0x4000, 0x10000] {
+        let pages = (0..)
+            .map(|power| 1 << power)
+            .take_while(|count| count * page <= 1 << 30);
+        for block in pages.flat_map(|count| [count, count + 1]) {
+            let (first, end) = (TOP / page - block - 6, TOP / page);
+            let middle = end - 6;
+            let neighbour = (middle, end, "");
+            let stages: [&[Pages]; 6] = [
+                &[neighbour],
+                &[(first, end, "")],
+                &[(first, middle, "[anon:a]"), neighbour],
+                &[(first, middle, "/dev/zero (deleted)"), neighbour],
+                // Memory far below joins it.
+                &[(1, end, "")],
+                &[],
+            ];
+            let mut picture = Picture::new(page, first * page, block * page, TOP);
+            let text = written_text(|out| {
+                picture.restart(out);
+                for (number, vmas) in (1..).zip(stages) {
+                    picture.put(number, "munmap", &maps_from(0, page, vmas), out);
+                }
+            });
+            assert_eq!(text.lines().count(), 1 + stages.len());
+            for line in text.lines() {
+                assert!(line.len() <= 80, "{} columns: {line}", line.len());
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::fixtures;
 use crate::written_text;
 
 /// The columns of a row.
-type Columns = [u64; 6];
+pub type Columns = [u64; 6];
 
 const OTHERS: &str = "(other names)";
 
@@ -44,14 +44,14 @@ const FOLDS: Settings = Settings {
 };
 
 /// The rows that are not empty, by their labels.
-fn rows(totals: &Totals) -> BTreeMap<String, Columns> {
+pub fn rows(totals: &Totals) -> BTreeMap<String, Columns> {
     let rows = totals.rows().filter(|(_, row)| row.is_shown(false));
     rows.map(|(label, row)| (label.escape_ascii().to_string(), row.sums.0))
         .collect()
 }
 
 /// The rows that the crate procfs gives, each under the label of its line.
-fn by_procfs(smaps: &[u8]) -> BTreeMap<String, Columns> {
+pub fn by_procfs(smaps: &[u8]) -> BTreeMap<String, Columns> {
     let maps = MemoryMaps::from_buf_read(smaps).expect("procfs reads it");
     let labels = fixtures::lines(smaps).filter_map(|line| {
         let vma = Vma::parse(line)?;
@@ -76,7 +76,7 @@ fn by_procfs(smaps: &[u8]) -> BTreeMap<String, Columns> {
     rows
 }
 
-fn sum<'a>(rows: impl Iterator<Item = &'a Columns>) -> Columns {
+pub fn sum<'a>(rows: impl Iterator<Item = &'a Columns>) -> Columns {
     let mut sum = Columns::default();
     for row in rows {
         sum.iter_mut()
@@ -155,6 +155,10 @@ fn numbers_at_the_end_of_names_are_folded() {
         ("[anon:7]", "[anon:*]"),
         ("[anon:]", "[anon:]"),
         ("[anon:a1b]", "[anon:a1b]"),
+        (
+            "[anon: glibc: .bss /lib/libc.so.6]",
+            "[anon: glibc: .bss /lib/libc.so.6]",
+        ),
         // Nobody can forge the row of folded names.
         (
             "[anon: glibc: pthread stack: *]",

@@ -24,7 +24,7 @@ use crate::progress::Progress;
 use crate::tool;
 
 /// Names of the targets: functions of `tests/fuzz/targets.rs`.
-pub const TARGETS: [&str; 3] = ["parse", "diff", "options"];
+pub const TARGETS: [&str; 4] = ["parse", "diff", "options", "smaps"];
 
 /// Version of cargo-fuzz that is installed.
 const CARGO_FUZZ: &str = "0.13.2";

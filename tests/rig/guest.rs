@@ -3,6 +3,9 @@
 //! A script copies a file to the host with `keep NAME FILE`, which prints it in base64.
 //! The console is the only way out of a guest, and its tty would change newlines.
 
+pub mod named_programs;
+pub mod software;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;

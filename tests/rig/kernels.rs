@@ -18,7 +18,7 @@ use debversion::Version;
 
 pub use self::build::Tree;
 use crate::debian::{self, Package};
-use crate::guest;
+use crate::guest::{self, software};
 use crate::paths;
 use crate::qemu::Machine;
 use crate::target::{self, AARCH64, ARM, I386, RISCV64, Target, X86_64};
@@ -413,6 +413,7 @@ pub fn update_pins() -> Result<Vec<Package>> {
     let mut patterns: Vec<&str> = ALL.iter().map(Kernel::pattern).collect();
     patterns.extend(OTHER_PACKAGES);
     patterns.extend(shells.iter().map(String::as_str));
+    patterns.extend(software::PACKAGES);
     patterns.sort_unstable();
     patterns.dedup();
     debian::update_pins(&patterns)

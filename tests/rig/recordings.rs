@@ -8,7 +8,9 @@
 //! 00400000-00592000 r-xp 00000000 00:02 14                                 /bin/busybox
 //! ```
 //!
-//! A second file has the smaps of two programs in the same format, for some kernels.
+//! A second file has the smaps of two programs in the same format, for some kernels. The
+//! directory `programs` has the smaps and the `smaps_rollup` of programs that name their memory, in
+//! the default kernel.
 //!
 //! They need to be renewed only when a kernel changes the format of the file.
 
@@ -19,9 +21,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::debian;
-use crate::guest;
+use crate::guest::named_programs::{self, Program};
+use crate::guest::{self, software};
 use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
+use crate::paths;
 use crate::target::Target;
 
 /// The kernels that are recorded.
@@ -91,8 +95,28 @@ pub fn smaps_path(kernel: &Kernel) -> PathBuf {
     path(kernel).with_extension("smaps")
 }
 
+/// Path of the recording of a program that names its memory, of its `smaps` or its `rollup`.
+pub fn program_path(program: &Program, file: &str) -> PathBuf {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/host/fixtures/programs");
+    PathBuf::from(directory).join(format!("{}.{file}", program.name))
+}
+
+/// Renews the recordings of programs that name their memory.
+pub fn renew_programs() -> Result<()> {
+    const SCRIPT: &str = "keep smaps /proc/$pid/smaps; keep rollup /proc/$pid/smaps_rollup";
+    let kernel = kernels::find(kernels::DEFAULT)?;
+    for program in &named_programs::ALL {
+        let kept = program.boot(kernel, &format!("record-{}", program.name), SCRIPT)?;
+        for file in ["smaps", "rollup"] {
+            paths::write(&program_path(program, file), kept.bytes(file)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Boots every recorded kernel and renews its recording.
 pub fn renew() -> Result<()> {
+    renew_programs()?;
     for name in KERNELS {
         let kernel = kernels::find(name)?;
         let initramfs = initramfs(kernel.target)?.write("record")?;
@@ -117,34 +141,17 @@ fn initramfs(target: &'static Target) -> Result<Initramfs> {
     let busybox = debian::unpack(&target.package("busybox"))?;
     let libc = debian::unpack(&target.package("libc6"))?;
     let mut initramfs = guest::initramfs_for(target, SCRIPT)?.directory("/lib", 0o755);
-    initramfs = initramfs.file(DYNAMIC, 0o755, find_file(&busybox, "busybox")?);
+    initramfs = initramfs.file(DYNAMIC, 0o755, read(&busybox, "bin/busybox")?);
     for path in LIBRARIES.into_iter().chain([target.loader]) {
         let (_, name) = path.rsplit_once('/').context("a path has a slash")?;
-        initramfs = initramfs.file(path, 0o755, find_file(&libc, name)?);
+        initramfs = initramfs.file(path, 0o755, read(&libc, name)?);
     }
     Ok(initramfs)
 }
 
-/// Content of the first regular file with this name in a package, whose files are in a directory.
-fn find_file(package: &Path, name: &str) -> Result<Vec<u8>> {
-    let content = find_below(package, name)?;
-    content.with_context(|| format!("no {name} in {}", package.display()))
-}
-
-fn find_below(directory: &Path, name: &str) -> Result<Option<Vec<u8>>> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_file() && entry.file_name() == name {
-            return Ok(Some(fs::read(entry.path())?));
-        }
-        if kind.is_dir()
-            && let Some(content) = find_below(&entry.path(), name)?
-        {
-            return Ok(Some(content));
-        }
-    }
-    Ok(None)
+fn read(package: &Path, name: &str) -> Result<Vec<u8>> {
+    let path = software::find_below(package, name)?;
+    fs::read(&path).with_context(|| path.display().to_string())
 }
 
 fn between<'a>(bytes: &'a [u8], start: &[u8], end: &[u8]) -> Option<&'a [u8]> {

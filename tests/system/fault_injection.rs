@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use guest_agent::{Call, End, Fault, Injection, OLD_CONTENT, Output, Run, RunResult, Stdin};
+use guest_agent::{Call, End, Fault, Injection, OLD_CONTENT, Output, Proc, Run, RunResult, Stdin};
 use rig::kernels::Kernel;
 use rig::report::{CaseResult, KtapReport};
 
@@ -38,6 +38,8 @@ enum Command {
     Probe,
     Check,
     Pid1,
+    /// `maps` and `names`. Process 1 is the tool `target`, and there are no others.
+    Memory,
 }
 
 /// The runs: name, command and arguments. The cases of `check` are one or two of each kind.
@@ -83,14 +85,29 @@ const RUNS: &[(&str, Command, &str)] = &[
     ),
     ("PID 1", Command::Pid1, "-y"),
     ("PID 1, next init", Command::Pid1, "version -t /dev/null"),
+    ("maps, own", Command::Memory, "maps"),
+    ("maps, a process", Command::Memory, "maps 1"),
+    ("names, a process", Command::Memory, "names 1"),
+    ("names, JSON", Command::Memory, "names -j 1"),
+    ("names, two processes", Command::Memory, "names 1 1"),
+    ("names, all processes", Command::Memory, "names"),
+    ("names, saved", Command::Memory, "names -"),
+    (
+        "names, again and again",
+        Command::Memory,
+        "names --every 1 --count 2 1",
+    ),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let runs = RUNS.iter().map(|&(name, command, args)| {
-        let run = Run {
+        let mut run = Run {
             is_pid1: command == Command::Pid1,
             ..Run::new(args)
         };
+        if command == Command::Memory {
+            (run.proc, run.stdin) = (Proc::Target, Stdin::Smaps);
+        }
         (name, command, run)
     });
     let without_console = Run {
@@ -151,6 +168,7 @@ fn inject(kernel: &Kernel, name: &str, command: Command, run: Run) -> Result<()>
         let result = result.context("no such result")?;
         let judged = match command {
             Command::Check => judge_check(&campaign.baseline, injection, result),
+            Command::Memory => judge_memory(&campaign.baseline, injection, result),
             _ => judge(command, &campaign.baseline, injection, result),
         };
         match judged {
@@ -207,7 +225,7 @@ fn judge(
     let is_success_allowed = match command {
         Command::Pid1 => matches!(&*call.name, "mkdirat" | "mount" | "reboot" | "execve"),
         Command::Probe => true,
-        Command::Check | Command::Stages => false,
+        Command::Check | Command::Stages | Command::Memory => false,
     };
     match status {
         Some(0) if is_reported && is_success_allowed => Ok(Reaction::Reported),
@@ -302,6 +320,76 @@ fn judge_check(
         return Ok(Reaction::Unchanged);
     }
     Err("exit status 0, but another result than without the fault".to_owned())
+}
+
+/// The reaction of `maps` or `names`; or the defect. A row or a total that the run without the
+/// fault does not have needs a message.
+fn judge_memory(
+    baseline: &RunResult,
+    injection: &Injection,
+    result: &RunResult,
+) -> Result<Reaction, String> {
+    let (call, fault) = (&injection.call, injection.fault);
+    let status = exit_status(result)?;
+    if status == 0 && memory_rows(result) == memory_rows(baseline) {
+        return Ok(Reaction::Unchanged);
+    }
+    let is_reported = names_errno(&result.stderr, fault) || has_memory_message(result, fault);
+    // An empty smaps is that of a process without memory, which `names` passes over.
+    let is_empty_file = call.name == "read" && fault == Fault::Short(0);
+    if status == 0 {
+        // Processes that were left out are counted, and the first round of several was whole.
+        return match is_reported {
+            true => Ok(Reaction::Reported),
+            false if is_empty_file => Ok(Reaction::Silent),
+            false => Err("exit status 0, but another result than without the fault".to_owned()),
+        };
+    }
+    let totals = |result: &RunResult| result.stdout.matches("TOTAL").count();
+    if totals(result) > 0 && call.name != "write" && call.name != "close" {
+        return Err(format!("exit status {status}, but a total"));
+    }
+    match is_reported {
+        true => Ok(Reaction::Reported),
+        false if is_output(Command::Memory, call) => Ok(Reaction::Silent),
+        false => Err(format!("exit status {status}, but no message says why")),
+    }
+}
+
+/// The rows and totals, without the names of the program and of the kernel, which are empty if they
+/// cannot be read.
+fn memory_rows(result: &RunResult) -> Vec<&str> {
+    let is_row = |line: &&str| !line.starts_with("PID ") && !line.contains(", Linux ");
+    let lines = result.stdout.lines().filter(is_row);
+    lines
+        .map(|line| match line.split_once(",\"pid\":") {
+            Some((name, rest)) if name.starts_with("{\"comm\":") => rest,
+            _ => line,
+        })
+        .collect()
+}
+
+/// Errnos that `maps` and `names` report by their meaning, and words of the message.
+const MEMORY_MESSAGES: &[(i32, &str)] = &[
+    (1, "it is another user's, or not dumpable"),
+    (1, "processes may not be read"),
+    (2, "there is none, or it is hidden"),
+    (2, "processes ended while they were read"),
+    (2, "processes without smaps"),
+    (3, "it ended while it was read"),
+    (13, "it is another user's, or not dumpable"),
+    (13, "processes may not be read"),
+    (25, "has no memory of its own"),
+];
+
+fn has_memory_message(result: &RunResult, fault: Fault) -> bool {
+    let (Fault::Errno(errno) | Fault::ErrnoForever(errno)) = fault else {
+        return false;
+    };
+    MEMORY_MESSAGES
+        .iter()
+        .any(|(of, message)| *of == errno && result.stderr.contains(message))
+        || result.stderr.contains("no /proc")
 }
 
 /// The report with a line about the kernel. Without uname that line is empty, and the reader

@@ -22,6 +22,7 @@ mod rig_failures;
 mod robustness;
 mod serial_line;
 mod shell;
+mod software;
 mod stages;
 mod transcript;
 mod trial;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ("mutants", mutants::trials()),
         ("pid1", pid1::trials()),
         ("names", names::trials()),
+        ("software", software::trials()),
         ("native", native::trials()),
         ("robustness", robustness::trials()),
         ("fault_injection", fault_injection::trials()),

@@ -89,7 +89,11 @@ enum Task {
     /// Draw the picture of the stages from a real run, for README.md.
     Picture,
     /// Record /proc/PID/maps of real kernels anew, for the host tests.
-    Record,
+    Record {
+        /// Record only the programs that name their memory.
+        #[arg(long)]
+        programs: bool,
+    },
     /// Check the format, run clippy, and build the documentation; a warning is an error.
     Lint,
 }
@@ -187,7 +191,8 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Bench(options) => measure::bench(&options),
         Task::Size => measure::size(),
         Task::Picture => rig::paths::write(&rig::picture::path(), rig::picture::draw()?),
-        Task::Record => rig::recordings::renew(),
+        Task::Record { programs: true } => rig::recordings::renew_programs(),
+        Task::Record { programs: false } => rig::recordings::renew(),
         Task::Lint => lint(),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
         return Ok(());
     }
     if options.names {
-        print!("{}", names::report(&names::measure()?));
+        print!("{}", names::report(&names::measure()?)?);
         return Ok(());
     }
     if options.cases {

@@ -34,7 +34,7 @@ pub(super) const METER: Range<u64> = 0x1000_0000..0x1100_0000;
 /// The addresses of user processes.
 const USER: &str = "0..0xffffffffffff";
 
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(900);
 
 /// The cost of one run of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]

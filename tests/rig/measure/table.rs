@@ -28,7 +28,7 @@ pub fn make() -> Result<String> {
         text.push_str(&budgets::report(&budgets, build));
     }
     text.push('\n');
-    text.push_str(&names::report(&names::measure()?));
+    text.push_str(&names::report(&names::measure()?)?);
     Ok(text)
 }
 

@@ -1,0 +1,7 @@
+//! libFuzzer entry point of the target `smaps` in targets.rs.
+#![no_main]
+
+#[path = "targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::smaps(input));
