@@ -11,6 +11,7 @@
 //! | [`initramfs`] | writes the cpio archive that the kernel unpacks before it starts `/init` |
 //! | [`guest`] | boots a shell beside the program and copies files out of the guest |
 //! | [`guest_agent`] | runs the program many times in one boot, with faults and limits |
+//! | [`workbench`] | compiles C programs for guests |
 //! | [`kernels`] | the list of kernels: where each comes from, how it is built |
 //! | [`debian`] | fetches Debian packages without touching the machine's own apt |
 //! | [`host_packages`] | installs the host's packages, or names the command that does |
@@ -62,3 +63,4 @@ pub mod shape;
 pub mod source_package;
 pub mod target;
 pub mod tool;
+pub mod workbench;
