@@ -20,6 +20,7 @@ mod pid1;
 mod probe;
 mod rig_failures;
 mod robustness;
+mod selftest;
 mod serial_line;
 mod shell;
 mod software;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ("probe", probe::trials()),
         ("check", check::trials()),
         ("architectures", architectures::trials()),
+        ("selftest", selftest::trials()),
         ("mutants", mutants::trials()),
         ("pid1", pid1::trials()),
         ("names", names::trials()),
