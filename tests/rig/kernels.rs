@@ -13,7 +13,7 @@ mod image;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use debversion::Version;
 
 pub use self::build::Tree;
@@ -174,6 +174,14 @@ pub const ALL: &[Kernel] = &[
             "debian-6.12",
             "built without names",
             r"linux-image-6\.12\..*-cloud-arm64",
+        )
+    },
+    Kernel {
+        runs: Runs::ByName,
+        ..without_names(
+            "debian-6.12-arm64",
+            "built without names, with the drivers of many boards",
+            r"linux-image-6\.12\.[^-]*-arm64",
         )
     },
     Kernel {
@@ -478,6 +486,17 @@ impl Kernel {
     /// Number of bits of an address in the kernel itself.
     pub fn address_bits(&self) -> u32 {
         self.own_target.address_bits
+    }
+
+    /// A device tree that Debian ships with this kernel.
+    pub fn device_tree(&self, name: &str) -> Result<PathBuf> {
+        let path = self
+            .image()?
+            .path
+            .with_file_name(image::DEVICE_TREES)
+            .join(name);
+        ensure!(path.exists(), "no {}; remove its directory", path.display());
+        Ok(path)
     }
 
     /// Whether the configuration leaves out this option, such as `SHMEM`.

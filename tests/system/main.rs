@@ -5,6 +5,7 @@
 //! `tests/README.md` describes the modules.
 
 mod architectures;
+mod boards;
 mod check;
 mod consoles;
 mod container;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ("probe", probe::trials()),
         ("check", check::trials()),
         ("architectures", architectures::trials()),
+        ("boards", boards::trials()),
         ("selftest", selftest::trials()),
         ("mutants", mutants::trials()),
         ("pid1", pid1::trials()),
