@@ -195,7 +195,7 @@ pub fn put_escaped(text: &[u8], escapes: Escapes, out: &mut impl Sink) {
     {
         out.put(before(rest, place));
         out.put(prefix);
-        out.put(digits(usize::from(*byte), 16, width, &mut [0; MAX_DIGITS]));
+        out.put(digits(u64::from(*byte), 16, width, &mut [0; MAX_DIGITS]));
         rest = others;
     }
     out.put(rest);
@@ -226,51 +226,20 @@ impl<const N: usize> Sink for heapless::Vec<u8, N> {
 /// The number of decimal digits of `u64::MAX`.
 pub const MAX_DIGITS: usize = 20;
 
-/// A number that [`digits`] writes: a `u64`, or a `usize`, which needs no 64-bit division:
-/// that takes 1,200 bytes of code on a 32-bit machine.
-pub trait Unsigned: Copy {
-    /// Quotient and remainder.
-    fn divide(self, divisor: u8) -> (Self, u8);
-
-    /// Whether it is 0.
-    fn is_zero(self) -> bool;
-}
-
-macro_rules! unsigned {
-    ($($Type:ty)*) => {
-        $(impl Unsigned for $Type {
-            fn divide(self, divisor: u8) -> (Self, u8) {
-                let divisor = <$Type>::from(divisor);
-                (self / divisor, (self % divisor) as u8)
-            }
-
-            fn is_zero(self) -> bool {
-                self == 0
-            }
-        })*
-    };
-}
-
-unsigned!(u64 usize);
-
 /// Writes `value` in `base` (10 or 16, in lower case), with leading zeros up to
 /// `width` digits, to the end of `buffer`, and returns the digits.
 ///
 /// `width` is at most [`MAX_DIGITS`].
 #[inline(never)]
-pub fn digits<N: Unsigned>(
-    mut value: N,
-    base: u8,
-    width: usize,
-    buffer: &mut [u8; MAX_DIGITS],
-) -> &[u8] {
+pub fn digits(mut value: u64, base: u8, width: usize, buffer: &mut [u8; MAX_DIGITS]) -> &[u8] {
+    let base = u64::from(base);
     let mut count = 0;
     for place in buffer.iter_mut().rev() {
-        let (quotient, digit) = value.divide(base);
+        let digit = (value % base) as u8;
         *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
-        value = quotient;
+        value /= base;
         count += 1;
-        if value.is_zero() && count >= width {
+        if value == 0 && count >= width {
             break;
         }
     }

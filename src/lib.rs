@@ -24,6 +24,7 @@
 //! | [`errno`] | an error number | its name and meaning |
 //! | [`suite`] | the assembled conformance suite | cases, steps, operands |
 //! | [`format`] | numbers and bytes | text |
+//! | [`digits`] | a number | its digits, in the minimal build |
 //! | [`scan`] | text | its parts and numbers |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@
 pub mod diagnosis;
 pub mod diagram;
 pub mod diff;
+pub mod digits;
 pub mod directory;
 pub mod errno;
 pub mod format;

@@ -15,7 +15,7 @@ use crate::{
         terminal::echoes,
     },
 };
-use vm_anon_name::format::{MAX_DIGITS, digits};
+use vm_anon_name::digits::{Buffer, decimal, hexadecimal};
 
 /// The process id of the first process.
 const PID_1: u32 = 1;
@@ -29,58 +29,66 @@ pub(crate) fn run(process: &Process) -> u8 {
     let page = process.page_size();
     let pid = getpid();
     let is_init = pid == PID_1;
-    let buffer = &mut [0; MAX_DIGITS];
-    let pid = digits(pid as usize, 10, 1, buffer);
+    let buffer = &mut Buffer::default();
+    let pid = decimal(pid, buffer);
 
     // The new page has to join anonymous memory, as in a program with a libc. So six pages
     // are mapped first, and the new page is requested directly below them.
     let neighbour = map(0, NEIGHBOUR_PAGES * page);
-    print(&[
-        b"Memory map a region and print vm_area_struct\nPID: ",
-        pid,
-        b"\n\nPress enter to mmap - cat /proc/",
-        pid,
-        b"/maps > maps_1_start.txt",
-    ]);
-    pause(pauses);
+    prompt(
+        &[
+            b"Memory map a region and print vm_area_struct\nPID: ",
+            pid,
+            b"\n\nPress enter to mmap - cat /proc/",
+            pid,
+            b"/maps > maps_1_start.txt",
+        ],
+        pauses,
+    );
 
     let region = map(neighbour.start() - page, page);
-    let buffer = &mut [0; MAX_DIGITS];
-    let size = digits(page, 10, 1, buffer);
-    let buffer = &mut [0; MAX_DIGITS];
-    let start = digits(region.start(), 16, 1, buffer);
-    print(&[
-        b"\nmmap addr: 0x",
-        start,
-        b" size: ",
-        size,
-        b"\n\nPress enter to set vm_area_struct's name - cat /proc/",
-        pid,
-        b"/maps > maps_2_mmap.txt",
-    ]);
-    pause(pauses);
+    let buffer = &mut Buffer::default();
+    let size = decimal(page as u32, buffer);
+    let buffer = &mut Buffer::default();
+    let start = hexadecimal(region.start(), buffer);
+    prompt(
+        &[
+            b"\nmmap addr: 0x",
+            start,
+            b" size: ",
+            size,
+            b"\n\nPress enter to set vm_area_struct's name - cat /proc/",
+            pid,
+            b"/maps > maps_2_mmap.txt",
+        ],
+        pauses,
+    );
 
     check("prctl", set_name(&region, c"/secret/mem/area"));
-    let buffer = &mut [0; MAX_DIGITS];
-    let end = digits(region.end(), 16, 1, buffer);
-    print(&[
-        b"\nSet [0x",
-        start,
-        b", 0x",
-        end,
-        b"] = /secret/mem/area\n\nPress enter to unmmap the region - cat /proc/",
-        pid,
-        b"/maps > maps_3_set_vm_name.txt",
-    ]);
-    pause(pauses);
+    let buffer = &mut Buffer::default();
+    let end = hexadecimal(region.end(), buffer);
+    prompt(
+        &[
+            b"\nSet [0x",
+            start,
+            b", 0x",
+            end,
+            b"] = /secret/mem/area\n\nPress enter to unmmap the region - cat /proc/",
+            pid,
+            b"/maps > maps_3_set_vm_name.txt",
+        ],
+        pauses,
+    );
 
     check("munmap", munmap(region));
-    print(&[
-        b"\nPress enter to exit - cat /proc/",
-        pid,
-        b"/maps > maps_4_ummap.txt",
-    ]);
-    pause(pauses);
+    prompt(
+        &[
+            b"\nPress enter to exit - cat /proc/",
+            pid,
+            b"/maps > maps_4_ummap.txt",
+        ],
+        pauses,
+    );
     if is_init {
         check("reboot", reboot(Reboot::PowerOff));
     }
@@ -95,8 +103,10 @@ fn print(pieces: &[&[u8]]) {
     check("write", write(&STDOUT, pieces));
 }
 
-/// Waits for Enter, then ends the line of the prompt unless the terminal has done so.
-fn pause(pauses: bool) {
+/// Prints a prompt, and waits for Enter if the program `pauses`. Then ends the line unless the
+/// terminal has done so.
+fn prompt(pieces: &[&[u8]], pauses: bool) {
+    print(pieces);
     if !(pauses && wait_for_enter()) {
         print(&[b"\n"]);
     }
@@ -130,8 +140,8 @@ pub(crate) fn panicked(file: &str, line: u32) -> ! {
 /// Prints a message and ends the program. PID 1 must not exit, because the kernel would
 /// panic: it powers off, or sleeps for ever if that is refused.
 fn fail(status: u8, subject: &str, problem: &str, number: u32) -> ! {
-    let buffer = &mut [0; MAX_DIGITS];
-    let number = digits(number as usize, 10, 1, buffer);
+    let buffer = &mut Buffer::default();
+    let number = decimal(number, buffer);
     // There is nowhere to report a failure of this write.
     let _ = write(
         &STDERR,

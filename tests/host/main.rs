@@ -11,6 +11,7 @@
 mod diagnosis;
 mod diagram;
 mod diff;
+mod digits;
 mod directory;
 mod errno;
 mod examples;

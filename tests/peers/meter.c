@@ -2,6 +2,7 @@
  * The init of a machine that measures other programs.
  *
  *     /init measure    system calls and memory of each command
+ *     /init cost       memory of each command, and the time of a run
  *     /init run        runs each command, while QEMU logs instructions
  *     /init stamp      runs each command, with the time of each line of its output
  *     /init time       runs each command once for each of some processes, whose id takes the
@@ -19,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The file that takes the standard output of the command. */
@@ -192,20 +193,12 @@ static void each(void (*act)(int number, char **words))
 	fclose(commands);
 }
 
-static uint64_t ticks(void)
+static unsigned long long microseconds(void)
 {
-	uint64_t value;
+	struct timespec now;
 
-	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(value));
-	return value;
-}
-
-static uint64_t frequency(void)
-{
-	uint64_t value;
-
-	__asm__("mrs %0, cntfrq_el0" : "=r"(value));
-	return value;
+	must(clock_gettime(CLOCK_MONOTONIC, &now) == 0, "clock_gettime");
+	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
 }
 
 /* Prints each line of the output with the microseconds since the start. */
@@ -213,7 +206,7 @@ static void stamp(int number, char **words)
 {
 	char line[4096];
 	int status, pipes[2], in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	uint64_t from = ticks();
+	unsigned long long from = microseconds();
 	FILE *lines;
 
 	must(pipe2(pipes, O_CLOEXEC) == 0, "pipe2");
@@ -223,7 +216,7 @@ static void stamp(int number, char **words)
 	must(lines != NULL, "fdopen");
 	printf("== %d stamps\n", number);
 	while (fgets(line, sizeof(line), lines))
-		printf("%llu %s", (unsigned long long)((ticks() - from) * 1000000 / frequency()), line);
+		printf("%llu %s", microseconds() - from, line);
 	wait(&status);
 }
 
@@ -287,17 +280,22 @@ static void run_on_target(int number, char **words)
 static void time_command(int number, char **words)
 {
 	int status, out = open("/dev/null", O_RDWR | O_CLOEXEC);
-	uint64_t from;
+	unsigned long long from;
 	pid_t pid;
 
 	must(out >= 0, "/dev/null");
 	name_process(words, target);
-	from = ticks();
+	from = microseconds();
 	pid = start(words, out, out, 0);
 	must(waitpid(pid, &status, 0) == pid && status == 0, words[0]);
-	printf("== %d time %u\n%llu\n", number, target_number,
-	       (unsigned long long)((ticks() - from) * 1000000 / frequency()));
+	printf("== %d time %u\n%llu\n", number, target_number, microseconds() - from);
 	close(out);
+}
+
+static void show_cost(int number, char **words)
+{
+	show_memory(number, words);
+	time_command(number, words);
 }
 
 static void time_all(void)
@@ -326,6 +324,8 @@ int main(int argc, char **argv)
 	must(mount("proc", "/proc", "proc", 0, NULL) == 0, "mount /proc");
 	if (strcmp(task, "measure") == 0)
 		each(measure);
+	else if (strcmp(task, "cost") == 0)
+		each(show_cost);
 	else if (strcmp(task, "run") == 0)
 		each(run);
 	else if (strcmp(task, "stamp") == 0)

@@ -65,17 +65,16 @@ pub const KTAP_JUDGES: Purpose = Purpose {
     is_met: || on_path(&["prove", "python3"]),
 };
 
-/// For compiling the peers in C and C++, and the meter.
+/// For compiling the peers in C++ and with glibc.
 pub const PEERS: Purpose = Purpose {
     what: "compile C and C++ for aarch64",
     packages: &[
         "g++-aarch64-linux-gnu",
         "gcc-aarch64-linux-gnu",
         "libc6-dev-arm64-cross",
-        "lld",
     ],
     is_met: || {
-        on_path(&["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "ld.lld"])
+        on_path(&["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"])
             && Path::new("/usr/aarch64-linux-gnu/include/stdio.h").exists()
     },
 };

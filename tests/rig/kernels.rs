@@ -13,7 +13,7 @@ mod image;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use debversion::Version;
 
 pub use self::build::Tree;
@@ -22,6 +22,7 @@ use crate::guest::{self, software};
 use crate::paths;
 use crate::qemu::Machine;
 use crate::target::{self, AARCH64, ARM, I386, RISCV64, Target, X86_64};
+use crate::workbench;
 
 /// Name of the kernel for tests that need only one.
 pub const DEFAULT: &str = "6.12";
@@ -173,6 +174,14 @@ pub const ALL: &[Kernel] = &[
             "debian-6.12",
             "built without names",
             r"linux-image-6\.12\..*-cloud-arm64",
+        )
+    },
+    Kernel {
+        runs: Runs::ByName,
+        ..without_names(
+            "debian-6.12-arm64",
+            "built without names, with the drivers of many boards",
+            r"linux-image-6\.12\.[^-]*-arm64",
         )
     },
     Kernel {
@@ -396,24 +405,27 @@ pub fn find_for(target: &Target, name: &str) -> Result<&'static Kernel> {
     found.with_context(|| format!("no kernel for {} is called {name}", target.name))
 }
 
-/// Other packages whose versions are pinned together with the kernels', beside BusyBox for
-/// each architecture.
+/// Other packages whose versions are pinned together with the kernels'.
 const OTHER_PACKAGES: &[&str] = &[
     "initramfs-tools-core",
     "lava-common",
     "lava-dispatcher",
     "lava-server",
-    "musl-dev",
 ];
+
+/// The same for the packages of each architecture.
+const PACKAGES_OF_TARGETS: [&str; 2] = [guest::SHELL, workbench::MUSL];
 
 /// Pins the newest served version of every package in `tests/debian.lock`, and returns
 /// these packages.
 pub fn update_pins() -> Result<Vec<Package>> {
-    let shells = target::ALL.map(|target| target.package(guest::SHELL));
-    let mut patterns: Vec<&str> = ALL.iter().map(Kernel::pattern).collect();
-    patterns.extend(OTHER_PACKAGES);
-    patterns.extend(shells.iter().map(String::as_str));
-    patterns.extend(software::PACKAGES);
+    let kernels = ALL.iter().map(Kernel::pattern);
+    let others = kernels.chain(OTHER_PACKAGES.iter().copied());
+    let others = others.chain(software::PACKAGES.iter().copied());
+    let mut patterns: Vec<String> = others.map(str::to_owned).collect();
+    for target in target::ALL {
+        patterns.extend(PACKAGES_OF_TARGETS.map(|name| target.package(name)));
+    }
     patterns.sort_unstable();
     patterns.dedup();
     debian::update_pins(&patterns)
@@ -476,6 +488,17 @@ impl Kernel {
         self.own_target.address_bits
     }
 
+    /// A device tree that Debian ships with this kernel.
+    pub fn device_tree(&self, name: &str) -> Result<PathBuf> {
+        let path = self
+            .image()?
+            .path
+            .with_file_name(image::DEVICE_TREES)
+            .join(name);
+        ensure!(path.exists(), "no {}; remove its directory", path.display());
+        Ok(path)
+    }
+
     /// Whether the configuration leaves out this option, such as `SHMEM`.
     pub fn leaves_out(&self, option: &str) -> bool {
         let config = self.config();
@@ -495,6 +518,25 @@ impl Kernel {
                 tree.build(&self.config())?;
             }
             Ok(tree)
+        })
+    }
+
+    /// The sources, and the headers of this architecture for programs, which are made unless
+    /// they are in the cache.
+    pub fn headers(&self) -> Result<(PathBuf, PathBuf)> {
+        let Source::Built { .. } = self.source else {
+            bail!("{} is not built here", self.name);
+        };
+        debian::with_package(self.pattern(), |package| {
+            let label = format!("headers-{}-{}", self.target.name, package.label());
+            let lock = paths::lock(&label)?;
+            let tree = Tree::open(package, self.target, label.clone(), &label, Some(lock))?;
+            let headers = tree.build.join("headers");
+            if !headers.exists() {
+                tree.make(&["headers"])?;
+                paths::rename(&tree.build.join("usr/include"), &headers)?;
+            }
+            Ok((tree.source, headers))
         })
     }
 

@@ -11,6 +11,8 @@
 //! | [`initramfs`] | writes the cpio archive that the kernel unpacks before it starts `/init` |
 //! | [`guest`] | boots a shell beside the program and copies files out of the guest |
 //! | [`guest_agent`] | runs the program many times in one boot, with faults and limits |
+//! | [`boards`] | other boards of QEMU than those of the targets |
+//! | [`workbench`] | compiles C programs for guests |
 //! | [`kernels`] | the list of kernels: where each comes from, how it is built |
 //! | [`debian`] | fetches Debian packages without touching the machine's own apt |
 //! | [`host_packages`] | installs the host's packages, or names the command that does |
@@ -35,6 +37,7 @@
 
 #[path = "../../src/suite/assembler.rs"]
 pub mod assembler;
+pub mod boards;
 pub mod checkout;
 pub mod conformance;
 pub mod debian;
@@ -62,3 +65,4 @@ pub mod shape;
 pub mod source_package;
 pub mod target;
 pub mod tool;
+pub mod workbench;

@@ -62,6 +62,8 @@ pub struct Machine {
 pub enum Serial {
     /// The first serial port of the board, such as `ttyAMA0`. QEMU gives each board one.
     Onboard,
+    /// The second serial port of the board, if the first is of no use.
+    SecondOnboard,
     /// A 16550A on the PCI bus, `ttyS0` to `ttyS3`; needs `SERIAL_8250_PCI`.
     Pci,
     /// A virtio console, `hvc0` and up; needs `VIRTIO_CONSOLE` and `VIRTIO_MMIO`. It does
@@ -157,6 +159,10 @@ impl Machine {
             command.args(["-chardev", &format!("{backend},id={id}")]);
             match device {
                 Serial::Onboard => command.args(["-serial", &format!("chardev:{id}")]),
+                Serial::SecondOnboard => {
+                    command.args(["-chardev", "null,id=unused", "-serial", "chardev:unused"]);
+                    command.args(["-serial", &format!("chardev:{id}")])
+                }
                 Serial::Pci => command.args(["-device", &format!("pci-serial,chardev={id}")]),
                 Serial::Virtio => command.args(["-device", &format!("virtconsole,chardev={id}")]),
             };

@@ -5,6 +5,7 @@
 //! `tests/README.md` describes the modules.
 
 mod architectures;
+mod boards;
 mod check;
 mod consoles;
 mod container;
@@ -20,6 +21,7 @@ mod pid1;
 mod probe;
 mod rig_failures;
 mod robustness;
+mod selftest;
 mod serial_line;
 mod shell;
 mod software;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         ("probe", probe::trials()),
         ("check", check::trials()),
         ("architectures", architectures::trials()),
+        ("boards", boards::trials()),
+        ("selftest", selftest::trials()),
         ("mutants", mutants::trials()),
         ("pid1", pid1::trials()),
         ("names", names::trials()),

@@ -84,6 +84,12 @@ enum Task {
     },
     /// Measure the program, peers in C++ and C, and the program as PID 1.
     Bench(measure::Bench),
+    /// Write the tables and the picture of the figures of each architecture.
+    Architectures {
+        /// Measure them first, and record them in tests/architectures.json.
+        #[arg(long)]
+        measure: bool,
+    },
     /// Print the size of both builds by section and by module.
     Size,
     /// Draw the picture of the stages from a real run, for README.md.
@@ -189,6 +195,7 @@ fn execute(line: CommandLine) -> Result<()> {
         Task::Kernels(options) => options.run(),
         Task::Fuzz { targets, seconds } => fuzz(&targets, seconds),
         Task::Bench(options) => measure::bench(&options),
+        Task::Architectures { measure } => measure::architectures(measure),
         Task::Size => measure::size(),
         Task::Picture => rig::paths::write(&rig::picture::path(), rig::picture::draw()?),
         Task::Record { programs: true } => rig::recordings::renew_programs(),

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use rig::measure::architectures::Record;
 use rig::measure::{boot_time, library, names, size, table};
 use rig::program::Build;
 
@@ -45,6 +46,13 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
             Ok(())
         }
     }
+}
+
+pub(crate) fn architectures(is_measured: bool) -> Result<()> {
+    if is_measured {
+        Record::measure()?.write()?;
+    }
+    Record::read()?.show()
 }
 
 pub(crate) fn size() -> Result<()> {

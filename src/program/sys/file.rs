@@ -34,7 +34,7 @@ pub(crate) fn open(directory: &Fd, path: &CStr, flags: u32) -> Result<Fd> {
 pub(crate) fn open_process(pid: u32) -> Result<Fd> {
     let mut path = *b"/proc/\0\0\0\0\0\0\0\0\0\0\0"; // A u32 has 10 digits.
     let mut buffer = [0; MAX_DIGITS];
-    let number = digits(pid as usize, 10, 1, &mut buffer);
+    let number = digits(pid.into(), 10, 1, &mut buffer);
     for (to, digit) in path.iter_mut().skip(b"/proc/".len()).zip(number) {
         *to = *digit;
     }

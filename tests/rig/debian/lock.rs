@@ -26,7 +26,7 @@ pub fn pinned(pattern: &str) -> Result<Option<Package>> {
 }
 
 /// Pins the newest served versions of the packages, and returns them.
-pub fn update_pins(patterns: &[&str]) -> Result<Vec<Package>> {
+pub fn update_pins(patterns: &[String]) -> Result<Vec<Package>> {
     let architectures = patterns.iter().map(|pattern| split(pattern).1);
     for architecture in architectures.collect::<BTreeSet<_>>() {
         Archive::open(architecture)?.refresh()?;

@@ -14,13 +14,20 @@ use ruzstd::decoding::StreamingDecoder;
 use crate::debian::Package;
 use crate::paths;
 
-/// Writes the image in the package as `Image` to a new directory.
+/// Name of the directory with the device trees.
+pub(super) const DEVICE_TREES: &str = "device-trees";
+
+/// Writes the image in the package as `Image` to a new directory, with the device trees of
+/// boards if it has any.
 pub(super) fn from_package(package: &Package, directory: &Path) -> Result<()> {
     let unpacked = package.unpack()?;
     let packed = fs::read(vmlinuz(&unpacked)?)?;
     let image = unwrap(&packed).with_context(|| format!("the image of {}", package.name))?;
     let directory = paths::emptied(directory.to_owned())?;
     paths::write(&directory.join("Image"), image)?;
+    if let Some(trees) = device_trees(&unpacked) {
+        paths::rename(&trees, &directory.join(DEVICE_TREES))?;
+    }
     // The modules in the package are large and not used.
     paths::remove(&unpacked)
 }
@@ -36,6 +43,14 @@ fn vmlinuz(unpacked: &Path) -> Result<PathBuf> {
         .chain(by_modules)
         .find(|path| path.is_file())
         .with_context(|| format!("no vmlinuz in {}", unpacked.display()))
+}
+
+/// The directory with device trees: /usr/lib/linux-image-VERSION.
+fn device_trees(unpacked: &Path) -> Option<PathBuf> {
+    entries(unpacked.join("usr/lib")).find(|path| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with("linux-image-")
+    })
 }
 
 /// Paths in the directory; none if it does not exist.

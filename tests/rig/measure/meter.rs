@@ -26,6 +26,7 @@ use crate::kernels;
 use crate::paths;
 use crate::progress::Progress;
 use crate::qemu::Machine;
+use crate::target::{self, Target};
 use crate::tool;
 
 /// The addresses of the meter's code.
@@ -53,7 +54,7 @@ pub struct Figures {
 
 /// Measures the programs, all in the same two boots.
 pub fn measure(subjects: &[Subject]) -> Result<Vec<Figures>> {
-    let initramfs = initramfs(subjects)?.write("measure")?;
+    let initramfs = initramfs_with_libraries(subjects)?.write("measure")?;
     let report = measure_calls_and_memory(&initramfs)?;
     let instructions = count_instructions(&initramfs, subjects.len())?;
     subjects
@@ -82,6 +83,28 @@ pub(super) fn stamps(machine: &Machine) -> Result<Vec<(u64, String)>> {
         .collect()
 }
 
+/// What a program costs on any architecture.
+pub(super) struct Cost {
+    /// Its resident memory at the last pause (VmRSS), in KiB.
+    pub(super) resident: u64,
+    /// The microseconds of guest time from fork(2) to wait(2).
+    pub(super) time: u64,
+}
+
+/// Measures `count` programs in one boot of the machine.
+pub(super) fn costs(machine: &Machine, count: usize) -> Result<Vec<Cost>> {
+    let mut machine = machine.clone();
+    machine.args = vec!["cost".to_owned()];
+    let report = Report::of(&machine)?;
+    let cost = |number| {
+        Ok(Cost {
+            resident: report.resident(number)?,
+            time: report.section(number, "time 0")?.trim().parse()?,
+        })
+    };
+    (0..count).map(cost).collect()
+}
+
 /// The microseconds of guest time that each of `count` commands takes on each of the three
 /// processes of the meter.
 pub(super) fn times(machine: &Machine, count: usize) -> Result<Vec<[u64; 3]>> {
@@ -97,13 +120,21 @@ pub(super) fn times(machine: &Machine, count: usize) -> Result<Vec<[u64; 3]>> {
         .collect()
 }
 
-/// The meter as `/init` with its `/commands`, the programs in `/bin`, their libraries
-/// in `/lib`.
-pub(super) fn initramfs(subjects: &[Subject]) -> Result<Initramfs> {
+/// The archive of [`initramfs`] for the default architecture, with the libraries of the
+/// programs in `/lib`.
+fn initramfs_with_libraries(subjects: &[Subject]) -> Result<Initramfs> {
+    let mut archive = initramfs(target::DEFAULT, subjects)?.directory("/lib", 0o755);
+    for name in peers::LIBRARIES {
+        archive = archive.file(&format!("/lib/{name}"), 0o755, read(&peers::library(name))?);
+    }
+    Ok(archive)
+}
+
+/// The meter as `/init` with its `/commands`, and the programs in `/bin`.
+pub(super) fn initramfs(target: &'static Target, subjects: &[Subject]) -> Result<Initramfs> {
     let mut archive = Initramfs::new()
-        .file("/init", 0o755, read(&peers::meter()?)?)
-        .directory("/bin", 0o755)
-        .directory("/lib", 0o755);
+        .file("/init", 0o755, read(&peers::meter(target)?)?)
+        .directory("/bin", 0o755);
     let mut commands = String::new();
     for Subject {
         name, path, words, ..
@@ -111,9 +142,6 @@ pub(super) fn initramfs(subjects: &[Subject]) -> Result<Initramfs> {
     {
         archive = archive.file(&format!("/bin/{name}"), 0o755, read(path)?);
         commands += &format!("/bin/{name} {}\n", words.join(" "));
-    }
-    for name in peers::LIBRARIES {
-        archive = archive.file(&format!("/lib/{name}"), 0o755, read(&peers::library(name))?);
     }
     Ok(archive.file("/commands", 0o644, commands))
 }
@@ -169,17 +197,22 @@ impl Report {
             .with_context(|| format!("the meter printed no section `{what}`"))
     }
 
+    /// VmRSS in KiB.
+    fn resident(&self, number: usize) -> Result<u64> {
+        let process = self.section(number, "status")?;
+        let line = process.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = line.context("no VmRSS in /proc/PID/status")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
     fn figures(&self, number: usize, status: u8, instructions: u64) -> Result<Figures> {
         let exit = self.section(number, "exit")?.trim();
         ensure!(exit == status.to_string(), "it exited with {exit}");
-        let process = self.section(number, "status")?;
-        let resident = process.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.context("no VmRSS in /proc/PID/status")?;
         Ok(Figures {
             transcript: self.section(number, "transcript")?.to_owned(),
             calls: self.section(number, "calls")?.trim().parse()?,
             instructions,
-            resident: resident.trim().trim_end_matches(" kB").parse()?,
+            resident: self.resident(number)?,
             file_mappings: file_mappings(self.section(number, "maps")?),
         })
     }

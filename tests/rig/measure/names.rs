@@ -12,7 +12,7 @@ use super::table::grouped;
 use super::{Subject, boot_time, meter, peers};
 use crate::guest::software;
 use crate::program::{self, Build};
-use crate::{debian, kernels};
+use crate::{debian, kernels, target};
 
 /// The number of mappings of the processes that are read.
 const MAPPINGS: [&str; 3] = ["10", "1,000", "65,530"];
@@ -67,7 +67,8 @@ pub fn measure() -> Result<Vec<Cost>> {
         });
     }
     let files = [software::GLIBC, software::PMAP, software::TOYBOX].concat();
-    let archive = software::add(meter::initramfs(&subjects)?, &files)?.write("names-cost")?;
+    let archive = software::add(meter::initramfs(target::DEFAULT, &subjects)?, &files)?
+        .write("names-cost")?;
     let kernel = kernels::find(kernels::DEFAULT)?;
     let mut machine = boot_time::with_fixed_clock(&kernel.machine(&archive)?);
     machine.name = "names-cost".to_owned();

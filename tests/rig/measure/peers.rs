@@ -1,24 +1,22 @@
 //! Builds of the peers: programs in C++ and C that do the same job, as small as possible.
 //!
-//! The flags make the peers smaller, so that the table shows the cost of their
-//! libraries. All are linked by lld, as the program is: GNU ld aligns each segment
-//! of an aarch64 executable to 64 KiB in the file, which adds up to 60 KiB of
-//! padding to the dynamic peer.
+//! The flags of the [`workbench`] make the peers smaller, so that the tables show the cost of
+//! their libraries. The peers with musl and nolibc are built for each architecture. Those with
+//! glibc need the libraries of a cross compiler, and are built for the default one alone.
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
-use which::which;
+use anyhow::Result;
 
 use super::Subject;
-use crate::{debian, host_packages, kernels, paths, program, target, tool};
+use crate::target::{self, Target};
+use crate::workbench::{self, Workbench, first_line};
+use crate::{debian, host_packages, kernels, paths, program, tool};
 
-const GCC: &str = "aarch64-linux-gnu-gcc";
 const GXX: &str = "aarch64-linux-gnu-g++";
 
-/// The directory of headers and libraries for Debian's cross compilers.
+/// The directory of libraries for Debian's cross compilers.
 const SYSROOT: &str = "/usr/aarch64-linux-gnu";
 
 /// The libraries that the dynamic peer needs at run time.
@@ -30,68 +28,42 @@ pub(super) const LIBRARIES: &[&str] = &[
     "libstdc++.so.6",
 ];
 
-const FLAGS: &[&str] = &[
-    "-Os",
-    "-s",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    // Leave out unused functions and data.
-    "-ffunction-sections",
-    "-fdata-sections",
-    "-Wl,--gc-sections",
-    // Leave out relocations and the table of addresses.
-    "-fno-pie",
-    "-no-pie",
-    "-Wl,-z,norelro",
-    // Put constants beside the code, which saves a segment.
-    "-Wl,--no-rosegment",
-    // No notes.
-    "-fno-ident",
-    "-Wl,--build-id=none",
-    "-fuse-ld=lld",
-];
-
-/// C needs no unwinding, and the stack protector would make each function larger.
-const C_FLAGS: &[&str] = &[
-    "-static",
-    "-fno-asynchronous-unwind-tables",
-    "-fno-unwind-tables",
-    "-fno-stack-protector",
-];
-
-/// Builds all peers.
+/// Builds all peers, for the default architecture.
 pub fn build() -> Result<Vec<Subject>> {
     host_packages::PEERS.ensure()?;
-    let bench = Workbench::open()?;
-    Ok(vec![
-        bench.subject("cpp-dynamic", "C++, dynamic", bench.cpp(&[]))?,
-        bench.subject("cpp-static", "C++, static", bench.cpp(&["-static"]))?,
-        bench.subject("glibc", "C, glibc", bench.c())?,
-        bench.subject("musl", "C, musl", bench.musl()?)?,
-        bench.subject("nolibc", "C, nolibc", bench.nolibc()?)?,
+    let bench = Workbench::open(target::DEFAULT)?;
+    let mut peers = vec![
+        subject(&bench, "cpp-dynamic", "C++, dynamic", cpp(&[]))?,
+        subject(&bench, "cpp-static", "C++, static", cpp(&["-static"]))?,
+        subject(&bench, "glibc", "C, glibc", bench.c(&source("peer.c")))?,
+    ];
+    peers.extend(build_for(target::DEFAULT)?);
+    Ok(peers)
+}
+
+/// Builds the peers with musl and with nolibc.
+pub fn build_for(target: &'static Target) -> Result<[Subject; 2]> {
+    let bench = Workbench::open(target)?;
+    let source = source("peer.c");
+    Ok([
+        subject(&bench, "musl", "C, musl", bench.musl(&source)?)?,
+        subject(&bench, "nolibc", "C, nolibc", bench.nolibc(&source)?)?,
     ])
 }
 
 /// Builds the meter, which is the init of the machine that measures programs.
-pub(super) fn meter() -> Result<PathBuf> {
-    host_packages::PEERS.ensure()?;
-    let bench = Workbench::open()?;
-    let mut command = bench.compiler(GCC);
-    command.arg("-static");
+pub(super) fn meter(target: &'static Target) -> Result<PathBuf> {
+    let bench = Workbench::open(target)?;
+    let mut command = bench.musl(&source("meter.c"))?;
     // These addresses distinguish its instructions from those of the program.
     command.arg(format!("-Wl,--image-base={:#x}", super::meter::METER.start));
-    command.arg(source("meter.c"));
     bench.compile(command, "meter")
 }
 
-/// Builds the program that only reads files.
+/// Builds the program that only reads files, for the default architecture.
 pub(super) fn reader() -> Result<PathBuf> {
-    host_packages::PEERS.ensure()?;
-    let bench = Workbench::open()?;
-    let mut command = bench.compiler(GCC);
-    command.args(C_FLAGS).arg(source("read.c"));
-    bench.compile(command, "read")
+    let bench = Workbench::open(target::DEFAULT)?;
+    bench.compile(bench.musl(&source("read.c"))?, "read")
 }
 
 /// The path of a library for aarch64.
@@ -101,118 +73,52 @@ pub(super) fn library(name: &str) -> PathBuf {
 
 /// The tools that the figures depend on, with their versions.
 pub fn versions() -> Result<Vec<String>> {
-    let first_line = |program: &str, argument: &str| -> Result<String> {
-        let text = tool::output(Command::new(program).arg(argument))?;
-        Ok(text.lines().next().unwrap_or_default().to_owned())
-    };
     let libc = tool::output(Command::new("dpkg-query").args([
         "--show",
         "--showformat=${Version}",
         "libc6-dev-arm64-cross",
     ]))?;
-    let kernel = kernels::find(kernels::DEFAULT)?.version()?;
+    let mut versions = versions_for(target::DEFAULT)?;
+    versions.push(format!("glibc {libc}"));
+    Ok(versions)
+}
+
+/// The same for what [`build_for`] builds, and for the machine that measures it.
+pub(super) fn versions_for(target: &'static Target) -> Result<Vec<String>> {
+    let kernel = kernels::find_for(target, kernels::DEFAULT)?.version()?;
+    let [gcc, lld] = workbench::versions(target)?;
     Ok(vec![
-        format!("rustc {}", program::compiler_release(target::DEFAULT)?),
-        first_line(GCC, "--version")?,
-        first_line("ld.lld", "--version")?,
-        format!("glibc {libc}"),
-        format!("musl {}", debian::version("musl-dev")?),
+        format!("rustc {}", program::compiler_release(target)?),
+        gcc,
+        lld,
+        format!(
+            "musl {}",
+            debian::version(&target.package(workbench::MUSL))?
+        ),
         format!("nolibc of Linux {kernel}"),
         format!("Linux {kernel} as the guest"),
-        first_line("qemu-system-aarch64", "--version")?,
+        first_line(Command::new(target.qemu))?,
     ])
+}
+
+fn subject(
+    bench: &Workbench,
+    name: &'static str,
+    title: &str,
+    command: Command,
+) -> Result<Subject> {
+    Ok(Subject::stages(name, title, bench.compile(command, name)?))
+}
+
+fn cpp(flags: &[&str]) -> Command {
+    let mut command = Command::new(GXX);
+    command
+        .args(workbench::FLAGS)
+        .args(flags)
+        .arg(source("peer.cpp"));
+    command
 }
 
 fn source(name: &str) -> PathBuf {
     paths::workspace().join("tests/peers").join(name)
-}
-
-/// The directory where peers are built.
-struct Workbench {
-    directory: PathBuf,
-}
-
-impl Workbench {
-    fn open() -> Result<Self> {
-        let directory = paths::scratch("peers")?;
-        // With -fuse-ld=lld, gcc looks for ld.lld only in directories that -B names.
-        let linker = directory.join("ld.lld");
-        if !linker.exists() {
-            let found = which("ld.lld").context("lld is installed")?;
-            // This fails if another test has made the link in the meantime.
-            let _ = symlink(found, &linker);
-        }
-        Ok(Self { directory })
-    }
-
-    fn subject(&self, name: &'static str, title: &str, command: Command) -> Result<Subject> {
-        Ok(Subject::stages(name, title, self.compile(command, name)?))
-    }
-
-    fn compile(&self, mut command: Command, name: &str) -> Result<PathBuf> {
-        let path = self.directory.join(name);
-        // Tests that run at the same time may build the same peer.
-        let partial = tempfile::NamedTempFile::new_in(&self.directory)?.into_temp_path();
-        tool::output(command.arg("-o").arg(&partial))?;
-        partial.persist(&path)?;
-        Ok(path)
-    }
-
-    fn compiler(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
-        command.arg("-B").arg(&self.directory).args(FLAGS);
-        command
-    }
-
-    fn cpp(&self, flags: &[&str]) -> Command {
-        let mut command = self.compiler(GXX);
-        command.args(flags).arg(source("peer.cpp"));
-        command
-    }
-
-    fn c(&self) -> Command {
-        let mut command = self.compiler(GCC);
-        command.args(C_FLAGS).arg(source("peer.c"));
-        command
-    }
-
-    /// Debian's musl for arm64, with libgcc and the headers of the compiler.
-    fn musl(&self) -> Result<Command> {
-        let package = debian::unpack("musl-dev")?;
-        let library = package.join("usr/lib/aarch64-linux-musl");
-        let headers = package.join("usr/include/aarch64-linux-musl");
-        let mut command = self.c();
-        command.args(["-nostdinc", "-nostdlib"]);
-        include(&mut command, &[&headers, &compiler_headers()?]);
-        command.args(["crt1.o", "crti.o", "libc.a"].map(|file| library.join(file)));
-        command.arg("-lgcc").arg(library.join("crtn.o"));
-        Ok(command)
-    }
-
-    /// The kernel's nolibc, a libc in headers.
-    fn nolibc(&self) -> Result<Command> {
-        let tree = kernels::find(kernels::DEFAULT)?.tree()?;
-        let headers = tree.source.join("tools/include/nolibc");
-        let kernel_headers = Path::new(SYSROOT).join("include");
-        let mut command = self.c();
-        command.args(["-nostdinc", "-nostdlib", "-DNOLIBC", "-include", "nolibc.h"]);
-        include(
-            &mut command,
-            &[&headers, &compiler_headers()?, &kernel_headers],
-        );
-        command.arg("-lgcc");
-        Ok(command)
-    }
-}
-
-fn include(command: &mut Command, directories: &[&Path]) {
-    for directory in directories {
-        command.arg("-isystem").arg(directory);
-    }
-}
-
-/// The directory with gcc's own headers, such as stddef.h.
-fn compiler_headers() -> Result<PathBuf> {
-    let text = tool::output(Command::new(GCC).arg("-print-file-name=include"))?;
-    Ok(text.trim_end().into())
 }

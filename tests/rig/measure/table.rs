@@ -1,5 +1,6 @@
 //! The comparison and the budgets as tables, and their place in tests/README.md.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
@@ -10,8 +11,8 @@ use super::{Stages, Subject, budgets, names, peers};
 use crate::program::Build;
 use crate::{paths, tool};
 
-const BEGIN: &str = "<!-- bench:begin -->";
-const END: &str = "<!-- bench:end -->";
+/// The name of the place in tests/README.md.
+const PLACE: &str = "bench";
 
 /// Measures everything and returns the tables, with the tools and their versions.
 pub fn make() -> Result<String> {
@@ -32,20 +33,24 @@ pub fn make() -> Result<String> {
     Ok(text)
 }
 
-/// Writes the text between the markers in tests/README.md.
+/// Writes the text to its place in tests/README.md.
 pub fn write(text: &str) -> Result<()> {
     let path = paths::workspace().join("tests/README.md");
     let readme =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    paths::write(&path, splice(&readme, text)?)
+    paths::write(
+        &path,
+        splice(&readme, PLACE, text).context("tests/README.md")?,
+    )
 }
 
-/// Replaces what is between the markers.
-pub fn splice(readme: &str, text: &str) -> Result<String> {
-    let missing = || format!("tests/README.md needs the lines {BEGIN} and {END}, in this order");
-    let (before, rest) = readme.split_once(BEGIN).with_context(missing)?;
-    let (_, after) = rest.split_once(END).with_context(missing)?;
-    Ok(format!("{before}{BEGIN}\n{text}{END}{after}"))
+/// Replaces what is between the markers of a place.
+pub(super) fn splice(document: &str, place: &str, text: &str) -> Result<String> {
+    let [begin, end] = ["begin", "end"].map(|mark| format!("<!-- {place}:{mark} -->"));
+    let missing = || format!("the lines {begin} and {end} are missing");
+    let (before, rest) = document.split_once(&begin).with_context(missing)?;
+    let (_, after) = rest.split_once(&end).with_context(missing)?;
+    Ok(format!("{before}{begin}\n{text}{end}{after}"))
 }
 
 fn rows(programs: &[(Subject, Figures)]) -> Result<String> {
@@ -68,9 +73,10 @@ fn rows(programs: &[(Subject, Figures)]) -> Result<String> {
     Ok(text)
 }
 
-fn line(title: &str, cells: impl Iterator<Item = String>) -> String {
-    let cells: Vec<String> = cells.collect();
-    format!("| {title} | {} |\n", cells.join(" | "))
+/// A row of a table.
+pub(super) fn line<Cell: Display>(title: &str, cells: impl IntoIterator<Item = Cell>) -> String {
+    let cells = cells.into_iter().map(|cell| format!(" {cell} |"));
+    format!("| {title} |{}\n", cells.collect::<String>())
 }
 
 fn size(subject: &Subject) -> Result<u64> {
