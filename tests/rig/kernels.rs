@@ -404,6 +404,7 @@ const OTHER_PACKAGES: &[&str] = &[
     "lava-dispatcher",
     "lava-server",
     "musl-dev",
+    "musl-dev:amd64",
 ];
 
 /// Pins the newest served version of every package in `tests/debian.lock`, and returns

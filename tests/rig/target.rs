@@ -3,7 +3,7 @@
 //! A new architecture is a new [`Target`] here, its configuration in `rig/kernels`, and its
 //! kernels in the list of [`kernels`](crate::kernels).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::builder::PossibleValuesParser;
@@ -307,8 +307,14 @@ impl Target {
         format!("CARGO_TARGET_{triple}_LINKER")
     }
 
+    /// The C compiler, which is installed if it is missing.
+    pub fn c_compiler(&self) -> Result<PathBuf> {
+        self.compiler.ensure()?;
+        Ok(format!("{}-gcc", self.gnu).into())
+    }
+
     /// The name by which [`debian`](crate::debian) knows the package for this architecture.
-    pub(crate) fn package(&self, name: &str) -> String {
+    pub fn package(&self, name: &str) -> String {
         match self.name == DEFAULT.name {
             true => name.to_owned(),
             false => format!("{name}:{}", self.debian),
