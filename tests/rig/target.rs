@@ -207,7 +207,9 @@ pub static ARM: Target = Target {
     machine: elf::EM_ARM,
     largest_page: 4096,
     size_limit: 115,
-    rustflags: &["-Crelocation-model=static"],
+    // There are ARMv7 processors without NEON, and Debian's armhf does not require it. rustc warns
+    // that the name of the feature may change.
+    rustflags: &["-Crelocation-model=static", "-Ctarget-feature=-neon"],
     core: None,
     debian: "armhf",
     loader: "/lib/ld-linux-armhf.so.3",
