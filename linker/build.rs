@@ -77,6 +77,9 @@ fn pass_link_arguments() {
     if linker.path.is_none() && env::consts::ARCH != architecture.name {
         println!("cargo::error={}", missing_linker(&target));
     }
+    if let Some(name) = linker.unable() {
+        println!("cargo::error={}", unable_linker(name));
+    }
     let directory = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
     let script = match env::var_os("CARGO_FEATURE_FULL") {
         Some(_) => "program.ld",
@@ -127,12 +130,25 @@ fn missing_linker(target: &str) -> String {
     )
 }
 
+/// What to do where the linker does not understand the arguments and the script.
+fn unable_linker(name: &str) -> String {
+    format!(
+        "{name} cannot link vm_anon_name, because it does not follow the linker script; set \
+         RUSTFLAGS=-Clink-arg=-fuse-ld=bfd, which replaces the flags of the configuration"
+    )
+}
+
+/// Linkers that do not follow the linker script.
+const UNABLE: [&str; 2] = ["gold", "mold"];
+
 /// The linker of the target.
 struct Linker {
     /// `None` is rustc's default, the `cc` of the host.
     path: Option<PathBuf>,
     /// The value of `-C linker-flavor`, which overrides the name.
     flavor: Option<String>,
+    /// What `-fuse-ld` tells a compiler driver to call.
+    called: Option<String>,
 }
 
 impl Linker {
@@ -141,11 +157,28 @@ impl Linker {
         // Cargo reruns this script if RUSTFLAGS change, but not if the linker does.
         let variable = target.to_uppercase().replace('-', "_");
         println!("cargo::rerun-if-env-changed=CARGO_TARGET_{variable}_LINKER");
-        let path = codegen_option("linker").or_else(|| env::var("RUSTC_LINKER").ok());
+        let flags = Flags::of_rustc();
+        let path = flags
+            .last("linker")
+            .or_else(|| env::var("RUSTC_LINKER").ok());
+        let arguments = [flags.all("link-arg"), flags.all("link-args")].concat();
+        let words = arguments.iter().flat_map(|argument| argument.split(' '));
+        let mut called = words.filter_map(|word| word.strip_prefix("-fuse-ld="));
         Self {
             path: path.map(PathBuf::from),
-            flavor: codegen_option("linker-flavor"),
+            flavor: flags.last("linker-flavor"),
+            called: called.next_back().map(str::to_owned),
         }
+    }
+
+    /// The name of the linker, if it is one that cannot link the program.
+    fn unable(&self) -> Option<&'static str> {
+        let called = self.called.as_deref().unwrap_or_default();
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        let is_used = |name: &&str| {
+            called == *name || path.ends_with(name) || path.ends_with(format!("ld.{name}"))
+        };
+        UNABLE.into_iter().find(is_used)
     }
 
     /// Whether rustc takes the linker for a compiler driver, and passes it the arguments of
@@ -171,25 +204,36 @@ impl Linker {
     }
 }
 
-/// The value of the last `-C NAME=VALUE` in RUSTFLAGS.
-fn codegen_option(name: &str) -> Option<String> {
-    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let flags: Vec<&str> = flags.split('\x1f').collect();
-    let mut options = Vec::new();
-    for (number, flag) in flags.iter().enumerate() {
-        options.push(match *flag {
-            "-C" | "--codegen" => flags.get(number + 1).copied().unwrap_or_default(),
-            _ => match flag.strip_prefix("--codegen=") {
-                Some(option) => option,
-                None => flag.strip_prefix("-C").unwrap_or_default(),
-            },
+/// The options `-C NAME=VALUE` in RUSTFLAGS.
+struct Flags(Vec<(String, String)>);
+
+impl Flags {
+    fn of_rustc() -> Self {
+        let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+        let flags: Vec<&str> = flags.split('\x1f').collect();
+        let options = flags.iter().enumerate().filter_map(|(number, flag)| {
+            let option = match *flag {
+                "-C" | "--codegen" => flags.get(number + 1).copied()?,
+                _ => flag
+                    .strip_prefix("--codegen=")
+                    .or(flag.strip_prefix("-C"))?,
+            };
+            let (name, value) = option.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
         });
+        Self(options.collect())
     }
-    let mut values = options.iter().rev().filter_map(|option| {
-        let (key, value) = option.split_once('=')?;
-        (key == name).then(|| value.to_owned())
-    });
-    values.next()
+
+    /// The values of an option that may occur several times.
+    fn all(&self, name: &str) -> Vec<String> {
+        let options = self.0.iter().filter(|(key, _)| key == name);
+        options.map(|(_, value)| value.clone()).collect()
+    }
+
+    /// The value of the option that counts.
+    fn last(&self, name: &str) -> Option<String> {
+        self.all(name).pop()
+    }
 }
 
 /// Writes the assembled suite, which `src/program/cold.rs` includes. A mistake in the texts

@@ -3,22 +3,17 @@
 //! All are built from the source package, outside the repository. Each has the same ELF layout. One
 //! boot runs `probe` and `check` of each; both must pass.
 
-use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use libtest_mimic::Trial;
-use rig::guest::{self, Kept};
 use rig::program::{self, Build, PACKAGE};
-use rig::report::KtapReport;
 use rig::target::AARCH64;
-use rig::{debian, host_packages, kernels, shape, tool};
+use rig::{host_packages, shape, tool};
 
-use crate::trial;
 use crate::workshop::{self, Workshop};
+use crate::{trial, works};
 
 const GCC: &str = "aarch64-linux-gnu-gcc";
 
@@ -28,8 +23,6 @@ struct Variant {
     linker: Linker,
     /// Settings of the release profile, as in `CARGO_PROFILE_RELEASE_OPT_LEVEL`.
     profile: &'static [(&'static str, &'static str)],
-    /// Whether to link the start files of musl, as rustc does for a musl target.
-    has_start_files: bool,
     built: OnceLock<Result<PathBuf, String>>,
 }
 
@@ -62,7 +55,7 @@ const YOCTO_FLAGS: &str = "-mbranch-protection=standard -fstack-protector-strong
     -D_FORTIFY_SOURCE=2 -Wformat -Wformat-security -Werror=format-security -pie \
     -Wl,-O1 -Wl,--hash-style=gnu -Wl,--as-needed -Wl,--build-id=sha1 -Wl,-z,relro,-z,now";
 
-static VARIANTS: [Variant; 12] = [
+static VARIANTS: [Variant; 10] = [
     Variant::new("gcc", Linker::Gcc, &[]),
     Variant::new("rust-lld", Linker::RustLld, &[]),
     Variant::new("GNU ld", Linker::GnuLd, &[]),
@@ -98,8 +91,6 @@ static VARIANTS: [Variant; 12] = [
         Linker::YoctoWrapper,
         &[("DEBUG", "2"), ("STRIP", "none")],
     ),
-    Variant::new("gcc, start files", Linker::Gcc, &[]).with_start_files(),
-    Variant::new("rust-lld, start files", Linker::RustLld, &[]).with_start_files(),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -123,14 +114,8 @@ impl Variant {
             name,
             linker,
             profile,
-            has_start_files: false,
             built: OnceLock::new(),
         }
-    }
-
-    const fn with_start_files(mut self) -> Self {
-        self.has_start_files = true;
-        self
     }
 
     /// Name of the executable in the guest.
@@ -157,9 +142,6 @@ impl Variant {
         for (setting, value) in self.profile {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
         }
-        if self.has_start_files {
-            cargo.env("RUSTFLAGS", link_start_files()?);
-        }
         tool::output(&mut cargo)?;
         Ok(target_directory
             .join(AARCH64.triple)
@@ -182,70 +164,12 @@ impl Linker {
     }
 }
 
-/// The flags that make rustc link the start files that it links for a musl target.
-fn link_start_files() -> Result<String> {
-    let musl = debian::unpack("musl-dev")?.join("usr/lib/aarch64-linux-musl");
-    let of_gcc = |file: &str| -> Result<PathBuf> {
-        let mut gcc = Command::new(GCC);
-        let path = tool::output(gcc.arg(format!("-print-file-name={file}")))?;
-        Ok(path.trim_end().into())
-    };
-    let files = [
-        musl.join("crt1.o"),
-        musl.join("crti.o"),
-        of_gcc("crtbegin.o")?,
-        of_gcc("crtend.o")?,
-        musl.join("crtn.o"),
-    ];
-    let flags = files.map(|file| format!("-Clink-arg={}", file.display()));
-    // For a musl target rustc also links a static PIE.
-    Ok(format!("-Ctarget-feature=+crt-static {}", flags.join(" ")))
-}
-
-/// Boots one guest, and runs `probe` and `check` of each variant in it.
+/// Each variant passes `probe` and `check`.
 fn all_pass() -> Result<()> {
-    let mut script = String::from("cd /variants\n");
-    for variant in &VARIANTS {
-        let file = variant.file();
-        script.push_str(&format!(
-            "./{file} probe > /tmp/probe; echo $? >> /tmp/probe; keep {file}.probe /tmp/probe\n\
-             ./{file} check > /tmp/check; echo $? > /tmp/status\n\
-             keep {file}.check /tmp/check; keep {file}.status /tmp/status\n"
-        ));
-    }
-    let mut initramfs = guest::initramfs(&script)?.directory("/variants", 0o755);
-    for variant in &VARIANTS {
+    let built = VARIANTS.iter().map(|variant| {
         let path = variant.build().with_context(|| variant.name)?;
-        let program = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        initramfs = initramfs.file(&format!("/variants/{}", variant.file()), 0o755, program);
-    }
-    let kernel = kernels::find(kernels::DEFAULT)?;
-    let mut machine = kernel.machine(&initramfs.write("delivery-builds")?)?;
-    machine.name = "delivery-builds".to_owned();
-    let boot = machine.run(Duration::from_secs(300))?;
-    boot.expect_power_off()?;
-    let kept = Kept::of(boot.text())?;
-    for variant in &VARIANTS {
-        judge(&kept, &variant.file()).with_context(|| variant.name)?;
-    }
-    Ok(())
-}
-
-fn judge(kept: &Kept, file: &str) -> Result<()> {
-    let probe = kept.text(&format!("{file}.probe"))?;
-    ensure!(
-        probe.starts_with("supported: Linux ") && probe.ends_with("\n0\n"),
-        "{probe}"
-    );
-    let report = KtapReport::read(kept.text(&format!("{file}.check"))?)?;
-    let failed: Vec<_> = report.failed().collect();
-    ensure!(failed.is_empty(), "{failed:#?}");
-    ensure!(
-        report.passed() > report.cases.len() / 2,
-        "only {} cases passed",
-        report.passed()
-    );
-    let status = kept.text(&format!("{file}.status"))?;
-    ensure!(status == "0\n", "exit status {status}");
-    Ok(())
+        Ok((variant.file(), path))
+    });
+    let built = built.collect::<Result<Vec<_>>>()?;
+    works::expect(&AARCH64, "delivery-builds", &built)
 }

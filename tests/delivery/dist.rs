@@ -12,7 +12,7 @@ use object::{Object, ObjectSegment};
 use rig::checkout::{Checkout, cargo_home};
 use rig::dist::{self, SUMS, executable_name};
 use rig::kernels;
-use rig::target::AARCH64;
+use rig::target::{self, AARCH64, Target};
 use rig::{host_packages, paths, tool};
 
 use crate::clones;
@@ -38,19 +38,27 @@ const FILES: [&str; 13] = [
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("dist::two clones give the same bytes", two_clones),
+        trial("dist::two clones give the same bytes", || {
+            two_clones(&[&AARCH64])
+        }),
+        trial(
+            "dist::two clones give the same bytes for all architectures",
+            || two_clones(&target::ALL),
+        )
+        .with_ignored_flag(true),
         trial("dist::the files are complete and boot", own_release),
         trial("dist::lintian has no complaint", lintian).with_ignored_flag(true),
     ]
 }
 
 /// Clones in directories of different depth, built with a different `CARGO_HOME` each.
-fn two_clones() -> Result<()> {
+fn two_clones(targets: &[&'static Target]) -> Result<()> {
     let workshop = workshop::open()?;
     let revision = clones::revision()?;
     let places = ["one", "some/where/else"];
     let sums = places.map(|place| {
-        let folder = release_of_clone(&workshop.scratch(place)?, &revision)?;
+        let place = workshop.scratch(&format!("clones-{}/{place}", targets.len()))?;
+        let folder = release_of_clone(&place, &revision, targets)?;
         let sums = folder.join(SUMS);
         fs::read_to_string(&sums).with_context(|| format!("no {}", sums.display()))
     });
@@ -65,7 +73,7 @@ fn two_clones() -> Result<()> {
     Ok(())
 }
 
-fn release_of_clone(place: &Path, revision: &str) -> Result<PathBuf> {
+fn release_of_clone(place: &Path, revision: &str, targets: &[&'static Target]) -> Result<PathBuf> {
     let checkout = Checkout {
         source: place.join("clone"),
         target: place.join("target"),
@@ -77,7 +85,7 @@ fn release_of_clone(place: &Path, revision: &str) -> Result<PathBuf> {
         checkout.cargo_home.join("registry"),
     )?;
     let folder = place.join("dist");
-    dist::make(&checkout, &folder, &[&AARCH64], &[])?;
+    dist::make(&checkout, &folder, targets, &[])?;
     Ok(folder)
 }
 
@@ -102,7 +110,7 @@ fn own_release() -> Result<()> {
         expect_symbols(&folder.join(executable_name(name)))?;
     }
     expect_same_in_package(&folder)?;
-    dist::smoke::test(&folder)
+    dist::smoke::test(&folder, &[&AARCH64])
 }
 
 /// Each crate of the package's lock file has a notice.
@@ -188,12 +196,15 @@ fn debian_package(folder: &Path) -> PathBuf {
     ))
 }
 
-/// Lintian reports only what the package overrides. The trial is ignored by default, because
+/// Lintian reports only what the packages override. The trial is ignored by default, because
 /// lintian depends on 128 packages.
 fn lintian() -> Result<()> {
     host_packages::LINTIAN.ensure()?;
     let folder = paths::scratch("dist-lintian")?.join("release");
-    dist::make(&Checkout::own("dist-lintian")?, &folder, &[&AARCH64], &[])?;
+    dist::make(&Checkout::own("dist-lintian")?, &folder, &target::ALL, &[])?;
+    let mut packages = dist::files(&folder)?;
+    packages.retain(|name| name.ends_with(".deb"));
+    ensure!(packages.len() == target::ALL.len(), "{packages:?}");
     let mut lintian = Command::new("lintian");
     lintian.args([
         "--pedantic",
@@ -201,7 +212,10 @@ fn lintian() -> Result<()> {
         "--fail-on=error,warning,info,pedantic",
     ]);
     // In a container, the tests may run as root, of which lintian warns without this option.
-    lintian.arg("--allow-root").arg(debian_package(&folder));
+    lintian
+        .arg("--allow-root")
+        .args(&packages)
+        .current_dir(&folder);
     let output = tool::output(&mut lintian)?;
     ensure!(output.is_empty(), "{output}");
     Ok(())

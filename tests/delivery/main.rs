@@ -16,6 +16,8 @@ mod messages;
 mod package;
 mod readme;
 mod recipes;
+mod triples;
+mod works;
 mod workshop;
 
 use std::process::ExitCode;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = [
         builds::trials(),
+        triples::trials(),
         package::trials(),
         messages::trials(),
         dist::trials(),

@@ -14,6 +14,7 @@ use crate::workshop;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("messages::a missing linker: one line", missing_linker),
+        trial("messages::mold and gold: one line", unable_linker),
         trial("messages::an unsupported target: one line", unsupported),
         trial("messages::a target directory serves any linker", any_linker),
     ]
@@ -27,6 +28,24 @@ fn missing_linker() -> Result<()> {
     cargo.arg(workshop.scratch("missing-linker")?);
     let variable = AARCH64.linker_variable();
     expect_one_error(&mut cargo, &format!("set {variable} to rust-lld"))
+}
+
+/// Many users have mold in their configuration. It need not be installed for the message.
+fn unable_linker() -> Result<()> {
+    let workshop = workshop::open()?;
+    for flags in [
+        "-Clink-arg=-fuse-ld=mold",
+        "-C linker=/usr/bin/ld.mold",
+        "-Clink-args=-fuse-ld=gold",
+    ] {
+        let mut cargo = workshop.cargo("build")?;
+        cargo.env("RUSTFLAGS", flags);
+        cargo.env(AARCH64.linker_variable(), "aarch64-linux-gnu-gcc");
+        cargo.args(["--release", "--target", AARCH64.triple, "--target-dir"]);
+        cargo.arg(workshop.scratch("unable-linker")?);
+        expect_one_error(&mut cargo, "cannot link vm_anon_name").with_context(|| flags)?;
+    }
+    Ok(())
 }
 
 /// No dependency is compiled for such a target: the build script's error is the only one.

@@ -7,21 +7,18 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use debversion::Version;
 use libtest_mimic::Trial;
 use md5::{Digest, Md5};
 use regex::Regex;
-use rig::guest::{self, Kept};
 use rig::program::{self, PACKAGE};
-use rig::report::KtapReport;
 use rig::target::AARCH64;
-use rig::{host_packages, kernels, paths, python, source_package, tool};
+use rig::{host_packages, paths, python, source_package, tool};
 
-use crate::trial;
 use crate::workshop::{self, Workshop};
+use crate::{trial, works};
 
 const PACKAGING: &str = "tests/packaging";
 const BUILDROOT_RECIPE: &str = "buildroot/package/vm-anon-name/vm-anon-name.mk";
@@ -105,7 +102,7 @@ fn buildroot_settings() -> Result<()> {
     let (small, large) = (with.metadata()?.len(), without.metadata()?.len());
     eprintln!("Buildroot: {small} bytes, {large} without the settings of the recipe");
     ensure!(small < large, "{small} bytes, {large} without");
-    works("recipes-buildroot", &with)
+    passes("recipes-buildroot", with)
 }
 
 /// The value of `VM_ANON_NAME_CARGO_ENV`, which make computes as it does in Buildroot.
@@ -156,22 +153,8 @@ fn build_as_buildroot(
 }
 
 /// The program passes `probe` and `check` in a guest.
-fn works(name: &str, program: &Path) -> Result<()> {
-    let program = fs::read(program).with_context(|| program.display().to_string())?;
-    let script = "/built probe > /tmp/probe; keep probe /tmp/probe
-        /built check > /tmp/check; keep check /tmp/check";
-    let initramfs = guest::initramfs(script)?.file("/built", 0o755, program);
-    let mut machine = kernels::find(kernels::DEFAULT)?.machine(&initramfs.write(name)?)?;
-    machine.name = name.to_owned();
-    let boot = machine.run(Duration::from_secs(120))?;
-    boot.expect_power_off()?;
-    let kept = Kept::of(boot.text())?;
-    let probe = kept.text("probe")?;
-    ensure!(probe.starts_with("supported: Linux "), "{probe}");
-    let report = KtapReport::read(kept.text("check")?)?;
-    let failed: Vec<_> = report.failed().collect();
-    ensure!(failed.is_empty() && report.passed() > 100, "{failed:#?}");
-    Ok(())
+fn passes(name: &str, program: PathBuf) -> Result<()> {
+    works::expect(&AARCH64, name, &[(PACKAGE.to_owned(), program)])
 }
 
 /// Settings that make Buildroot use this machine's cross toolchain.
@@ -241,9 +224,9 @@ fn buildroot_make() -> Result<()> {
     };
     make("defconfig")?;
     make("vm-anon-name")?;
-    works(
+    passes(
         "recipes-buildroot-make",
-        &output.join("target/usr/bin/vm_anon_name"),
+        output.join("target/usr/bin/vm_anon_name"),
     )
 }
 
@@ -314,5 +297,5 @@ fn alpine() -> Result<()> {
         .env(AARCH64.linker_variable(), "aarch64-linux-gnu-gcc");
     shell.env("CARGO_TARGET_DIR", root.join("build"));
     tool::output(&mut shell)?;
-    works("recipes-alpine", &root.join("usr/bin").join(PACKAGE))
+    passes("recipes-alpine", root.join("usr/bin").join(PACKAGE))
 }

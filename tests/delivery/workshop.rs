@@ -80,6 +80,15 @@ impl Workshop {
         Ok(cargo)
     }
 
+    /// Cargo with a compiler that compiles core for any triple, in the source. Cargo also looks
+    /// for the crates of std, which the registry of the user's Cargo has.
+    pub(crate) fn cargo_with_core(&self, subcommand: &str) -> Result<Command> {
+        let mut cargo = program::cargo_with_core(subcommand)?;
+        isolate(&mut cargo, &self.source);
+        cargo.arg("--locked");
+        Ok(cargo)
+    }
+
     /// Cargo with the user's compiler, in the source.
     pub(crate) fn host_cargo(&self, subcommand: &str) -> Command {
         let mut cargo = program::cargo(subcommand);
@@ -88,15 +97,8 @@ impl Workshop {
     }
 
     fn adjust(&self, cargo: &mut Command, directory: &Path) {
-        cargo.current_dir(directory).env("CARGO_HOME", self.home());
-        for variable in [
-            "CARGO_TARGET_DIR",
-            "CARGO_BUILD_TARGET",
-            "RUSTFLAGS",
-            "GIT_DIR",
-        ] {
-            cargo.env_remove(variable);
-        }
+        isolate(cargo, directory);
+        cargo.env("CARGO_HOME", self.home());
         cargo.args(["--offline", "--locked"]);
     }
 
@@ -105,5 +107,18 @@ impl Workshop {
         let path = self.scratch("scripts")?.join(name);
         paths::write_executable(&path, text)?;
         Ok(path)
+    }
+}
+
+/// Makes Cargo work in a directory without the settings of the environment.
+fn isolate(cargo: &mut Command, directory: &Path) {
+    cargo.current_dir(directory);
+    for variable in [
+        "CARGO_TARGET_DIR",
+        "CARGO_BUILD_TARGET",
+        "RUSTFLAGS",
+        "GIT_DIR",
+    ] {
+        cargo.env_remove(variable);
     }
 }

@@ -28,6 +28,8 @@ pub const PACKAGE: &str = "vm_anon_name";
 pub const FLAGS_VARIABLE: &str = "CARGO_ENCODED_RUSTFLAGS";
 const FLAG_SEPARATOR: &str = "\x1f";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+/// Directory with the sources of Rust's libraries in Debian.
+pub const LIBRARY_SOURCE: &str = "/usr/lib/rustlib/src";
 const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 
 /// Prefixes of the variables that `cargo run` and `cargo test` set for the rig's package.
@@ -144,6 +146,12 @@ pub fn add_flags(cargo: &mut Command, added: &[String]) {
 /// Cargo in the workspace, with a compiler that has the target.
 pub fn cross_cargo(target: &'static Target, subcommand: &str) -> Result<Command> {
     Ok(Compiler::get(target)?.cargo(subcommand))
+}
+
+/// Cargo in the workspace, with Debian's compiler, which compiles core for any triple.
+pub fn cargo_with_core(subcommand: &str) -> Result<Command> {
+    host_packages::RUST_SOURCE.ensure()?;
+    Ok(Compiler::DebianSource.cargo(subcommand))
 }
 
 /// Whether the program, as PID 1 with these arguments, waits for Enter. Its own parser

@@ -3,7 +3,7 @@
 //! A new architecture is a new [`Target`] here, its configuration in `rig/kernels`, and its
 //! kernels in the list of [`kernels`](crate::kernels).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::builder::PossibleValuesParser;
@@ -207,7 +207,9 @@ pub static ARM: Target = Target {
     machine: elf::EM_ARM,
     largest_page: 4096,
     size_limit: 115,
-    rustflags: &["-Crelocation-model=static"],
+    // There are ARMv7 processors without NEON, and Debian's armhf does not require it. rustc warns
+    // that the name of the feature may change.
+    rustflags: &["-Crelocation-model=static", "-Ctarget-feature=-neon"],
     core: None,
     debian: "armhf",
     loader: "/lib/ld-linux-armhf.so.3",
@@ -307,8 +309,14 @@ impl Target {
         format!("CARGO_TARGET_{triple}_LINKER")
     }
 
+    /// The C compiler, which is installed if it is missing.
+    pub fn c_compiler(&self) -> Result<PathBuf> {
+        self.compiler.ensure()?;
+        Ok(format!("{}-gcc", self.gnu).into())
+    }
+
     /// The name by which [`debian`](crate::debian) knows the package for this architecture.
-    pub(crate) fn package(&self, name: &str) -> String {
+    pub fn package(&self, name: &str) -> String {
         match self.name == DEFAULT.name {
             true => name.to_owned(),
             false => format!("{name}:{}", self.debian),

@@ -21,6 +21,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         "sizes beyond 32 bits",
         size_beyond_32_bits,
     ));
+    trials.push(Trial::on(
+        "arm-6.12",
+        "no floating-point unit",
+        no_floating_point_unit,
+    ));
     trials
 }
 
@@ -127,5 +132,17 @@ fn size_beyond_32_bits(kernel: &'static Kernel) -> Result<()> {
         );
         ensure!(text.contains(&powers_off_with(1)), "{size}\n{text}");
     }
+    Ok(())
+}
+
+/// `check` passes on a processor that has neither NEON nor VFP.
+fn no_floating_point_unit(kernel: &'static Kernel) -> Result<()> {
+    let mut machine = with_program(kernel, Build::Full, "no-floating-point-unit", &["check"])?;
+    machine.cpu.push_str(",neon=off,vfp=off");
+    let boot = machine.run(TIMEOUT)?;
+    boot.expect_power_off()?;
+    let text = boot.text();
+    ensure!(text.contains(" fail:0 "), "{text}");
+    ensure!(text.contains(&powers_off_with(0)), "{text}");
     Ok(())
 }

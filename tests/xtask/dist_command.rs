@@ -33,7 +33,7 @@ impl Dist {
         };
         dist::make(&checkout, &folder, &target::ALL, &self.kernels()?)?;
         if !self.no_boot {
-            dist::smoke::test(&folder)?;
+            dist::smoke::test(&folder, &target::ALL)?;
         }
         if !checkout.git(&["status", "--porcelain"])?.is_empty() {
             eprintln!("the release contains changes that are not committed");

@@ -16,8 +16,8 @@ S = "${UNPACKDIR}/vm_anon_name-${PV}"
 
 inherit cargo cargo-update-recipe-crates
 
-# The recipe was tried for aarch64 alone. The program needs rustc 1.88 or newer.
-COMPATIBLE_HOST = "aarch64.*-linux"
+# The program was not built with the triples of other hosts. It needs rustc 1.88 or newer.
+COMPATIBLE_HOST = "(aarch64|x86_64).*-linux"
 
 CVE_PRODUCT = "vm_anon_name"
 

@@ -33,7 +33,7 @@ pub(super) fn text(checkout: &Checkout, dependencies: &[Dependency]) -> Result<S
     let _ = writeln!(text, "\n{}\n", "-".repeat(72));
     let _ = writeln!(
         text,
-        "It contains code of Rust's core library, under MIT:\n"
+        "It contains code of Rust's libraries core and compiler_builtins, under MIT:\n"
     );
     let _ = writeln!(text, "Copyright (c) The Rust Project Contributors\n");
     let _ = writeln!(

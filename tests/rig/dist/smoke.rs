@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::{SUMS, executable_name, files, sha256};
 use crate::guest::{self, Kept};
 use crate::kernels::{self, Kernel};
+use crate::target::Target;
 
 /// Time limit of a boot.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -17,12 +18,17 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// What the init of the booted image prints.
 const OWN_INIT: &str = "the image's own init runs";
 
-/// Compares the sums, then boots the executables and the archives.
-pub fn test(folder: &Path) -> Result<()> {
+/// Compares the sums, then boots the executables and the archives of each architecture.
+pub fn test(folder: &Path, targets: &[&'static Target]) -> Result<()> {
     expect_sums(folder)?;
-    let kernel = kernels::find(kernels::DEFAULT)?;
-    run_executables(kernel, folder).context("the executables")?;
-    boot_appended(kernel, folder).context("the archive to append")
+    for target in targets {
+        let kernel = kernels::find_for(target, kernels::DEFAULT)?;
+        let name = target.name;
+        run_executables(kernel, folder).with_context(|| format!("the executables for {name}"))?;
+        boot_appended(kernel, folder)
+            .with_context(|| format!("the archive to append for {name}"))?;
+    }
+    Ok(())
 }
 
 fn expect_sums(folder: &Path) -> Result<()> {
@@ -48,15 +54,14 @@ fn run_executables(kernel: &Kernel, folder: &Path) -> Result<()> {
     let script = "full --version > /tmp/version; keep version /tmp/version\n\
         full probe > /tmp/probe; keep probe /tmp/probe\n\
         minimal > /tmp/stages < /dev/null; keep stages /tmp/stages\n";
-    let initramfs = guest::initramfs(script)?
-        .file("/bin/full", 0o755, executable(folder, "aarch64")?)
-        .file(
-            "/bin/minimal",
-            0o755,
-            executable(folder, "minimal-aarch64")?,
-        );
-    let mut machine = kernel.machine(&initramfs.write("dist-executables")?)?;
-    machine.name = "dist-executables".to_owned();
+    let target = kernel.target;
+    let minimal = format!("minimal-{}", target.name);
+    let initramfs = guest::initramfs_for(target, script)?
+        .file("/bin/full", 0o755, read(folder, target.name)?)
+        .file("/bin/minimal", 0o755, read(folder, &minimal)?);
+    let name = format!("dist-executables-{}", target.name);
+    let mut machine = kernel.machine(&initramfs.write(&name)?)?;
+    machine.name = name;
     let boot = machine.run(DEADLINE)?;
     boot.expect_power_off()?;
     let kept = Kept::of(boot.text())?;
@@ -81,13 +86,14 @@ fn run_executables(kernel: &Kernel, folder: &Path) -> Result<()> {
 
 /// Boots an image with the archive before it: `probe` runs first, then the image's own init.
 fn boot_appended(kernel: &Kernel, folder: &Path) -> Result<()> {
-    let image = guest::initramfs(&format!("echo \"{OWN_INIT}\"\n"))?;
-    let name = executable_name("append-aarch64.cpio");
-    let appended = fs::read(folder.join(&name)).with_context(|| format!("no file {name}"))?;
-    let path = image.write("dist-appended")?;
+    let target = kernel.target;
+    let image = guest::initramfs_for(target, &format!("echo \"{OWN_INIT}\"\n"))?;
+    let appended = read(folder, &format!("append-{}.cpio", target.name))?;
+    let name = format!("dist-appended-{}", target.name);
+    let path = image.write(&name)?;
     fs::write(&path, [appended, image.to_bytes()?].concat())?;
     let mut machine = kernel.machine(&path)?;
-    machine.name = "dist-appended".to_owned();
+    machine.name = name;
     machine.append = "rdinit=/vm_anon_name".to_owned();
     machine.args = ["probe", "--then", "/init"].map(str::to_owned).to_vec();
     let boot = machine.run(DEADLINE)?;
@@ -99,7 +105,7 @@ fn boot_appended(kernel: &Kernel, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn executable(folder: &Path, architecture: &str) -> Result<Vec<u8>> {
+fn read(folder: &Path, architecture: &str) -> Result<Vec<u8>> {
     let name = executable_name(architecture);
     fs::read(folder.join(&name)).with_context(|| format!("no file {name}"))
 }
