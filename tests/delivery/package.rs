@@ -21,7 +21,7 @@ const LARGEST: u64 = 150_000;
 const DEPENDENCIES: usize = 6;
 
 /// The beginnings of the paths in the package.
-const CONTENT: [&str; 10] = [
+const CONTENT: [&str; 12] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
     "Cargo.lock",
