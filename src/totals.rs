@@ -208,9 +208,11 @@ impl Totals {
             [line @ .., b'\r'] if self.settings.is_saved => line,
             _ => line,
         };
+        let Some(vma) = &Vma::parse(line) else { return };
         // The line of smaps_rollup is no VMA.
-        let vma = Vma::parse(line).filter(|vma| vma.label != b"[rollup]");
-        let Some(vma) = &vma else { return };
+        if vma.label == b"[rollup]" {
+            return;
+        }
         if vma.start < self.end {
             if self.settings.is_saved {
                 self.end = 0;

@@ -158,12 +158,12 @@ pub fn smaps(input: &[u8]) {
         ..Settings::default()
     };
     totals.begin_round();
-    totals.begin_process();
     let lines = || input.split(|byte| *byte == b'\n');
     if lines().any(is_like_a_field) {
         return;
     }
     lines().for_each(|line| totals.line(line));
+    totals.end_process();
     totals.sort();
     let shown = || totals.rows().filter(|(_, row)| row.is_shown(false));
     let mut rows: Vec<[u64; 6]> = shown().map(|(_, row)| row.sums.0).collect();
@@ -181,9 +181,10 @@ pub fn smaps(input: &[u8]) {
         process: None,
         counts_processes: false,
         changes: false,
+        is_json: false,
     };
     let mut table = Collected::default();
-    report.put_table(&totals, &mut table);
+    report.put_rows(&totals, &mut table);
     let newlines = table.0.iter().filter(|byte| **byte == b'\n');
     assert_eq!(newlines.count(), shown().count() + 1);
     assert!(

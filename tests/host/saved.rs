@@ -36,6 +36,7 @@ const REPORT: Report = Report {
     process: None,
     counts_processes: false,
     changes: false,
+    is_json: false,
 };
 
 /// The totals of a file that is read in pieces.
@@ -43,7 +44,6 @@ fn read(settings: Settings, file: &[u8]) -> Box<Totals> {
     let mut totals = Box::new(Totals::default());
     totals.settings = settings;
     totals.begin_round();
-    totals.begin_process();
     let mut buffer = Buffer::<u8, BUFFER>::new();
     let mut lines = Lines::default();
     let mut rest = file;
@@ -51,30 +51,32 @@ fn read(settings: Settings, file: &[u8]) -> Box<Totals> {
         let space = BUFFER - buffer.len();
         let (piece, others) = rest.split_at(space.min(rest.len()));
         buffer.extend_from_slice(piece).unwrap();
-        lines.take(&mut buffer, &mut |line| totals.line(line));
+        let is_full = buffer.is_full();
+        let done = lines.take(&buffer, is_full, &mut |line| totals.line(line));
+        buffer.drain(..done);
         rest = others;
     }
-    lines.finish(&mut buffer, &mut |line| totals.line(line));
+    lines.finish(&buffer, &mut |line| totals.line(line));
+    totals.end_process();
     totals.sort();
     totals
 }
 
 /// The table. Fails unless each row of it is also a JSON object with the same numbers.
 fn table(totals: &Totals) -> String {
-    let objects = written_text(|out| REPORT.put_json_rows(totals, out));
+    let json = Report {
+        is_json: true,
+        ..REPORT
+    };
+    let objects = written_text(|out| json.put_rows(totals, out));
     for line in objects.lines() {
         let object: serde_json::Value = serde_json::from_str(line).expect("a JSON object");
         assert!(object["label"].is_string() && object["size"].is_u64());
     }
     let text = written_text(|out| {
-        REPORT.put_table(totals, out);
-        REPORT.put_row(
-            &totals.all.sums,
-            &totals.all.old,
-            totals.known,
-            b"TOTAL",
-            out,
-        );
+        REPORT.put_rows(totals, out);
+        REPORT.put_row(None, &totals.all, totals.fields.known, out);
+        REPORT.end_row(out);
     });
     let is_printable = |byte| matches!(byte, b' '..=b'~' | b'\n');
     assert!(text.bytes().all(is_printable), "{text:?}");
