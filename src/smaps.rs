@@ -53,5 +53,8 @@ pub fn value(line: &[u8]) -> Option<u64> {
     let [before @ .., b' ', b'k', b'B'] = line else {
         return None;
     };
-    number(&mut split_digits(before).1)
+    let ([.., b' ' | b'\t'], mut digits) = split_digits(before) else {
+        return None;
+    };
+    number(&mut digits)
 }

@@ -194,6 +194,11 @@ impl Totals {
     /// Adds a line of smaps or maps, without its newline. A line that is neither a VMA nor
     /// a field ends the VMA before it.
     pub fn line(&mut self, line: &[u8]) {
+        let line = match line {
+            // A terminal adds a carriage return.
+            [line @ .., b'\r'] if self.settings.is_saved => line,
+            _ => line,
+        };
         match is_field(line) {
             true => self.fields.line(line),
             false => self.begin_vma(line),
@@ -203,11 +208,6 @@ impl Totals {
     #[inline(never)] // Most lines are fields, which need no stack frame without it.
     fn begin_vma(&mut self, line: &[u8]) {
         self.end_vma();
-        let line = match line {
-            // A terminal adds a carriage return.
-            [line @ .., b'\r'] if self.settings.is_saved => line,
-            _ => line,
-        };
         let Some(vma) = &Vma::parse(line) else { return };
         // The line of smaps_rollup is no VMA.
         if vma.label == b"[rollup]" {

@@ -3,7 +3,7 @@
 use crate::{
     commands::status,
     console::{Console, error},
-    subject::{BUFFER, Subject, report},
+    subject::{BUFFER, Subject, refuse, report},
     sys::Result,
 };
 use heapless::Vec;
@@ -25,8 +25,7 @@ pub(crate) fn run(options: &Options, own: u32, console: &mut Console) -> u8 {
         _ => None,
     };
     let Some(pid) = pid else {
-        error!(console, "maps: give one process number");
-        return status::USAGE;
+        return refuse(b"maps: give one process number", console);
     };
     let mut listing = Listing::default();
     if let Err(errno) = list(pid, &mut listing, console) {

@@ -58,12 +58,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
     let mut subjects = Vec::<Subject, MAX_CASES>::new();
     for word in words.iter().filter(|_| !is_saved) {
         let Some(pid) = number_32(word.to_bytes()) else {
-            let word = word.to_bytes();
-            error!(
-                names.console,
-                "'{}': give process numbers, or - alone", word
-            );
-            return status::USAGE;
+            return subject::refuse(b"names: give process numbers, or - alone", names.console);
         };
         let subject = names.note_failure(pid, Subject::open(pid));
         subjects.extend(subject); // There is space for all words.

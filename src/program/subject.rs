@@ -51,6 +51,12 @@ pub(crate) fn report(pid: u32, errno: Errno, console: &mut Console) -> u8 {
     status::FAILED
 }
 
+/// Reports words that are not processes, and returns the exit status for them.
+pub(crate) fn refuse(reason: &[u8], console: &mut Console) -> u8 {
+    error!(console, "{}", reason);
+    status::USAGE
+}
+
 /// Whether there is a /proc. Reports it if not.
 pub(crate) fn has_proc(console: &mut Console) -> bool {
     let has_proc = file::read_link(c"/proc/self", &mut [0; 16]).is_ok();

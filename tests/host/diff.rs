@@ -158,9 +158,9 @@ fn recorded_stages_change_the_expected_lines() {
             text.lines().next().unwrap_or_default().to_owned()
         };
         let (grown, split, removed) = match kernel.names {
-            true => ("2c2", "2c2,3", "2d1"),
+            true => ("4c4", "4c4,5", "4d3"),
             // Without its name, the new page is part of the VMA above it.
-            false => ("2c2", "", "2c2"),
+            false => ("4c4", "", "4c4"),
         };
         assert_eq!(first_line(start, mapped), grown, "{}", kernel.name);
         assert_eq!(first_line(mapped, named), split, "{}", kernel.name);
