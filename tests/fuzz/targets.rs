@@ -242,7 +242,10 @@ fn simple_field(line: &[u8]) -> Option<(usize, u64)> {
     let text = String::from_utf8_lossy(line);
     let (name, rest) = text.split_once(':')?;
     let (_, column) = FIELDS.iter().find(|(known, _)| *known == name)?;
-    let value = rest.strip_suffix('\r').unwrap_or(rest).strip_suffix(" kB")?;
+    let value = rest
+        .strip_suffix('\r')
+        .unwrap_or(rest)
+        .strip_suffix(" kB")?;
     let (_, digits) = value.rsplit_once([' ', '\t'])?;
     let is_number = digits.chars().all(|c| c.is_ascii_digit());
     Some((*column, digits.parse().ok().filter(|_| is_number)?))

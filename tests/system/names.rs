@@ -285,7 +285,7 @@ fn check_named(output: &Output, pages: RangeInclusive<u64>, page: u64) -> Result
     let named = rows.iter().filter(|(name, _)| name.starts_with("[anon:"));
     let size: u64 = named.filter_map(|(_, row)| row[1]).sum();
     ensure!(
-        pages.contains(&(size / page)) && size % page == 0,
+        pages.contains(&(size / page)) && size.is_multiple_of(page),
         "{size} KiB\n{output}"
     );
     let words: Vec<&str> = last.split_whitespace().collect();
