@@ -181,9 +181,9 @@ pub enum Escapes {
 /// Appends `text` with escapes.
 pub fn put_escaped(text: &[u8], escapes: Escapes, out: &mut impl Sink) {
     let is_special = |byte: &u8| match byte {
-        b'"' | b'\\' => escapes == Escapes::Json,
+        b' '..=b'~' => escapes == Escapes::Json && matches!(byte, b'"' | b'\\'),
         b'\n' => escapes != Escapes::Lines,
-        _ => !matches!(byte, b' '..=b'~'),
+        _ => true,
     };
     let (prefix, width): (&[u8], _) = match escapes {
         Escapes::Json => (b"\\u", 4),

@@ -129,9 +129,9 @@ impl<'a> Interpreter<'a> {
         };
         let context = &mut interpreter.context;
         context.page = page;
-        // One page of page table entries, of 8 bytes or on some 32-bit machines of 4, maps a huge
-        // page. So this is one or two of them.
-        context.huge = page * page / 4;
+        // One page of page table entries maps a huge page. They have 8 bytes, or 4 on some 32-bit
+        // machines, where this is one huge page or two.
+        context.huge = page * page / size_of::<usize>() as u64;
         context.registers[MAPS] = u64::MAX; // No file.
         let name = &mut interpreter.file_name;
         name.put(digits(process.random(), 16, 1, &mut [0; MAX_DIGITS]));

@@ -84,8 +84,8 @@ const ROWS: &[Row] = &[
         Skips(&["EACCES"]),
     ),
     (
-        "seccomp: EPERM for personality and uname",
-        "with refuse=personality,1 refuse=uname,1 vm_anon_name check",
+        "seccomp: EPERM for personality",
+        "with refuse=personality,1 vm_anon_name check",
         Same,
     ),
     // Files and directories.
