@@ -1,6 +1,6 @@
 //! Names and meanings of error numbers.
 
-use crate::scan::{after, split};
+use crate::scan::{after, before, split};
 use linux_raw_sys::errno::EOPNOTSUPP;
 
 /// One line for each error number, in numerical order: the name, and a meaning if users of
@@ -17,9 +17,9 @@ EIO: input or output error
 ENXIO
 E2BIG
 ENOEXEC: not an executable for this kernel
-EBADF: closed, or not open for this access
+EBADF: closed, or not open for this
 ECHILD
-EAGAIN: not ready, or at a limit
+EAGAIN: not ready
 ENOMEM: not enough memory, or beyond a limit on it
 EACCES: not permitted
 EFAULT
@@ -51,9 +51,9 @@ ENOTEMPTY
 ELOOP
 ";
 
-/// The offset in [`ERRORS`] at which each line begins.
+/// The offset in [`ERRORS`] at which each line begins, and at last the length.
 #[allow(clippy::indexing_slicing)] // In a constant, an index out of bounds does not compile.
-const LINES: [u16; 41] = {
+const LINES: [u16; 42] = {
     let mut lines = [0; _];
     let (mut line, mut place) = (1, 0);
     while line < lines.len() {
@@ -83,6 +83,8 @@ fn line(number: i32) -> &'static [u8] {
     if number == EOPNOTSUPP as i32 {
         return b"EOPNOTSUPP: not in this kernel";
     }
-    let start = *LINES.get(number as usize).unwrap_or(&0);
-    split(after(ERRORS, start.into()), b'\n').0
+    match LINES.get(number as usize..) {
+        Some([start, end, ..]) => after(before(ERRORS, usize::from(*end) - 1), (*start).into()),
+        _ => b"errno",
+    }
 }

@@ -132,7 +132,7 @@ pub fn put_values(out: &mut impl Sink, text: &str, values: &[Value]) {
         let (form, others) = split(others, b'}');
         rest = others;
         match (*value, form) {
-            (Value::Text(text), _) => put_escaped(text, Escapes::Hexadecimal, out),
+            (Value::Text(text), _) => put_printable(text, b' ', out),
             (Value::Number(number), []) => put_decimal(number, out),
             (Value::Number(number), [b'h', ..]) => {
                 out.put(b"0x");
@@ -167,30 +167,16 @@ pub fn put_before(text: &[u8], width: usize, out: &mut impl Sink) {
     out.put(text);
 }
 
-/// How bytes are escaped that are not printable ASCII.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Escapes {
-    /// As `\x0a`.
-    Hexadecimal,
-    /// The same, except for newlines.
-    Lines,
-    /// As `\u000a`, and quotation marks and backslashes, too.
-    Json,
-}
-
-/// Appends `text` with escapes.
-pub fn put_escaped(text: &[u8], escapes: Escapes, out: &mut impl Sink) {
-    let is_special = |byte: &u8| match byte {
-        b' '..=b'~' => escapes == Escapes::Json && matches!(byte, b'"' | b'\\'),
-        b'\n' => escapes != Escapes::Lines,
-        _ => true,
-    };
-    let (prefix, width): (&[u8], _) = match escapes {
-        Escapes::Json => (b"\\u", 4),
-        _ => (b"\\x", 2),
-    };
+/// Appends `text`. Each byte that `is_special` becomes `prefix` and its number in hexadecimal, with
+/// `width` digits.
+pub fn put_escaped(
+    text: &[u8],
+    is_special: impl Fn(&u8) -> bool,
+    (prefix, width): (&[u8], usize),
+    out: &mut impl Sink,
+) {
     let mut rest = text;
-    while let Some(place) = rest.iter().position(is_special)
+    while let Some(place) = rest.iter().position(&is_special)
         && let [byte, others @ ..] = after(rest, place)
     {
         out.put(before(rest, place));
@@ -199,6 +185,12 @@ pub fn put_escaped(text: &[u8], escapes: Escapes, out: &mut impl Sink) {
         rest = others;
     }
     out.put(rest);
+}
+
+/// Appends `text`. Bytes are escaped unless they are printable ASCII or `plain`.
+fn put_printable(text: &[u8], plain: u8, out: &mut impl Sink) {
+    let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') && *byte != plain;
+    put_escaped(text, is_special, (b"\\x", 2), out);
 }
 
 /// A sink for lines of unknown origin. It escapes them as [`put!`] escapes a value,
@@ -210,7 +202,7 @@ pub struct Escaping<'a, S>(
 
 impl<S: Sink> Sink for Escaping<'_, S> {
     fn put(&mut self, bytes: &[u8]) {
-        put_escaped(bytes, Escapes::Lines, self.0);
+        put_printable(bytes, b'\n', self.0);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Strings, numbers and labels as JSON.
 
 use crate::{
-    format::{Escapes, Sink, put_decimal, put_escaped},
+    format::{Sink, put_decimal, put_escaped},
     label::kind,
     maps::name,
 };
@@ -9,8 +9,9 @@ use crate::{
 /// Appends `text` as a JSON string. JSON has no strings of bytes: a byte that is not
 /// printable ASCII becomes the character of that number.
 pub fn put_string(text: &[u8], out: &mut impl Sink) {
+    let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
     out.put(b"\"");
-    put_escaped(text, Escapes::Json, out);
+    put_escaped(text, is_special, (b"\\u", 4), out);
     out.put(b"\"");
 }
 

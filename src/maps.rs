@@ -133,25 +133,23 @@ pub fn find(maps: &[u8], address: u64) -> Option<Vma<'_>> {
 /// Removes a lower-case hexadecimal number and the byte `after` it from the start of
 /// `text`, and returns the number.
 fn hex(text: &mut &[u8], after: u8) -> Option<u64> {
-    /// The digits of 64 bits.
-    const MAX_DIGITS: usize = 16;
-    let mut value = 0;
+    let mut value = 0u64;
     let mut rest = *text;
     while let [first, others @ ..] = rest {
         let digit = match first {
             b'0'..=b'9' => first - b'0',
             b'a'..=b'f' => first - b'a' + 10,
-            _ => break,
+            _ if *first == after && rest.len() < text.len() => {
+                *text = others;
+                return Some(value);
+            }
+            _ => return None,
         };
+        if value >> 60 != 0 {
+            return None; // The number has more than 64 bits.
+        }
         value = value << 4 | u64::from(digit);
         rest = others;
     }
-    let digits = text.len() - rest.len();
-    match rest {
-        [first, others @ ..] if *first == after && (1..=MAX_DIGITS).contains(&digits) => {
-            *text = others;
-            Some(value)
-        }
-        _ => None,
-    }
+    None
 }

@@ -1,13 +1,12 @@
 //! Data that the stages do not need: the suite, the help, texts of `maps` and `names`.
 //!
-//! The linker script puts the section `.cold` into one segment, with the code of `check`,
-//! and the section `.names` into another, with that of `maps` and `names`. So they take no
-//! memory in other commands; `linker/program.ld` says why.
+//! The linker script puts the section `.cold` into a segment of its own, with the code of
+//! these commands, so that it takes no memory in the stages; `linker/program.ld` says why.
 //!
 //! # Safety
 //!
 //! Unsafe, because `link_section` could put data where it does not belong. The
-//! sections hold constants only and are mapped read-only.
+//! section holds constants only and is mapped read-only.
 #![allow(unsafe_code)]
 
 /// The text of `--help`.
@@ -21,7 +20,7 @@ pub(crate) static REASONS: [u8; include_bytes!("reasons.txt").len()] =
 
 /// The messages of `names` about inexact results, a line each: the counter's name in JSON, and
 /// the message that follows its number.
-#[unsafe(link_section = ".names")]
+#[unsafe(link_section = ".cold")]
 pub(crate) static NOTES: [u8; include_bytes!("notes.txt").len()] = *include_bytes!("notes.txt");
 
 /// The assembled conformance suite.

@@ -101,7 +101,7 @@ fn print_verdict(release: &[u8], stack: &Stack, console: &mut Console) -> u8 {
     let page = match naming::map_named_page(false) {
         Ok(page) => page,
         Err(errno) => {
-            put!(console, "failed: no memory could be named: {errno}", errno);
+            put!(console, "failed: no memory to name: {errno}", errno);
             return status::FAILED;
         }
     };
@@ -110,7 +110,7 @@ fn print_verdict(release: &[u8], stack: &Stack, console: &mut Console) -> u8 {
         Ok(false) => {
             put!(
                 console,
-                "not-shown: the call succeeds, but /proc/self/maps shows no name"
+                "not-shown: the call succeeds, but /proc/self/maps has no name"
             );
             return NOT_SHOWN;
         }

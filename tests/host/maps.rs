@@ -430,8 +430,8 @@ fn numbers_of_more_than_64_bits_are_refused() {
     check_malformed(b"0-1 r-xp 0 0:0 99999999999999999999 ");
     let largest = parsed(b"0-ffffffffffffffff r-xp 0 0:0 18446744073709551615 ");
     assert_eq!((largest.end, largest.inode), (u64::MAX, u64::MAX));
-    // The kernel prints at most 16 digits.
-    check_malformed(b"00000000000000000001-2 r-xp 0 0:0 0 ");
+    // Leading zeros do not count.
+    assert_eq!(parsed(b"00000000000000000001-2 r-xp 0 0:0 0 ").start, 1);
 }
 
 proptest! {

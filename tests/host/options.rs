@@ -777,7 +777,7 @@ fn the_help_lists_every_option_and_no_other() {
 fn the_help_names_commands_and_defaults() {
     let name = Parsed::default().name;
     for word in [
-        "stages", "probe", "check", "maps", "names", "poweroff", "reboot", "halt", "PATH", &name,
+        "stages", "probe", "check", "maps", "names", "poweroff", "reboot", "halt", "exec", &name,
         "one page", "exit: 0", "4 ",
     ] {
         assert!(HELP.contains(word), "{word}");

@@ -1,8 +1,8 @@
 //! The shape of the executable: what the kernel is asked to load.
 //!
 //! It has to be the same for each architecture and each way to build the program: only constants
-//! and code, at fixed addresses. The full build has three segments: one for `check` and the help,
-//! one for `maps` and `names`, and one for the rest.
+//! and code, at fixed addresses. The full build has two segments: one for the help and the commands
+//! other than the stages, and one for the rest.
 
 use std::fs;
 use std::path::Path;
@@ -70,7 +70,7 @@ where
     ensure!(stacks == 1, "{stacks} headers for the stack");
     let expected = match build {
         Build::Minimal => 1,
-        Build::Full => 3,
+        Build::Full => 2,
     };
     ensure!(
         loads.len() == expected,
