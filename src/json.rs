@@ -6,8 +6,8 @@ use crate::{
     maps::name,
 };
 
-/// Appends `text` as a JSON string. JSON has no strings of bytes: a byte that is not
-/// printable ASCII becomes the character of that number.
+/// Appends `text` as a JSON string. A byte that is not printable ASCII becomes the code
+/// point of the same number, because JSON has no byte strings.
 pub fn put_string(text: &[u8], out: &mut impl Sink) {
     let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
     out.put(b"\"");
@@ -15,7 +15,7 @@ pub fn put_string(text: &[u8], out: &mut impl Sink) {
     out.put(b"\"");
 }
 
-/// Appends the member `name` of an object, after others.
+/// Appends `,"NAME":NUMBER`, or `null` for `None`.
 pub fn put_member(name: &[u8], number: Option<u64>, out: &mut impl Sink) {
     put_name(name, out);
     match number {
@@ -24,7 +24,7 @@ pub fn put_member(name: &[u8], number: Option<u64>, out: &mut impl Sink) {
     }
 }
 
-/// Appends the members `name`, `kind` and `label` of an object, after others.
+/// Appends `,` and the members `name`, `kind` and `label` of an object.
 pub fn put_label(label: &[u8], out: &mut impl Sink) {
     match name(label) {
         Some(name) => {

@@ -5,15 +5,15 @@ use crate::{
     scan::{after, split, split_digits},
 };
 
-/// The length of the longest label of named memory, `[anon_shmem:NAME]`. Of longer paths,
-/// the end is shown.
+/// The length of the longest label of named memory, `[anon_shmem:NAME]`. A longer path loses
+/// its beginning.
 pub const MAX_LENGTH: usize = 12 + crate::name::MAX_LENGTH + 1;
 
-/// The row of VMAs without a label begins with this, and their permissions follow. No label
-/// of the kernel begins with a parenthesis.
+/// The text of a row of VMAs without a label, up to their permissions. No label of the kernel
+/// begins with a parenthesis.
 const UNNAMED: &[u8] = b"(no name) ";
 
-/// The row of the labels for which there was no row left.
+/// The text of the row for labels without a row of their own.
 pub const OTHERS: &[u8] = b"(other names)";
 
 /// What precedes the end of a path that is too long.
@@ -42,7 +42,7 @@ pub struct RowKey<'l> {
 impl<'l> RowKey<'l> {
     /// The row of `label`. VMAs without one are told apart by their permissions. With
     /// `folds`, the digits at the end of a name become an asterisk, because some programs
-    /// number their names, such as those of the stacks of threads.
+    /// number their names; glibc does so for the stacks of its threads.
     pub fn new(label: &'l [u8], permissions: &'l [u8; 4], folds: bool) -> Self {
         let [first, last] = match label {
             [] => [UNNAMED, permissions],

@@ -15,7 +15,7 @@ use crate::{
 /// The heads of the columns.
 pub const HEADS: &[u8] = b"  Start-End                 Perm        KiB Label\n";
 
-/// The column that the size ends at. Addresses of 48 bits leave room for 10 digits.
+/// Where the size ends, after the mark. 48-bit addresses leave room for 10 digits.
 const SIZE_END: usize = 41;
 
 /// What the lines add up to.
@@ -23,11 +23,11 @@ const SIZE_END: usize = 41;
 pub struct Listing {
     /// VMAs.
     pub vmas: u64,
-    /// Their size in KiB. Addresses in which VMAs overlap count once.
+    /// Their size in KiB. A range in which VMAs overlap counts once.
     pub kibibytes: u64,
     /// VMAs of named memory.
     pub named: u64,
-    /// VMAs that began below the end of one before: the process changed its memory between
+    /// VMAs that begin below the end of an earlier one: the process changed its memory between
     /// two reads.
     pub overlaps: u64,
     /// The highest end of a VMA so far.

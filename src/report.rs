@@ -17,7 +17,7 @@ use crate::{
 /// What a table is about, and its form.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
-    /// The process, by its id and the name of its program; several processes otherwise.
+    /// The id of the process and the name of its program; `None` if there are several.
     pub process: Option<(u32, &'a [u8])>,
     /// Whether the first column counts processes instead of VMAs.
     pub counts_processes: bool,

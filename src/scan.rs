@@ -59,7 +59,7 @@ pub fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
     (rest, after(text, rest.len()))
 }
 
-/// The decimal number that all of `text` is; `None` if it is 2^32 or more.
+/// Reads all of `text` as a decimal number below 2^32; `None` otherwise.
 pub fn number_32(text: &[u8]) -> Option<u32> {
     let mut rest = text;
     let value = number(&mut rest).filter(|_| rest.is_empty())?;
@@ -68,7 +68,7 @@ pub fn number_32(text: &[u8]) -> Option<u32> {
 
 /// The value that belongs to `word` in `table`.
 ///
-/// A `match` on byte strings would compile to a comparison of every single byte.
+/// A `match` on byte strings would compile to code for every single byte.
 pub fn look_up<T: Copy>(table: &[(&str, T)], word: &[u8]) -> Option<T> {
     let entry = table.iter().find(|(name, _)| name.as_bytes() == word);
     entry.map(|(_, value)| *value)

@@ -16,9 +16,9 @@ use crate::scan::{number, split_digits};
 /// A column of the table that `names` prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Column {
-    /// VMAs; of several processes, the processes that have such a VMA.
+    /// VMAs; in a table of several processes, those that have such a VMA.
     Count,
-    /// Addresses, in KiB.
+    /// Address space, in KiB.
     Size,
     /// `Rss`: resident memory, in KiB.
     Rss,

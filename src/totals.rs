@@ -1,8 +1,8 @@
 //! Memory by name: the VMAs of smaps, added up by label in a table of fixed size.
 //!
-//! The lines of smaps (or of maps, which has sizes alone) come one after the other. A VMA
-//! opens a row, and the fields that follow are added to it. A label without a row left is
-//! counted with the others, so the totals are exact whatever the number of labels.
+//! The input is the lines of smaps, or of maps, which has only sizes. The line of a VMA selects
+//! a row, and the fields that follow are added to it. If no row is left for a label, it is
+//! counted in a row for all others, so the totals are exact for any number of labels.
 
 use crate::{
     format::Sink,
@@ -17,7 +17,7 @@ use heapless::Vec;
 /// The number of rows. One of them is for the labels that have none of their own.
 pub const ROWS: usize = 129;
 
-/// The hash of that row, which no text has in practice.
+/// The hash of the row for other labels, which no label has in practice.
 const OTHERS_HASH: u32 = 0;
 
 /// The space for the texts of all rows, in bytes.
@@ -53,7 +53,7 @@ impl Sums {
     }
 }
 
-/// The columns whose values are known. A field that no line has is not 0.
+/// The columns whose values are known. A field that is in no line is unknown.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Known(u8);
 
@@ -63,7 +63,7 @@ impl Known {
         self.0 |= 1 << column as u8;
     }
 
-    /// The columns that are in one of both.
+    /// The columns that are in either.
     pub fn union(self, other: Self) -> Self {
         Known(self.0 | other.0)
     }
@@ -117,7 +117,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the row is to be shown: it is not empty; with `changes`, it has changed.
+    /// Whether to show the row: if it is not empty or, with `changes`, if it has changed.
     pub fn is_shown(&self, changes: bool) -> bool {
         match changes {
             true => self.sums != self.old,
@@ -138,8 +138,8 @@ pub struct Settings {
     pub folds: bool,
     /// A row counts processes instead of VMAs.
     pub counts_processes: bool,
-    /// The lines were saved, perhaps of several processes. They begin with the lowest
-    /// address each.
+    /// The lines are from a file, perhaps of several processes, each from its lowest
+    /// address on.
     pub is_saved: bool,
 }
 
@@ -155,8 +155,8 @@ pub struct Totals {
     pub fields: Fields,
     /// VMAs that were counted with others, because there was no row left.
     pub crowded: u64,
-    /// VMAs that began below the end of one before: the process changed its memory between
-    /// two reads. Addresses in which VMAs overlap count once.
+    /// VMAs that begin below the end of an earlier one: the process changed its memory between
+    /// two reads. A range in which VMAs overlap counts once.
     pub overlaps: u64,
     /// How VMAs are counted.
     pub settings: Settings,
@@ -209,7 +209,7 @@ impl Totals {
     fn begin_vma(&mut self, line: &[u8]) {
         self.end_vma();
         let Some(vma) = &Vma::parse(line) else { return };
-        // The line of smaps_rollup is no VMA.
+        // smaps_rollup begins with the range of all VMAs, which would be counted twice.
         if vma.label == b"[rollup]" {
             return;
         }
@@ -243,8 +243,8 @@ impl Totals {
         }
     }
 
-    /// The index of the row, which is added if it is new. If there is no space, that of the
-    /// other names.
+    /// The index of the row of `key`, which is added if it is new, or that of `OTHERS` if
+    /// there is no space.
     fn find(&mut self, key: &RowKey) -> usize {
         let labels = &self.labels;
         let is_it = |row: &Row| row.hash == key.hash && key.has_text(text(labels, row));
@@ -291,7 +291,7 @@ impl Totals {
         }
     }
 
-    /// The rows with their labels. They may be empty.
+    /// The rows with their labels. A row may be empty.
     pub fn rows(&self) -> impl Iterator<Item = (&[u8], &Row)> {
         self.rows.iter().map(|row| (text(&self.labels, row), row))
     }

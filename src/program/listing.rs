@@ -46,10 +46,7 @@ pub(crate) fn run(options: &Options, own: u32, console: &mut Console) -> u8 {
         named
     );
     if overlaps > 0 {
-        error!(
-            console,
-            "it changed while it was read: {} VMAs overlap", overlaps
-        );
+        error!(console, "the process changed: {} VMAs overlap", overlaps);
     }
     status::SUCCESS
 }

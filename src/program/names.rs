@@ -81,6 +81,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
         Some(_) => options.count.unwrap_or(u32::MAX),
         None => 1,
     };
+    let mut first = None;
     loop {
         names.begin_round();
         if is_saved {
@@ -93,17 +94,15 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
             subject.is_over = names.note_failure(subject.pid, result).is_none();
         }
         names.print(options, page, &report);
+        // Processes may end while they are watched, so the first round decides.
+        let status = *first.get_or_insert(names.status);
         rounds_left -= 1;
         if !names.console.close() {
             return status::FAILED;
         }
         let is_over = !words.is_empty() && subjects.iter().all(|subject| subject.is_over);
         let Some(seconds) = options.every.filter(|_| rounds_left > 0 && !is_over) else {
-            return match report.changes {
-                // The first round was complete, and processes may end while they are watched.
-                true => status::SUCCESS,
-                false => names.status,
-            };
+            return status;
         };
         sleep(seconds);
         report.changes = true;
@@ -132,7 +131,7 @@ impl Names<'_> {
         self.read = 0;
     }
 
-    /// Returns what `result` has. If it has none, reports why, and sets the exit status.
+    /// Returns the value of `result`. Reports an error, and sets the exit status.
     fn note_failure<T>(&mut self, pid: u32, result: Result<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -215,8 +214,8 @@ impl Names<'_> {
         }
         self.totals.end_process();
         let reading = reading?;
-        // What the kernel itself counts for the whole process. Each Pss of a VMA is cut to
-        // KiB, which makes a sum of them too low.
+        // The kernel's own sums for the process. The Pss of each VMA is rounded down to KiB, so
+        // the sum of the rows is too low.
         let mut fields = Fields::default();
         let path = match has_smaps {
             true => c"smaps_rollup",
@@ -263,7 +262,7 @@ impl Names<'_> {
         let is_complete = self.status == status::SUCCESS;
         if report.is_json || all.is_shown(false) {
             if report.is_json {
-                // Each row says what it is about.
+                // There is no heading: each object has the process.
             } else if totals.settings.is_saved {
                 put!(console, "standard input, sizes in KiB\n");
             } else if report.changes {

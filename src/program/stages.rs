@@ -137,8 +137,8 @@ impl<'a> Stages<'a> {
         // new memory directly below it. Without this hint, the kernel could align a
         // large mapping to huge pages and leave a gap.
         let neighbour = self.map(0, NEIGHBOUR_PAGES * page, false);
-        // On a 32-bit machine, `usize::MAX` stands for all larger sizes: the kernel refuses it,
-        // too.
+        // A size that a 32-bit `usize` cannot hold becomes its maximum, which the kernel refuses
+        // as it refuses any size above the address space.
         let size = usize::try_from(self.options.size.unwrap_or(1)).unwrap_or(usize::MAX);
         let length = size.saturating_add(page - 1) & page.wrapping_neg();
         let hint = match &neighbour {

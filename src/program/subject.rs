@@ -11,18 +11,18 @@ use heapless::{Vec, VecView};
 use linux_raw_sys::general::O_RDONLY;
 use vm_anon_name::{lines::Lines, scan::line};
 
-/// The size of the buffer that a file is read into. One read of procfs returns at most a
-/// page, so more would not help; longer lines lose their end.
+/// The size of the buffer that a file is read into: a page of 4 KiB, which one read of
+/// procfs returns, and the rest of a line. Longer lines lose their end.
 pub(crate) const BUFFER: usize = 4 << 10;
 
-/// The name of a program. Those of kernel threads are longer than 16 bytes.
+/// The name of a program. That of a kernel thread can be longer than 16 bytes.
 pub(crate) type Program = Vec<u8, 64>;
 
-/// The error of a process that ended while it was read, or that executes another program
-/// now: the one that the kernel has for a process that was reaped.
+/// Stands for a process that ended while it was read, or that executes another program now.
+/// The kernel returns the same error for a process that was reaped.
 pub(crate) const ENDED: Errno = Errno::ESRCH;
 
-/// The error of a process without memory of its own, which no call here has.
+/// Stands for a process without memory of its own. No call here returns this error.
 pub(crate) const NO_MEMORY: Errno = Errno::ENOTTY;
 
 /// A process, by a descriptor of its directory in /proc, where all its files are opened. So
@@ -86,7 +86,7 @@ impl Subject {
         let _ = name.pop(); // The newline.
     }
 
-    /// Calls `each` with each line of its maps or smaps file `path`.
+    /// Calls `each` with each line of its file `path`; [`NO_MEMORY`] if there is none.
     pub(crate) fn read(
         &self,
         path: &CStr,
@@ -114,9 +114,9 @@ impl Subject {
 pub(crate) struct Reading(Fd);
 
 impl Reading {
-    /// Makes sure that the file was read whole, and closes it. The file of a process that
-    /// ends or executes another program ends early, without an error. But then it is empty,
-    /// and stays so.
+    /// Checks that the file was read whole, and closes it. If the process ends or executes
+    /// another program, the file ends early, without an error. Read again from its start, it is
+    /// then empty.
     pub(crate) fn finish(self) -> Result {
         let first = raw::rewind(&self.0).and_then(|()| io::read_byte(&self.0));
         self.close();

@@ -6,11 +6,6 @@ use rig::measure::archive::{Compressor, compressed_size};
 use rig::program::{self, Build};
 use rig::target::{self, Target};
 
-/// The most that the minimal build may take, in bytes, and what it may take where the name of
-/// the triple begins with `thumb`: Thumb-2 code is denser than any other.
-const MINIMAL: u64 = 2_500;
-const MINIMAL_THUMB: u64 = 1_900;
-
 fn program(target: &'static Target, build: Build) -> Vec<u8> {
     fs::read(program::build_for(target, build).unwrap()).unwrap()
 }
@@ -19,10 +14,7 @@ fn program(target: &'static Target, build: Build) -> Vec<u8> {
 fn minimal_build_is_small_on_each_architecture() {
     for target in target::ALL {
         let size = program(target, Build::Minimal).len() as u64;
-        let limit = match target.triple.starts_with("thumb") {
-            true => MINIMAL_THUMB,
-            false => MINIMAL,
-        };
+        let limit = target.minimal_limit;
         println!("{}: {size} bytes of {limit}", target.name);
         assert!(size <= limit, "{}: {size} bytes of {limit}", target.name);
     }

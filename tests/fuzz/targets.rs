@@ -228,8 +228,8 @@ fn simple_sums<'a>(lines: impl Iterator<Item = &'a [u8]>) -> BTreeMap<Vec<u8>, [
     rows
 }
 
-/// The fields of the columns, with the index of the column. The program tells fields apart by
-/// their first bytes alone, so what it does with other names that begin alike is not checked.
+/// The fields of the columns, with the index of the column. The program looks only at the
+/// first bytes of a field name, so [`smaps`] skips inputs with other names that begin like these.
 const FIELDS: [(&str, usize); 5] = [
     ("Rss", 2),
     ("Pss", 3),

@@ -152,8 +152,8 @@ pub enum Proc {
     Empty,
     /// A procfs of a PID namespace that does not contain the program.
     OtherNamespace,
-    /// A procfs of the program's own PID namespace, in which the tool `target` is process 1, and
-    /// there are no others.
+    /// A procfs of the program's own PID namespace, which contains only the program and, as
+    /// process 1, the tool `target`.
     Target,
     /// Regular files. The content is that of `self/maps`.
     Forged(ForgedMaps),

@@ -13,7 +13,7 @@ use nix::sys::personality::{self, Persona};
 /// several processes map are counted in parts, and the agent maps more and more of its own.
 const PROGRAM: &str = "/target";
 
-/// What it maps; see [`target`](crate::target).
+/// The memory that it maps and names, as words for the tool [`target`](crate::target).
 const MEMORY: [&str; 2] = ["named=3,/secret/mem/area", "named=2,stack:7"];
 
 /// The process. Dropping it ends the namespace.

@@ -205,8 +205,8 @@ fn lines_may_end_as_on_a_terminal() {
     }
 }
 
-/// Several processes, one after the other, each from its lowest address on. What is between them
-/// belongs to none.
+/// A file may contain the smaps of several processes, one after the other. Fields between them
+/// are not counted.
 #[test]
 fn several_processes_in_one_file() {
     let files = [file("android-6.1"), file("x86_64-6.12")];
@@ -221,7 +221,7 @@ fn several_processes_in_one_file() {
     assert_eq!(totals.overlaps, 0);
 }
 
-/// The line of `smaps_rollup` is no VMA: its fields are those of all VMAs together.
+/// `smaps_rollup` has the sums of all VMAs. After a smaps, they would be counted twice.
 #[test]
 fn a_rollup_adds_nothing() {
     const ROLLUP: &str = "00400000-7ffd1a7ff000 ---p 00000000 00:00 0                              \
@@ -249,7 +249,7 @@ fn a_maps_file_has_sizes() {
     );
 }
 
-/// A field that is no number of 64 bits is passed over, and sums do not wrap.
+/// A field whose value is not a 64-bit number is skipped, and sums saturate.
 #[test]
 fn numbers_without_end() {
     let head = "00001000-00002000 rw-p 00000000 00:00 0                                  [heap]\n";
@@ -271,7 +271,7 @@ fn numbers_without_end() {
         sums(field(&most) + &field(&most).replace("00001000-00002000", "00003000-00004000"))[2],
         u64::MAX
     );
-    // Addresses beyond 64 bits are no VMA.
+    // A line whose addresses need more than 64 bits is skipped.
     assert_eq!(
         sums(field("4").replace("00001000", "10000000000000000")),
         [0; 6]

@@ -30,6 +30,8 @@ pub struct Target {
     /// The limit on the compressed full build, in percent of its size on the default
     /// architecture.
     pub size_limit: u64,
+    /// The limit on the minimal build, in bytes.
+    pub minimal_limit: u64,
     /// Flags of rustc for the program, besides the linker.
     pub(crate) rustflags: &'static [&'static str],
     /// Packages for compiling the program where the active toolchain lacks the triple. `None`
@@ -76,6 +78,7 @@ pub static AARCH64: Target = Target {
     machine: elf::EM_AARCH64,
     largest_page: 65_536,
     size_limit: 115,
+    minimal_limit: 2_500,
     // The program is loaded where it is linked and smaller than 1 MiB, so code can take each
     // address with one instruction. With the third flag, functions share the code that saves
     // and restores registers, which takes 2 % off the compressed archive.
@@ -129,6 +132,7 @@ pub static X86_64: Target = Target {
     machine: elf::EM_X86_64,
     largest_page: 4096,
     size_limit: 115,
+    minimal_limit: 2_500,
     rustflags: &["-Crelocation-model=static"],
     core: None,
     debian: "amd64",
@@ -166,6 +170,7 @@ pub static RISCV64: Target = Target {
     machine: elf::EM_RISCV,
     largest_page: 4096,
     size_limit: 115,
+    minimal_limit: 2_500,
     rustflags: &["-Crelocation-model=static"],
     core: None,
     debian: "riscv64",
@@ -207,6 +212,7 @@ pub static ARM: Target = Target {
     machine: elf::EM_ARM,
     largest_page: 4096,
     size_limit: 115,
+    minimal_limit: 1_900,
     // There are ARMv7 processors without NEON, and Debian's armhf does not require it. rustc warns
     // that the name of the feature may change.
     rustflags: &["-Crelocation-model=static", "-Ctarget-feature=-neon"],
@@ -249,6 +255,7 @@ pub static I386: Target = Target {
     largest_page: 4096,
     // Eight registers, and two instructions for most operations on numbers of 64 bits.
     size_limit: 120,
+    minimal_limit: 2_500,
     rustflags: &["-Crelocation-model=static"],
     core: None,
     debian: "i386",

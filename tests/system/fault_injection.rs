@@ -38,7 +38,7 @@ enum Command {
     Probe,
     Check,
     Pid1,
-    /// `maps` and `names`. Process 1 is the tool `target`, and there are no others.
+    /// `maps` and `names`. The tool `target` is the only other process.
     Memory,
 }
 
@@ -372,13 +372,13 @@ fn memory_rows(result: &RunResult) -> Vec<&str> {
 /// Errnos that `maps` and `names` report by their meaning, and words of the message.
 const MEMORY_MESSAGES: &[(i32, &str)] = &[
     (1, "it is another user's, or not dumpable"),
-    (1, "processes may not be read"),
+    (1, "processes cannot be read"),
     (2, "there is none, or it is hidden"),
     (2, "processes ended while they were read"),
     (2, "processes without smaps"),
     (3, "it ended while it was read"),
     (13, "it is another user's, or not dumpable"),
-    (13, "processes may not be read"),
+    (13, "processes cannot be read"),
     (25, "has no memory of its own"),
 ];
 

@@ -451,10 +451,13 @@ fn every(kernel: &'static Kernel) -> Result<()> {
         kill $program; wait $reader; status=$?
         cat /tmp/report; exit $status";
     const COUNT: &str = "vm_anon_name names --every=1 --count 2 -j 1";
-    let outputs = run(kernel.name, "every", &[GROWS, COUNT])?;
-    let [grows, count] = outputs.as_slice() else {
-        anyhow::bail!("not two outputs");
+    const NO_SUCH: &str = "vm_anon_name names -e 1 -c 2 1 99999";
+    let outputs = run(kernel.name, "every", &[GROWS, COUNT, NO_SUCH])?;
+    let [grows, count, no_such] = outputs.as_slice() else {
+        anyhow::bail!("not three outputs");
     };
+    // The first report was not whole.
+    check_status(no_such, 1)?;
     check_status(grows, 0)?;
     ensure!(
         grows.stderr.contains(NO_PROCESS)

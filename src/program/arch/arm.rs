@@ -1,4 +1,4 @@
-//! 32-bit arm, as ARM or Thumb-2 code: the entry point, and calls that need another stack.
+//! 32-bit arm, as ARM or Thumb-2 code: the entry point, functions in assembly, constants.
 //!
 //! # Safety
 //!
@@ -91,8 +91,8 @@ pub(crate) unsafe extern "C" fn prctl_in_sharing_child(
 
 /// As in `aarch64.rs`.
 ///
-/// The calls with 64-bit times, because a kernel may leave out the others
-/// (`CONFIG_COMPAT_32BIT_TIME`), and with user ids of 32 bits.
+/// Calls with 64-bit times, because a kernel may leave out those with 32 bits
+/// (`CONFIG_COMPAT_32BIT_TIME`), and calls with 32-bit user ids.
 #[allow(non_upper_case_globals)]
 pub(crate) mod call {
     pub(crate) use syscalls::Sysno::*;
@@ -101,7 +101,7 @@ pub(crate) mod call {
     pub(crate) const ppoll: syscalls::Sysno = ppoll_time64;
     #[cfg(feature = "full")]
     pub(crate) const setresuid: syscalls::Sysno = setresuid32;
-    /// The number on all architectures. The kernel has no such call on arm: ENOSYS.
+    /// The number on other architectures. On arm, the call returns ENOSYS.
     #[cfg(feature = "full")]
     pub(crate) const memfd_secret: u16 = 447;
 }

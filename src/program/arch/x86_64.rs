@@ -1,4 +1,4 @@
-//! x86_64: the entry point, and calls that need another stack.
+//! x86_64: the entry point, functions in assembly, constants.
 //!
 //! # Safety
 //!

@@ -48,7 +48,7 @@ fn program(name: &str) -> Result<PathBuf> {
 
 /// Guest time in microseconds, for 10, 1,000 and 65,530 mappings.
 pub struct Cost {
-    /// What is run.
+    /// The command, as the table names it.
     pub title: &'static str,
     /// Its time.
     pub times: [u64; 3],
