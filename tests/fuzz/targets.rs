@@ -195,10 +195,13 @@ pub fn smaps(input: &[u8]) {
     );
 }
 
+/// A label, or the permissions of a VMA without one.
+type SimpleKey = (bool, Vec<u8>);
+
 /// The sums of a saved smaps by label, or by permissions if there is none.
-fn simple_sums<'a>(lines: impl Iterator<Item = &'a [u8]>) -> BTreeMap<Vec<u8>, [u64; 6]> {
-    let mut rows = BTreeMap::<Vec<u8>, [u64; 6]>::new();
-    let mut current: Option<Vec<u8>> = None;
+fn simple_sums<'a>(lines: impl Iterator<Item = &'a [u8]>) -> BTreeMap<SimpleKey, [u64; 6]> {
+    let mut rows = BTreeMap::<SimpleKey, [u64; 6]>::new();
+    let mut current: Option<SimpleKey> = None;
     let mut highest = 0;
     for line in lines {
         if line.first().is_some_and(u8::is_ascii_uppercase) {
@@ -211,8 +214,8 @@ fn simple_sums<'a>(lines: impl Iterator<Item = &'a [u8]>) -> BTreeMap<Vec<u8>, [
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let vma = Vma::parse(line).filter(|vma| vma.label != b"[rollup]");
         current = vma.map(|vma| match vma.label {
-            b"" => [b"(no name) ", vma.permissions.as_slice()].concat(),
-            label => label.to_vec(),
+            b"" => (false, vma.permissions.to_vec()),
+            label => (true, label.to_vec()),
         });
         if let (Some(key), Some(vma)) = (&current, vma) {
             // A lower address is that of the next process.
