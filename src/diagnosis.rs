@@ -29,6 +29,9 @@ impl Version {
     /// that the kernel is not too old, and before 255.255, the bound of unbounded cases.
     pub const UNKNOWN: Version = Version::new(255, 254);
 
+    /// The bound of a case without a first version.
+    pub const NONE: Version = Version::new(0, 0);
+
     /// The version with these numbers.
     pub const fn new(major: u8, minor: u8) -> Self {
         Version(u16::from_be_bytes([major, minor]))

@@ -224,9 +224,10 @@ struct Kernel<'a> {
 }
 
 impl Kernel<'_> {
-    /// The condition on the version in `case` that this kernel does not satisfy.
+    /// The condition on the version in `case` that this kernel may not satisfy.
     fn bound(&self, case: &Case) -> Option<(&'static str, Version)> {
-        if self.version < case.since {
+        let is_unknown = self.version == Version::UNKNOWN;
+        if self.version < case.since || is_unknown && case.since != Version::NONE {
             Some(("since", case.since))
         } else if self.version >= case.before {
             Some(("before", case.before))

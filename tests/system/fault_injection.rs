@@ -269,11 +269,7 @@ fn judge_check(
             _ => Err(format!("exit status {status} after `Bail out!`")),
         };
     }
-    let report = match call.name.as_str() {
-        "uname" => KtapReport::read(&with_kernel_line(&result.stdout)),
-        _ => KtapReport::read(&result.stdout),
-    };
-    let report = match report {
+    let report = match KtapReport::read(&result.stdout) {
         Ok(report) => report,
         // `check` failed before the first line of its report.
         Err(_) if status == 1 && is_on_stderr && result.stdout.is_empty() => {
@@ -390,17 +386,6 @@ fn has_memory_message(result: &RunResult, fault: Fault) -> bool {
         .iter()
         .any(|(of, message)| *of == errno && result.stderr.contains(message))
         || result.stderr.contains("no /proc")
-}
-
-/// The report with a line about the kernel. Without uname that line is empty, and the reader
-/// does not accept it.
-fn with_kernel_line(report: &str) -> String {
-    let lines = report.split_inclusive('\n');
-    let lines = lines.map(|line| match line.trim_end() {
-        "#" => "# Linux unknown\n",
-        _ => line,
-    });
-    lines.collect()
 }
 
 /// Whether the report gives a reason for the failure of the case, on an indented line.

@@ -88,6 +88,11 @@ const ROWS: &[Row] = &[
         "with refuse=personality,1 vm_anon_name check",
         Same,
     ),
+    (
+        "seccomp: EPERM for uname",
+        "with refuse=uname,1 vm_anon_name check",
+        Skips(&["since Linux ", "before Linux "]),
+    ),
     // Files and directories.
     (
         "another user's file in a sticky /dev/shm",

@@ -90,24 +90,26 @@ pub(crate) struct Uname {
 }
 
 impl Uname {
-    /// `uname(2)`. All names are empty if the call fails.
+    /// `uname(2)`. If the call fails, which a filter can cause, the release is `unknown`.
     #[inline(never)] // Inlined, it would copy the 390 bytes into each caller.
     pub(crate) fn get() -> Self {
         const EMPTY: [u8; FIELD] = [0; FIELD];
         let mut names = MaybeUninit::<Self>::uninit();
         // SAFETY: The kernel writes a `struct new_utsname`, which `Uname` repeats.
-        match unsafe { call!(Sysno::uname, names.as_mut_ptr()) } {
-            // SAFETY: The call succeeded, so the kernel has written all of it.
-            Ok(_) => unsafe { names.assume_init() },
-            Err(_) => Uname {
+        if unsafe { call!(Sysno::uname, names.as_mut_ptr()) }.is_err() {
+            let names = names.write(Uname {
                 system: EMPTY,
                 node: EMPTY,
                 release: EMPTY,
                 version: EMPTY,
                 machine: EMPTY,
                 domain: EMPTY,
-            },
+            });
+            names.system[..5].copy_from_slice(b"Linux");
+            names.release[..7].copy_from_slice(b"unknown");
         }
+        // SAFETY: The kernel has written all of it, or `write` has.
+        unsafe { names.assume_init() }
     }
 
     /// The kernel's release, such as `6.12.57`.

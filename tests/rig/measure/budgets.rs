@@ -19,15 +19,15 @@ use crate::progress::Progress;
 /// The limits of the full build that are not met, and by how much each may be exceeded, so
 /// that the figures do not grow. The test fails if a limit is met and still listed here.
 const EXCESSES: &[(&str, u64)] = &[
-    ("initramfs, `gzip -9 -n`", 4_200 + NAMES_GZIP),
+    ("initramfs, `gzip -9 -n`", 4_400 + NAMES_GZIP),
     (
         "initramfs, `gzip -9 -n`, without the cases",
-        5_200 + NAMES_GZIP,
+        5_400 + NAMES_GZIP,
     ),
-    ("initramfs, `xz -9 --check=crc32`", 3_050 + NAMES_XZ),
+    ("initramfs, `xz -9 --check=crc32`", 3_150 + NAMES_XZ),
     (
         "initramfs, `xz -9 --check=crc32`, without the cases",
-        4_550 + NAMES_XZ,
+        4_600 + NAMES_XZ,
     ),
 ];
 
@@ -180,7 +180,7 @@ fn full_build(stages: &Stages) -> Result<Vec<Budget>> {
         ("guest time of `check`", check_time, 140_000, Microseconds),
         ("guest time of `probe`", probe_time, 600, Microseconds),
         ("guest time of `--help`", help_time, 1_000, Microseconds),
-        ("file", program.len() as u64, 74_000, Bytes),
+        ("file", program.len() as u64, 78_000, Bytes),
     ];
     rows.extend(
         others.map(|(what, measured, limit, unit)| (what.to_owned(), measured, limit, unit)),
