@@ -441,7 +441,7 @@ impl<'a> Interpreter<'a> {
 
     /// Names the window's first page with names of `size` letters `a`, one of which is
     /// replaced by a byte from `first` to `last`: `first` at each place, the others at both
-    /// ends. Compares the name in the maps.
+    /// ends and in the middle. Compares the name in the maps.
     fn try_bytes(&mut self, code: u8, [first, last, size, ..]: [u64; 6]) -> Result<u64> {
         let (window, page) = (self.context.registers[WINDOW], self.context.page);
         let (option, attribute) = (PR_SET_VMA.into(), PR_SET_VMA_ANON_NAME.into());
@@ -452,7 +452,7 @@ impl<'a> Interpreter<'a> {
         for byte in first..last + 1 {
             let stride = match byte == first {
                 true => 1,
-                false => (size - 1).max(1),
+                false => (size / 2).max(1),
             };
             let mut place = 0;
             while place < size {

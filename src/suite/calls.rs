@@ -16,7 +16,7 @@ macro_rules! system_calls {
         $use! {
             prctl brk chdir close dup execve fcntl ftruncate ioctl madvise memfd_create memfd_secret
             mlock mmap mprotect mremap mseal munlock munmap openat pwrite64 read setresuid
-            shmat shmctl shmget unlinkat lseek readlinkat userfaultfd
+            shmat shmctl shmget unlinkat lseek readlinkat userfaultfd mbind
         }
     };
 }
@@ -42,7 +42,7 @@ macro_rules! constants {
             PR_TAGGED_ADDR_ENABLE S_IRUSR S_IWUSR FIELD_SIZE FIELD_PAGE_SIZE FIELD_OFFSET
             FIELD_INODE FIELD_DEVICE FIELD_NAME_SIZE FIELD_BUILD_ID_SIZE FIELD_NAME
             FIELD_BUILD_ID UFFD_API UFFD_USER_MODE_ONLY UFFDIO_API UFFDIO_REGISTER
-            UFFDIO_REGISTER_MODE_MISSING UFFDIO_UNREGISTER
+            UFFDIO_REGISTER_MODE_MISSING UFFDIO_UNREGISTER MPOL_DEFAULT MPOL_PREFERRED
         }
     };
 }

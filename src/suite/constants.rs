@@ -27,6 +27,10 @@ const FIELD_BUILD_ID_SIZE: usize = offset_of!(procmap_query, build_id_size);
 const FIELD_NAME: usize = offset_of!(procmap_query, vma_name_addr);
 const FIELD_BUILD_ID: usize = offset_of!(procmap_query, build_id_addr);
 
+/// `include/uapi/linux/mempolicy.h`.
+const MPOL_DEFAULT: u32 = 0;
+const MPOL_PREFERRED: u32 = 1;
+
 /// `include/uapi/linux/userfaultfd.h`.
 const UFFD_API: u32 = 0xaa;
 const UFFD_USER_MODE_ONLY: u32 = 1;

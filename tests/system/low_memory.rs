@@ -92,7 +92,6 @@ fn is_true(report: &KtapReport) -> Result<()> {
     ensure!(failed.is_empty(), "{failed:?}");
     for name in [
         "limit-on-mappings-is-eagain",
-        "limit-is-the-one-on-new-mappings",
         "half-a-split-stays-at-the-limit",
     ] {
         match &report.case(name).context("no such case")?.outcome {

@@ -286,7 +286,7 @@ impl<'a> MemoryModel<'a> {
                     return Err("it may replace what is mapped there".to_owned());
                 }
             }
-            "mprotect" | "madvise" | "mlock" | "munlock" | "mseal" => {
+            "mprotect" | "madvise" | "mlock" | "munlock" | "mseal" | "mbind" => {
                 self.expect_own(first, second)?;
             }
             // Addresses that are not reserved may be used for something else afterwards.
