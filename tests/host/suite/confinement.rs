@@ -433,7 +433,7 @@ fn no_case_writes_to_a_file_of_others_but_those_of_pid_1() {
     for (name, statements) in &PRINTED.cases {
         let statements: Vec<String> = statements.iter().map(|words| words.join(" ")).collect();
         let expected = match name.as_str() {
-            "..lower" => ["read limit", "lower 1024"],
+            "..lower" => ["read limit", "lower  720"],
             "..restore" => ["read limit", "restore"],
             _ => {
                 let is_one = |statement: &String| {
