@@ -23,10 +23,11 @@ use crate::{
         raw,
     },
 };
+use core::mem::offset_of;
 use heapless::Vec;
 use linux_raw_sys::{
     errno as number,
-    general::{AT_FDCWD, MADV_DONTFORK, O_RDONLY, O_WRONLY},
+    general::{AT_FDCWD, MADV_DONTFORK, O_RDONLY, O_WRONLY, statx},
     prctl::{PR_SET_VMA, PR_SET_VMA_ANON_NAME},
 };
 use vm_anon_name::{
@@ -315,6 +316,22 @@ impl<'a> Interpreter<'a> {
                 // SAFETY: As at the head of this file.
                 let found = unsafe { raw::read_number(first, third as usize) };
                 self.compare_numbers(found, second)
+            }
+            calls::SAME => {
+                // SAFETY: As at the head of this file.
+                let found = unsafe { raw::read_number(first, 8) };
+                // SAFETY: As at the head of this file.
+                let expected = unsafe { raw::read_number(second, 8) };
+                self.compare_numbers(found, expected)
+            }
+            calls::OF_FILE => {
+                let vma = self.maps.find(file, first)?;
+                let (inode, (major, minor)) = (vma.inode, vma.device);
+                // SAFETY: As at the head of this file.
+                let number = |place| unsafe { raw::read_number(second + place as u64, 8) };
+                self.compare_numbers(inode, number(offset_of!(statx, stx_ino)))?;
+                let device = number(offset_of!(statx, stx_dev_major));
+                self.compare_numbers(minor << 32 | major, device)
             }
             calls::COUNT => {
                 let [_, start, length, expected, ..] = words;

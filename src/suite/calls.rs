@@ -16,7 +16,7 @@ macro_rules! system_calls {
         $use! {
             prctl brk chdir close dup execve fcntl ftruncate ioctl madvise memfd_create memfd_secret
             mlock mmap mprotect mremap mseal munlock munmap openat pwrite64 read setresuid
-            shmat shmctl shmget unlinkat lseek readlinkat userfaultfd mbind
+            shmat shmctl shmget unlinkat lseek readlinkat userfaultfd mbind statx
         }
     };
 }
@@ -43,6 +43,7 @@ macro_rules! constants {
             FIELD_INODE FIELD_DEVICE FIELD_NAME_SIZE FIELD_BUILD_ID_SIZE FIELD_NAME
             FIELD_BUILD_ID UFFD_API UFFD_USER_MODE_ONLY UFFDIO_API UFFDIO_REGISTER
             UFFDIO_REGISTER_MODE_MISSING UFFDIO_UNREGISTER MPOL_DEFAULT MPOL_PREFERRED
+            AT_EMPTY_PATH STATX_BASIC_STATS
         }
     };
 }
@@ -102,6 +103,11 @@ own_operations! {
     COMPARE = "compare";
     /// `expect(ADDRESS, NUMBER, SIZE)`: the SIZE bytes (4 or 8) at ADDRESS are NUMBER.
     EXPECT = "expect";
+    /// `same(ADDRESS, OTHER)`: the 8 bytes there are equal.
+    SAME = "same";
+    /// `of_file(ADDRESS, STATX)`: the maps line of the VMA at ADDRESS has the device and the
+    /// inode of the `struct statx` at STATX.
+    OF_FILE = "of_file";
     /// `count(TEXT, ADDRESS, LENGTH, NUMBER)`: NUMBER VMAs in this range have the label TEXT.
     COUNT = "count";
     /// `note_flags(ADDRESS)`: stores the smaps line `VmFlags` of the VMA at ADDRESS.

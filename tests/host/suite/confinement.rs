@@ -202,6 +202,11 @@ impl<'a> MemoryModel<'a> {
                 self.expect_own(first, 128)?;
             }
             "expect" => self.expect_own(first, third)?,
+            "same" => {
+                self.expect_own(first, 8)?;
+                self.expect_own(second, 8)?;
+            }
+            "of_file" => self.expect_own(second, 256)?,
             // These read the maps.
             "count" => drop(text(0).ok_or(NO_TEXT)?),
             "note_flags" | "same_flags" => {}
@@ -217,6 +222,10 @@ impl<'a> MemoryModel<'a> {
             "unique" => {
                 self.expect_own(first, 17)?;
                 self.paths.insert(first);
+            }
+            "statx" if text(1) == Some(b"") => {
+                expect_among(&self.files, first)?;
+                self.expect_own(fifth, 256)?;
             }
             "readlinkat" if text(1) == Some(b"/proc/self/exe") => {
                 self.expect_own(third, fourth)?;
