@@ -93,8 +93,14 @@ fn command(
         Command::Stages => stages::run(process, options, pid, stack, console),
         Command::Probe => probe::run(options.has(Flag::Quiet), is_init, stack, console),
         Command::Check => check::run(process, options, is_init, console),
-        Command::Maps => listing::run(options, pid, console),
-        Command::Names => names::run(options, process.page_size(), console),
+        Command::Maps => {
+            cold::split();
+            listing::run(options, pid, console)
+        }
+        Command::Names => {
+            cold::split();
+            names::run(options, process.page_size(), console)
+        }
         Command::Help => {
             console.put(&cold::HELP);
             status::SUCCESS

@@ -33,7 +33,13 @@ trap 'sync; poweroff -f' EXIT
 mkdir -p /proc /dev /tmp
 mount -t proc proc /proc
 mount -t devtmpfs devtmpfs /dev
-keep() { echo "@@ $1 $(base64 "$2" | tr -d '\n')"; }
+# The kernel must not print a message in the middle of the line.
+keep() {
+    read -r level rest < /proc/sys/kernel/printk
+    dmesg -n 1
+    echo "@@ $1 $(base64 "$2" | tr -d '\n')"
+    dmesg -n "$level"
+}
 "#;
 
 /// Files that a script has kept, by name.

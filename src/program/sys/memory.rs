@@ -55,6 +55,14 @@ pub(crate) fn munmap(mapping: Mapping) -> Result {
     unsafe { call!(Sysno::munmap, mapping.start, mapping.length) }.map(drop)
 }
 
+/// `madvise(2)`: pages of the range will be used in no order. A mapping of which this is a part
+/// is split.
+#[cfg(feature = "full")]
+pub(crate) fn advise_random(start: usize, length: usize) -> Result {
+    // SAFETY: The advice changes no memory.
+    unsafe { call!(Sysno::madvise, start, length, MADV_RANDOM) }.map(drop)
+}
+
 /// `prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME)`: names `mapping`.
 pub(crate) fn set_name(mapping: &Mapping, name: &CStr) -> Result {
     set_anon_vma_name(mapping.start, mapping.length, name.as_ptr())
