@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
-use rig::fleet::{self, Fleet};
+use rig::boards::{self, Board};
+use rig::fleet::{self, Fleet, Place};
 use rig::kernels::{self, Kernel};
 use rig::lava::{self, Device, Dispatcher, Files, Test};
 use rig::report::{KtapReport, Outcome};
@@ -30,6 +31,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             whole_fleet(&kernels::matrix().collect::<Vec<_>>())
         })
         .with_ignored_flag(true),
+        trial("labs::LAVA jobs for a board", || {
+            boards_pass(|board| board.is_quick)
+        }),
+        trial("labs::LAVA jobs for all boards", || boards_pass(|_| true)).with_ignored_flag(true),
         trial("labs::LAVA job that expects another case", another_case),
         trial("labs::LAVA jobs for a Raspberry Pi 4", raspberry_pi_4),
         trial("labs::LAVA jobs for another lab", another_lab),
@@ -40,7 +45,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// All jobs end as expected. The JUnit file has each result, and the page shows in a browser
 /// where the kernels differ.
 fn whole_fleet(kernels: &[&'static Kernel]) -> Result<()> {
-    let fleet = Fleet::run(kernels)?;
+    let places: Vec<Place> = kernels.iter().copied().map(Place::Kernel).collect();
+    let fleet = Fleet::run(&places)?;
     let directory = paths::emptied(paths::scratch("fleet")?)?;
     fleet.write(&directory)?;
     for run in fleet.runs() {
@@ -54,6 +60,16 @@ fn whole_fleet(kernels: &[&'static Kernel]) -> Result<()> {
     ensure!(written == results + kernels.len(), "{written} test cases");
     let page = browser::evaluate(&directory.join("index.html"), FACTS)?;
     check_page(kernels, &fleet, &page)
+}
+
+/// All jobs end as expected on the boards that are `chosen`.
+fn boards_pass(chosen: fn(&Board) -> bool) -> Result<()> {
+    let boards = boards::ALL.iter().filter(|board| chosen(board));
+    let places: Vec<Place> = boards.map(Place::Board).collect();
+    for run in Fleet::run(&places)?.runs() {
+        ensure!(run.is_ok(), "{run}");
+    }
+    Ok(())
 }
 
 /// What a reader of the page sees.
@@ -140,7 +156,7 @@ fn another_case() -> Result<()> {
     let initramfs = conformance::initramfs(kernel.target, "labs-another-case")?;
     let machine = kernel.machine(&initramfs)?;
     let device = Device::qemu(kernel.name, &machine);
-    let mut cases = fleet::cases(&[kernel])?;
+    let mut cases = fleet::cases(kernel)?;
     cases.push("no-such-case".to_owned());
     let job = lava::job(Test::Check, &device, &Files::of(&machine), &cases)?;
     let finished = Dispatcher::open()?.run(&device, &job, "another-case")?;

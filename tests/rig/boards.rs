@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::kernels;
 use crate::qemu::{Ending, Machine, Serial};
@@ -106,6 +106,12 @@ pub static ALL: [Board; 5] = [
         is_quick: false,
     },
 ];
+
+/// The board that QEMU calls `name`.
+pub fn find(name: &str) -> Result<&'static Board> {
+    let found = ALL.iter().find(|board| board.name == name);
+    found.with_context(|| format!("no board is called {name}"))
+}
 
 impl Board {
     /// The board with its kernel.

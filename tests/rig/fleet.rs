@@ -1,5 +1,5 @@
-//! A fleet: LAVA jobs for several kernels, run here, and their results in one JUnit file and
-//! one page.
+//! A fleet: LAVA jobs for several kernels and boards, run here, and their results in one JUnit
+//! file and one page.
 //!
 //! The jobs are those that a lab with boards runs. What LAVA records is compared with the
 //! report on the console, and the report with the expected results of the kernel.
@@ -11,25 +11,66 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::boards::Board;
 use crate::conformance::{self, CheckRun, TestedKernel};
-use crate::kernels::Kernel;
+use crate::kernels::{self, Kernel};
 use crate::lava::{self, Device, Dispatcher, Files, Finished, Test, TestResult};
 use crate::paths;
 use crate::progress::Progress;
+use crate::qemu::Machine;
 use crate::report::{KtapReport, Outcome, junit};
 
 /// Steps of the stages, as the job names them.
 const STAGES: [&str; 4] = ["mmap", "name", "munmap", "same-maps"];
 
-/// Results of all kernels.
-#[derive(Debug)]
-pub struct Fleet {
-    results: Vec<KernelResults>,
+/// Where jobs run.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// A kernel on the machine of its architecture.
+    Kernel(&'static Kernel),
+    /// A board with its kernel.
+    Board(&'static Board),
 }
 
-/// Results of a kernel.
+impl Place {
+    /// The name of the kernel, and of the board if it is another one.
+    fn name(self) -> String {
+        match self {
+            Place::Kernel(kernel) => kernel.name.to_owned(),
+            Place::Board(board) => format!("{} on {}", board.kernel, board.name),
+        }
+    }
+
+    /// The name as that of a file.
+    fn file_name(self) -> String {
+        self.name().replace([' ', ',', '='], "-")
+    }
+
+    fn kernel(self) -> Result<&'static Kernel> {
+        match self {
+            Place::Kernel(kernel) => Ok(kernel),
+            Place::Board(board) => kernels::find(board.kernel),
+        }
+    }
+
+    fn machine(self, initramfs: &Path) -> Result<Machine> {
+        match self {
+            Place::Kernel(kernel) => kernel.machine(initramfs),
+            Place::Board(board) => board.machine(initramfs),
+        }
+    }
+}
+
+/// Results of all places.
 #[derive(Debug)]
-struct KernelResults {
+pub struct Fleet {
+    results: Vec<PlaceResults>,
+}
+
+/// Results of a place.
+#[derive(Debug)]
+struct PlaceResults {
+    name: String,
     kernel: &'static Kernel,
     /// The line of `probe`.
     verdict: String,
@@ -38,15 +79,16 @@ struct KernelResults {
 }
 
 impl Fleet {
-    /// Runs the jobs for the kernels, one after the other. The job files and the logs stay in
+    /// Runs the jobs in the places, one after the other. The job files and the logs stay in
     /// the target directory.
-    pub fn run(kernels: &[&'static Kernel]) -> Result<Self> {
+    pub fn run(places: &[Place]) -> Result<Self> {
         let dispatcher = Dispatcher::open()?;
-        let cases = cases(kernels)?;
+        let first = places.first().context("no kernel")?;
+        let cases = cases(first.kernel()?)?;
         let mut results = Vec::new();
-        for kernel in kernels {
-            let progress = Progress::start(format!("jobs for {}", kernel.name));
-            results.push(KernelResults::of(kernel, &dispatcher, &cases)?);
+        for place in places {
+            let progress = Progress::start(format!("jobs for {}", place.name()));
+            results.push(PlaceResults::of(*place, &dispatcher, &cases)?);
             progress.done();
         }
         Ok(Self { results })
@@ -69,7 +111,7 @@ impl Fleet {
 /// `address/KERNEL/Image`, and the archive from `address/vm_anon_name-ARCHITECTURE.cpio`.
 pub fn write_jobs(kernels: &[&'static Kernel], address: &str, directory: &Path) -> Result<()> {
     let directory = &paths::directory(directory.to_owned())?;
-    let cases = cases(kernels)?;
+    let cases = cases(kernels.first().context("no kernel")?)?;
     for kernel in kernels {
         let initramfs = conformance::initramfs(kernel.target, "fleet")?;
         let machine = kernel.machine(&initramfs)?;
@@ -87,9 +129,8 @@ pub fn write_jobs(kernels: &[&'static Kernel], address: &str, directory: &Path) 
     Ok(())
 }
 
-/// Names of the cases, as `check --list` prints them in the first kernel.
-pub fn cases(kernels: &[&'static Kernel]) -> Result<Vec<String>> {
-    let kernel = kernels.first().context("no kernel")?;
+/// Names of the cases, as `check --list` prints them.
+pub fn cases(kernel: &'static Kernel) -> Result<Vec<String>> {
     let initramfs = conformance::initramfs(kernel.target, "fleet-list")?;
     let name = format!("fleet-list-{}", kernel.name);
     let boot = TestedKernel::Listed(kernel).boot(&initramfs, &name, &["check", "--list"])?;
@@ -99,24 +140,29 @@ pub fn cases(kernels: &[&'static Kernel]) -> Result<Vec<String>> {
     Ok(names.map(str::to_owned).collect())
 }
 
-impl KernelResults {
+impl PlaceResults {
     /// Runs the jobs. What is wrong with them becomes a problem of the results.
-    fn of(kernel: &'static Kernel, dispatcher: &Dispatcher, cases: &[String]) -> Result<Self> {
-        let initramfs = conformance::initramfs(kernel.target, &format!("fleet-{}", kernel.name))?;
-        let machine = kernel.machine(&initramfs)?;
-        let (device, files) = (Device::qemu(kernel.name, &machine), Files::of(&machine));
+    fn of(place: Place, dispatcher: &Dispatcher, cases: &[String]) -> Result<Self> {
+        let (name, kernel) = (place.name(), place.kernel()?);
+        let initramfs = format!("fleet-{}", place.file_name());
+        let machine = place.machine(&conformance::initramfs(kernel.target, &initramfs)?)?;
+        let (device, files) = (Device::qemu(&name, &machine), Files::of(&machine));
         let run = |test: Test| {
             let job = lava::job(test, &device, &files, cases)?;
-            let name = format!("{}-{}", kernel.name, test.name());
+            let name = format!("{}-{}", place.file_name(), test.name());
             dispatcher.run(&device, &job, &name)
         };
         let started = Instant::now();
         let probe = run(Test::Probe)?;
         let check = run(Test::Check)?;
         let mut results = Self {
+            name: name.clone(),
             kernel,
             verdict: verdict(&probe).unwrap_or_default().to_owned(),
-            check: CheckRun::from_console(kernel, &check.console)?,
+            check: CheckRun {
+                kernel: name,
+                ..CheckRun::from_console(kernel, &check.console)?
+            },
         };
         let judged = [
             judge_probe(kernel, &probe),

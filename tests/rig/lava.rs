@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::debian;
 use crate::paths;
 use crate::python;
-use crate::qemu::Machine;
+use crate::qemu::{Machine, Serial};
 use crate::tool;
 
 const TEMPLATES: [(&str, &str); 5] = [
@@ -85,7 +85,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// A QEMU machine; `name` is that of its kernel.
+    /// A QEMU machine; `name` is that of its kernel or board.
     pub fn qemu(name: &str, machine: &Machine) -> Self {
         // With LAVA's -nographic, a PC's firmware would use the serial line, and clear the screen
         // before the first line of the program. graphics=on prevents that.
@@ -93,6 +93,9 @@ impl Device {
         let mut options = vec!["-machine", &board, "-cpu", &machine.cpu];
         options.extend(["-accel", &machine.accelerator, "-no-reboot"]);
         options.extend(machine.extra_qemu.iter().map(String::as_str));
+        if machine.serial == [Serial::SecondOnboard] {
+            options.extend(["-serial", "null", "-serial", "mon:stdio"]);
+        }
         Self {
             dictionary: "{% extends 'qemu.jinja2' %}\n".to_owned(),
             machine: json!({
@@ -101,7 +104,8 @@ impl Device {
                 "arch": machine.target.name,
                 "memory_mib": machine.memory_mib,
                 "options": options,
-                "console": machine.target.console,
+                "console": machine.consoles.join(" console="),
+                "parameters": machine.append,
             }),
         }
     }

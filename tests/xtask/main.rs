@@ -69,7 +69,7 @@ enum Task {
     Mutants(mutants_command::Mutants),
     /// Make the release folder: executables, archives, packages, reports and sums.
     Dist(dist_command::Dist),
-    /// Run LAVA jobs for the kernels, with one JUnit file and one page for all results.
+    /// Run LAVA jobs for the kernels and boards, with one JUnit file and one page for all results.
     Fleet(fleet_command::FleetCommand),
     /// List the kernels: pinned version, whether it is in the cache, and what the kernel is for.
     Kernels(KernelsCommand),

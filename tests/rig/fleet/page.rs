@@ -10,7 +10,7 @@ use minijinja::Environment;
 use minijinja::value::Serde;
 use serde_json::{Value, json};
 
-use super::KernelResults;
+use super::PlaceResults;
 use crate::conformance::CheckRun;
 use crate::report::{CaseResult, KtapReport, Outcome};
 
@@ -18,7 +18,7 @@ use crate::report::{CaseResult, KtapReport, Outcome};
 const TEMPLATE: (&str, &str) = ("page.html", include_str!("page.html.jinja2"));
 
 /// The page as HTML.
-pub(super) fn render(results: &[KernelResults]) -> Result<String> {
+pub(super) fn render(results: &[PlaceResults]) -> Result<String> {
     let mut environment = Environment::new();
     environment.add_template(TEMPLATE.0, TEMPLATE.1)?;
     let template = environment.get_template(TEMPLATE.0)?;
@@ -27,7 +27,7 @@ pub(super) fn render(results: &[KernelResults]) -> Result<String> {
 }
 
 /// The variables of the template.
-fn content(results: &[KernelResults]) -> Value {
+fn content(results: &[PlaceResults]) -> Value {
     let reports = || results.iter().filter_map(|it| it.check.report.as_ref());
     // A report that is cut may lack cases; the longest has all.
     let longest = reports().max_by_key(|report| report.cases.len());
@@ -42,12 +42,12 @@ fn content(results: &[KernelResults]) -> Value {
     })
 }
 
-fn kernel(results: &KernelResults) -> Value {
+fn kernel(results: &PlaceResults) -> Value {
     let check = &results.check;
     let report = check.report.as_ref();
     let (word, text) = results.verdict.split_once(": ").unwrap_or_default();
     json!({
-        "name": results.kernel.name,
+        "name": results.name,
         "why": results.kernel.why,
         "architecture": results.kernel.target.name,
         "version": check.version,
@@ -69,21 +69,27 @@ fn problems(check: &CheckRun) -> Vec<&String> {
 }
 
 /// The results of a case.
-fn row(name: &str, results: &[KernelResults]) -> Value {
+fn row(name: &str, results: &[PlaceResults]) -> Value {
     let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut words = Vec::new();
     let mut cells = Vec::new();
-    for KernelResults { kernel, check, .. } in results {
+    for PlaceResults {
+        name: place,
+        kernel,
+        check,
+        ..
+    } in results
+    {
         let case = check.report.as_ref().and_then(|report| report.case(name));
         let (word, reason) = cell(case);
         // A failure that is known to be a fault of the kernel has a reference.
         let reference = check.reference(name).map(|it| format!("known fault: {it}"));
         let reason = reference.or(reason);
-        cells.push(json!({"word": word, "kernel": kernel.name}));
+        cells.push(json!({"word": word, "kernel": place}));
         if kernel.names {
             words.push(word);
             if let Some(reason) = reason {
-                reasons.entry(reason).or_default().push(kernel.name);
+                reasons.entry(reason).or_default().push(place);
             }
         }
     }
@@ -115,7 +121,7 @@ mod tests {
     use super::*;
     use crate::kernels;
 
-    fn results(kernel: &str, cases: &[(&str, Outcome)]) -> KernelResults {
+    fn results(kernel: &str, cases: &[(&str, Outcome)]) -> PlaceResults {
         let cases = cases.iter().map(|(name, outcome)| CaseResult {
             name: (*name).to_owned(),
             outcome: outcome.clone(),
@@ -127,7 +133,8 @@ mod tests {
             page_size: 4096,
             cases: cases.collect(),
         };
-        KernelResults {
+        PlaceResults {
+            name: kernel.to_owned(),
             kernel: kernels::find(kernel).unwrap(),
             verdict: "supported: Linux 6.12.1 names private memory".to_owned(),
             check: CheckRun {
