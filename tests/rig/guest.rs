@@ -33,11 +33,12 @@ trap 'sync; poweroff -f' EXIT
 mkdir -p /proc /dev /tmp
 mount -t proc proc /proc
 mount -t devtmpfs devtmpfs /dev
-# The kernel must not print a message in the middle of the line.
+# The kernel must not print a message in the middle of the line. stty waits until it is sent.
 keep() {
     read -r level rest < /proc/sys/kernel/printk
     dmesg -n 1
     echo "@@ $1 $(base64 "$2" | tr -d '\n')"
+    stty opost < /dev/console
     dmesg -n "$level"
 }
 "#;
