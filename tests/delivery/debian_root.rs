@@ -48,6 +48,8 @@ impl DebianRoot {
     /// Opens the system in the target directory; makes it first if it is missing.
     pub(crate) fn open() -> Result<Self> {
         host_packages::FOREIGN_DEBIAN.ensure()?;
+        // Trials run at once.
+        let _lock = paths::lock("debian-root")?;
         let directory = paths::scratch("debian-root")?.join(SUITE);
         if !directory.exists() {
             let partial = directory.with_added_extension("partial");
