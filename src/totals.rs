@@ -243,8 +243,8 @@ impl Totals {
         }
     }
 
-    /// The index of the row of `key`, which is added if it is new, or that of `OTHERS` if
-    /// there is no space.
+    /// The index of the row of `key`, which is added if it is new. If the table is full, the index
+    /// of the row for others.
     fn find(&mut self, key: &RowKey) -> usize {
         let labels = &self.labels;
         let is_it = |row: &Row| row.hash == key.hash && key.has_text(text(labels, row));

@@ -262,7 +262,7 @@ impl Names<'_> {
         let is_complete = self.status == status::SUCCESS;
         if report.is_json || all.is_shown(false) {
             if report.is_json {
-                // There is no heading: each object has the process.
+                // JSON has no heading: each object contains the PID.
             } else if totals.settings.is_saved {
                 put!(console, "standard input, sizes in KiB\n");
             } else if report.changes {

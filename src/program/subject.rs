@@ -18,11 +18,11 @@ pub(crate) const BUFFER: usize = 4 << 10;
 /// The name of a program. That of a kernel thread can be longer than 16 bytes.
 pub(crate) type Program = Vec<u8, 64>;
 
-/// Stands for a process that ended while it was read, or that executes another program now.
+/// The error for a process that ended while it was read, or that executes another program now.
 /// The kernel returns the same error for a process that was reaped.
 pub(crate) const ENDED: Errno = Errno::ESRCH;
 
-/// Stands for a process without memory of its own. No call here returns this error.
+/// The error for a process without memory of its own. No system call of this module returns it.
 pub(crate) const NO_MEMORY: Errno = Errno::ENOTTY;
 
 /// A process, by a descriptor of its directory in /proc, where all its files are opened. So
