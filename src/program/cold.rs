@@ -8,6 +8,7 @@
 //!
 //! Unsafe, because `link_section` could put data where it does not belong. The
 //! sections hold constants only and are mapped read-only.
+//! The linker script defines the two symbols; only their addresses are used.
 #![allow(unsafe_code)]
 
 use crate::sys::memory;
