@@ -60,8 +60,9 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
         let Some(pid) = number_32(word.to_bytes()) else {
             return subject::refuse(b"names: give process numbers, or - alone", names.console);
         };
-        let subject = names.note_failure(pid, Subject::open(pid));
-        subjects.extend(subject); // There is space for all words.
+        if let Some(subject) = names.note_failure(pid, Subject::open(pid)) {
+            let _ = subjects.push(subject); // There is space for all words.
+        }
     }
     let mut program = Program::new();
     let process = match subjects.as_slice() {

@@ -1,8 +1,10 @@
 //! The ELF layout of both builds for each architecture. The test target `delivery` checks builds
 //! with other linkers and profiles.
 
+use std::fs;
+
 use rig::program::{self, Build, FLAGS_VARIABLE};
-use rig::{shape, target};
+use rig::{checkout, paths, shape, target};
 
 #[test]
 fn full_build_is_two_segments() {
@@ -17,6 +19,25 @@ fn minimal_build_is_one_segment() {
     for target in target::ALL {
         let path = program::build_for(target, Build::Minimal).unwrap();
         shape::expect(target, &path, Build::Minimal).unwrap();
+    }
+}
+
+/// Panics of a crate would name its file in the directory of the user who built the program.
+#[test]
+fn no_path_of_the_building_machine_is_in_the_program() {
+    let paths = [
+        checkout::cargo_home().unwrap(),
+        paths::workspace().to_owned(),
+    ];
+    for target in target::ALL {
+        for build in [Build::Full, Build::Minimal] {
+            let program = fs::read(program::build_for(target, build).unwrap()).unwrap();
+            let text = String::from_utf8_lossy(&program);
+            for path in &paths {
+                let path = path.to_str().unwrap();
+                assert!(!text.contains(path), "{}: {path}", target.name);
+            }
+        }
     }
 }
 
