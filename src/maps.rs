@@ -135,21 +135,29 @@ pub fn find(maps: &[u8], address: u64) -> Option<Vma<'_>> {
 fn hex(text: &mut &[u8], after: u8) -> Option<u64> {
     let mut value = 0u64;
     let mut rest = *text;
-    while let [first, others @ ..] = rest {
-        let digit = match first {
-            b'0'..=b'9' => first - b'0',
-            b'a'..=b'f' => first - b'a' + 10,
-            _ if *first == after && rest.len() < text.len() => {
-                *text = others;
-                return Some(value);
-            }
-            _ => return None,
+    loop {
+        let [first, others @ ..] = rest else {
+            return None;
         };
+        let mut digit = first.wrapping_sub(b'0');
+        if digit > 9 {
+            digit = first.wrapping_sub(b'a');
+            if digit > 5 {
+                break;
+            }
+            digit += 10;
+        }
         if value >> 60 != 0 {
             return None; // The number has more than 64 bits.
         }
         value = value << 4 | u64::from(digit);
         rest = others;
     }
-    None
+    match rest {
+        [first, others @ ..] if *first == after && rest.len() < text.len() => {
+            *text = others;
+            Some(value)
+        }
+        _ => None,
+    }
 }

@@ -39,11 +39,24 @@ pub fn is_field(line: &[u8]) -> bool {
 /// The column that the field in `line` belongs to, a line of smaps, `smaps_rollup` or
 /// `/proc/PID/status`. Most fields belong to none.
 pub fn column(line: &[u8]) -> Option<Column> {
-    match line.first_chunk::<9>()? {
-        [b'P', b's', b's', b':', ..] => Some(Column::Pss),
-        [b'P', b'r', b'i', _, _, _, _, b'_', b'C' | b'D'] => Some(Column::Private),
-        [b'R', b's', b's', b':', ..] | [b'V', b'm', b'R', ..] => Some(Column::Rss),
-        [b'S', b'w', b'a', b'p', b':', ..] | [b'V', b'm', b'S', b'w', ..] => Some(Column::Swap),
+    const fn word(text: &[u8; 4]) -> u32 {
+        u32::from_ne_bytes(*text)
+    }
+    const PSS: u32 = word(b"Pss:");
+    const PRIVATE: u32 = word(b"Priv");
+    const RSS: u32 = word(b"Rss:");
+    const SWAP: u32 = word(b"Swap");
+    // VmRSS and VmSwap.
+    const STATUS_RSS: u32 = word(b"VmRS");
+    const STATUS_SWAP: u32 = word(b"VmSw");
+    let (first, rest) = line.split_first_chunk()?;
+    match (word(first), rest) {
+        (PSS, _) => Some(Column::Pss),
+        // Not Private_Hugetlb.
+        (PRIVATE, [_, _, _, _, b'C' | b'D', ..]) => Some(Column::Private),
+        (RSS | STATUS_RSS, _) => Some(Column::Rss),
+        // Not SwapPss.
+        (SWAP, [b':', ..]) | (STATUS_SWAP, _) => Some(Column::Swap),
         _ => None,
     }
 }

@@ -90,25 +90,13 @@ pub(crate) struct Uname {
 }
 
 impl Uname {
-    /// `uname(2)`. If the call fails, which a filter can cause, the release is `unknown`.
+    /// `uname(2)`. If the call fails, which a filter can cause, all names are `unknown`.
     #[inline(never)] // Inlined, it would copy the 390 bytes into each caller.
     pub(crate) fn get() -> Self {
-        const EMPTY: [u8; FIELD] = [0; FIELD];
-        let mut names = MaybeUninit::<Self>::uninit();
+        let mut names = MaybeUninit::<Self>::zeroed();
         // SAFETY: The kernel writes a `struct new_utsname`, which `Uname` repeats.
-        if unsafe { call!(Sysno::uname, names.as_mut_ptr()) }.is_err() {
-            let names = names.write(Uname {
-                system: EMPTY,
-                node: EMPTY,
-                release: EMPTY,
-                version: EMPTY,
-                machine: EMPTY,
-                domain: EMPTY,
-            });
-            names.system[..5].copy_from_slice(b"Linux");
-            names.release[..7].copy_from_slice(b"unknown");
-        }
-        // SAFETY: The kernel has written all of it, or `write` has.
+        let _ = unsafe { call!(Sysno::uname, names.as_mut_ptr()) };
+        // SAFETY: All of it is bytes, and 0 is one.
         unsafe { names.assume_init() }
     }
 
@@ -129,5 +117,8 @@ impl Uname {
 }
 
 fn field(bytes: &[u8; FIELD]) -> &[u8] {
-    vm_anon_name::scan::split(bytes, 0).0
+    match vm_anon_name::scan::split(bytes, 0).0 {
+        [] => b"unknown",
+        name => name,
+    }
 }
