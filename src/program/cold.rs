@@ -23,8 +23,8 @@ unsafe extern "C" {
 /// memory when they begin.
 pub(crate) fn split() {
     let [start, end] = [(&raw const image).addr(), (&raw const listings).addr()];
-    // Without it, they take more memory, as with larger pages.
-    let _ = memory::advise_random(start, end - end % 4096 - start);
+    // If it fails, they take more memory. So they do with larger pages.
+    let _ = memory::advise_random(start, end - start);
 }
 
 /// The text of `--help`.
@@ -32,7 +32,7 @@ pub(crate) fn split() {
 pub(crate) static HELP: [u8; include_bytes!("../help.txt").len()] = *include_bytes!("../help.txt");
 
 /// Why a process cannot be read, a line each.
-#[unsafe(link_section = ".listings")]
+#[unsafe(link_section = ".cold")]
 pub(crate) static REASONS: [u8; include_bytes!("reasons.txt").len()] =
     *include_bytes!("reasons.txt");
 

@@ -3,8 +3,9 @@
 use crate::{
     commands::status,
     console::{Console, error},
-    subject::{BUFFER, Subject, refuse, report},
+    subject::{BUFFER, Subject},
     sys::Result,
+    unreadable::{refuse, report},
 };
 use heapless::Vec;
 use vm_anon_name::{

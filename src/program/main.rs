@@ -9,7 +9,7 @@
 //!   probe       can this kernel name memory?    naming      tries to name a page
 //!   check       the suite as KTAP               interpreter runs one case
 //!   listing     the mappings of a process       subject     reading a process
-//!   names       memory by name
+//!   names       memory by name                  unreadable  why a process cannot be read
 //! pid1          console, /proc, power off, the next init
 //! console       output and error messages       prompt      waiting for Enter
 //! snapshot      copies of the maps              maps_files  --output
@@ -67,6 +67,8 @@ mod snapshot;
 mod stages;
 #[cfg(feature = "full")]
 mod subject;
+#[cfg(feature = "full")]
+mod unreadable;
 
 #[cfg(not(feature = "full"))]
 mod minimal;

@@ -4,12 +4,13 @@ use crate::{
     cold,
     commands::status,
     console::{Console, error},
-    subject::{self, BUFFER, ENDED, NO_MEMORY, Program, Reading, Subject},
+    subject::{BUFFER, ENDED, NO_MEMORY, Program, Reading, Subject, stream},
     sys::{
         Errno, Result, STDIN,
         file::{self, CWD},
         system::{Uname, sleep},
     },
+    unreadable,
 };
 use heapless::{Vec, VecView};
 use linux_raw_sys::general::{O_DIRECTORY, O_RDONLY};
@@ -58,7 +59,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
     let mut subjects = Vec::<Subject, MAX_CASES>::new();
     for word in words.iter().filter(|_| !is_saved) {
         let Some(pid) = number_32(word.to_bytes()) else {
-            return subject::refuse(b"names: give process numbers, or - alone", names.console);
+            return unreadable::refuse(b"names: give process numbers, or - alone", names.console);
         };
         if let Some(subject) = names.note_failure(pid, Subject::open(pid)) {
             let _ = subjects.push(subject); // There is space for all words.
@@ -137,7 +138,7 @@ impl Names<'_> {
         match result {
             Ok(value) => Some(value),
             Err(errno) => {
-                self.status = subject::report(pid, errno, self.console);
+                self.status = unreadable::report(pid, errno, self.console);
                 None
             }
         }
@@ -145,7 +146,7 @@ impl Names<'_> {
 
     fn read_saved(&mut self) {
         let totals = &mut *self.totals;
-        let result = subject::stream(&STDIN, self.buffer, &mut |line| totals.line(line));
+        let result = stream(&STDIN, self.buffer, &mut |line| totals.line(line));
         totals.end_process();
         match result {
             Err(errno) => self.fail(b"standard input", errno),
@@ -166,7 +167,7 @@ impl Names<'_> {
     /// those that cannot be read are counted.
     fn read_all(&mut self) {
         let result = self.read_directory();
-        if (result.is_err() || self.read == 0) && !subject::has_proc(self.console) {
+        if (result.is_err() || self.read == 0) && !unreadable::has_proc(self.console) {
             self.status = status::NO_PROC;
         } else if let Err(errno) = result {
             self.fail(b"/proc", errno);
@@ -198,7 +199,7 @@ impl Names<'_> {
             Ok(()) | Err(NO_MEMORY) => {}
             Err(Errno::EACCES | Errno::EPERM) => self.notes[UNREADABLE] += 1,
             Err(Errno::ENOENT | ENDED) => self.notes[GONE] += 1,
-            Err(errno) => self.status = subject::report(pid, errno, self.console),
+            Err(errno) => self.status = unreadable::report(pid, errno, self.console),
         }
     }
 

@@ -1,15 +1,10 @@
-//! A process whose memory is read, and why that can fail.
+//! A process whose memory is read.
 
-use crate::{
-    cold,
-    commands::status,
-    console::{Console, error},
-    sys::{Errno, Fd, Result, file, io, raw},
-};
+use crate::sys::{Errno, Fd, Result, file, io, raw};
 use core::ffi::CStr;
 use heapless::{Vec, VecView};
 use linux_raw_sys::general::O_RDONLY;
-use vm_anon_name::{lines::Lines, scan::line};
+use vm_anon_name::lines::Lines;
 
 /// The size of the buffer that a file is read into: a page of 4 KiB, which one read of
 /// procfs returns, and the rest of a line. Longer lines lose their end.
@@ -32,38 +27,6 @@ pub(crate) struct Subject {
     /// Whether it has ended, or could not be read.
     pub(crate) is_over: bool,
     directory: Fd,
-}
-
-/// Reports why the process `pid` could not be read, and returns the exit status for it.
-pub(crate) fn report(pid: u32, errno: Errno, console: &mut Console) -> u8 {
-    let reason = match errno {
-        Errno::ENOENT if !has_proc(console) => return status::NO_PROC,
-        Errno::ENOENT => 0,
-        Errno::EACCES | Errno::EPERM => 1,
-        ENDED => 2,
-        NO_MEMORY => 3,
-        _ => {
-            error!(console, "process {}: {errno}", pid, errno);
-            return status::FAILED;
-        }
-    };
-    error!(console, "process {}: {}", pid, line(&cold::REASONS, reason));
-    status::FAILED
-}
-
-/// Reports words that are not processes, and returns the exit status for them.
-pub(crate) fn refuse(reason: &[u8], console: &mut Console) -> u8 {
-    error!(console, "{}", reason);
-    status::USAGE
-}
-
-/// Whether there is a /proc. Reports it if not.
-pub(crate) fn has_proc(console: &mut Console) -> bool {
-    let has_proc = file::read_link(c"/proc/self", &mut [0; 16]).is_ok();
-    if !has_proc {
-        error!(console, "no /proc");
-    }
-    has_proc
 }
 
 impl Subject {

@@ -299,7 +299,7 @@ fn check_named(output: &Output, pages: RangeInclusive<u64>, page: u64) -> Result
 /// The program itself takes little memory, whatever the process: the most that it had while
 /// it read one with few mappings, with more names than rows, and with 65,500 mappings.
 fn own_memory(kernel: &'static Kernel) -> Result<()> {
-    const LIMIT: u64 = 68;
+    const LIMIT: u64 = 64;
     const WATCH: &str = "vm_anon_name names -e 1000 $target > /tmp/table & reader=$!
         until grep -q TOTAL /tmp/table; do usleep 10000; done
         grep VmHWM /proc/$reader/status; kill $reader $target";
