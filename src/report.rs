@@ -56,15 +56,15 @@ impl Report<'_> {
             true => b"processes size rss pss private swap",
             false => b"vmas size rss pss private swap",
         };
-        for (index, (new, old)) in row.sums.0.into_iter().zip(row.old.0).enumerate() {
+        for (index, (new, old)) in row.sums.0.iter().zip(&row.old.0).enumerate() {
             let (name, others) = split(names, b' ');
             names = others;
-            let value = known.contains(index).then_some(new);
+            let value = known.contains(index).then_some(*new);
             if self.is_json {
                 put_member(name, value, out);
             } else {
                 let width = if index == 0 { 6 } else { 10 };
-                self.put_column(value, old, width, out);
+                self.put_column(value, *old, width, out);
             }
         }
         if !self.is_json {

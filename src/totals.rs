@@ -17,8 +17,8 @@ use heapless::Vec;
 /// The number of rows. One of them is for the labels that have none of their own.
 pub const ROWS: usize = 129;
 
-/// The hash of the row for other labels, which no label has in practice.
-const OTHERS_HASH: u32 = 0;
+/// The index of the row for other labels.
+const OTHERS_ROW: usize = 0;
 
 /// The space for the texts of all rows, in bytes.
 pub const LABELS: usize = 4096;
@@ -47,8 +47,8 @@ impl Sums {
 
     /// Adds all of `others`.
     pub fn add_all(&mut self, others: &Sums) {
-        for (sum, other) in self.0.iter_mut().zip(others.0) {
-            *sum = sum.saturating_add(other);
+        for (sum, other) in self.0.iter_mut().zip(&others.0) {
+            *sum = sum.saturating_add(*other);
         }
     }
 }
@@ -127,7 +127,8 @@ impl Row {
 
     /// Ends the round.
     fn finish(&mut self) {
-        self.old = mem::take(&mut self.sums);
+        self.old = self.sums;
+        self.sums = Sums::default();
     }
 }
 
@@ -145,10 +146,8 @@ pub struct Settings {
 
 /// The table.
 #[derive(Default, Debug)]
+#[repr(C)] // What is small comes first: its distance from the start then fits in an instruction.
 pub struct Totals {
-    rows: Vec<Row, ROWS>,
-    /// The texts of all rows, one after the other.
-    labels: Vec<u8, LABELS>,
     /// All VMAs.
     pub all: Row,
     /// The fields of the last VMA, and the columns that the rows have.
@@ -164,6 +163,9 @@ pub struct Totals {
     current: Option<usize>,
     /// The highest end of a VMA of this process so far.
     end: u64,
+    rows: Vec<Row, ROWS>,
+    /// The texts of all rows, one after the other.
+    labels: Vec<u8, LABELS>,
 }
 
 impl Totals {
@@ -171,7 +173,7 @@ impl Totals {
     pub fn begin_round(&mut self) {
         if self.rows.is_empty() {
             self.push(&RowKey {
-                hash: OTHERS_HASH,
+                hash: 0,
                 text: [OTHERS, b""],
             });
         }
@@ -235,12 +237,13 @@ impl Totals {
 
     /// Adds the last VMA to its row. Fields without a VMA are dropped.
     fn end_vma(&mut self) {
-        let sums = mem::take(&mut self.fields.sums);
+        let sums = &mut self.fields.sums;
         let current = self.current.take();
         if let Some(row) = current.and_then(|index| self.rows.get_mut(index)) {
-            row.sums.add_all(&sums);
-            self.all.sums.add_all(&sums);
+            row.sums.add_all(sums);
+            self.all.sums.add_all(sums);
         }
+        *sums = Sums::default();
     }
 
     /// The index of the row of `key`, which is added if it is new. If the table is full, the index
@@ -255,9 +258,7 @@ impl Totals {
             return self.rows.len() - 1;
         }
         self.crowded += 1;
-        let mut rows = self.rows.iter();
-        rows.position(|row| row.hash == OTHERS_HASH)
-            .unwrap_or_default()
+        OTHERS_ROW
     }
 
     /// Adds a row, if there is space.
@@ -277,13 +278,13 @@ impl Totals {
         fits
     }
 
-    /// Sorts the rows by RSS, then by size, the largest first.
+    /// Sorts the rows by RSS, then by size.
     pub fn sort(&mut self) {
         let rank = |row: &Row| (row.sums.get(Column::Rss), row.sums.get(Column::Size));
-        let mut rest: &mut [Row] = &mut self.rows;
+        let mut rest = self.rows.get_mut(OTHERS_ROW + 1..).unwrap_or_default();
         while let Some((first, others)) = rest.split_first_mut() {
             for other in &mut *others {
-                if rank(other) > rank(first) {
+                if rank(other) < rank(first) {
                     mem::swap(first, other);
                 }
             }
@@ -291,9 +292,11 @@ impl Totals {
         }
     }
 
-    /// The rows with their labels. A row may be empty.
+    /// The rows with their labels, the largest first, that for other labels last. A row may be
+    /// empty.
     pub fn rows(&self) -> impl Iterator<Item = (&[u8], &Row)> {
-        self.rows.iter().map(|row| (text(&self.labels, row), row))
+        let rows = self.rows.iter().rev();
+        rows.map(|row| (text(&self.labels, row), row))
     }
 }
 

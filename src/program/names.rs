@@ -38,18 +38,31 @@ const NOTES: usize = 6;
 /// Reports memory by name, once or every few seconds. Returns the exit status.
 #[inline(never)] // Its frame must not add to the frames of other commands.
 pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
+    // In a frame of their own, because the rest of the frame would be far from its start.
+    let mut totals = Totals::default();
+    let mut buffer = Vec::<u8, BUFFER>::new();
+    run_rounds(options, page, &mut totals, &mut buffer, console)
+}
+
+#[inline(never)]
+fn run_rounds(
+    options: &Options,
+    page: usize,
+    totals: &mut Totals,
+    buffer: &mut VecView<u8>,
+    console: &mut Console,
+) -> u8 {
     let words = options.cases.as_slice();
     let is_saved = words == [c"-"] && options.every.is_none();
     let counts_processes = words.len() != 1;
-    let mut totals = Totals::default();
     totals.settings = Settings {
         folds: !options.has(Flag::Exact),
         counts_processes,
         is_saved,
     };
     let mut names = Names {
-        totals: &mut totals,
-        buffer: &mut Vec::<u8, BUFFER>::new(),
+        totals,
+        buffer,
         notes: [0; NOTES],
         known: Known::default(),
         read: 0,
@@ -91,10 +104,10 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
         } else if words.is_empty() {
             names.read_all();
         }
-        for subject in subjects.iter_mut().filter(|subject| !subject.is_over) {
+        subjects.retain(|subject| {
             let result = names.add(subject);
-            subject.is_over = names.note_failure(subject.pid, result).is_none();
-        }
+            names.note_failure(subject.pid, result).is_some()
+        });
         names.print(options, page, &report);
         // Processes may end while they are watched, so the first round decides.
         let status = *first.get_or_insert(names.status);
@@ -102,7 +115,7 @@ pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
         if !names.console.close() {
             return status::FAILED;
         }
-        let is_over = !words.is_empty() && subjects.iter().all(|subject| subject.is_over);
+        let is_over = !words.is_empty() && subjects.is_empty();
         let Some(seconds) = options.every.filter(|_| rounds_left > 0 && !is_over) else {
             return status;
         };
@@ -288,8 +301,8 @@ impl Names<'_> {
                 let known = totals.fields.known.union(self.known);
                 report.put_row(None, all, known, console);
                 if report.is_json {
-                    for (index, number) in self.notes.into_iter().enumerate() {
-                        put_member(note(index).0, Some(number), console);
+                    for (index, number) in self.notes.iter().enumerate() {
+                        put_member(note(index).0, Some(*number), console);
                     }
                     console.put(match is_complete {
                         true => b",\"complete\":true",
@@ -299,9 +312,9 @@ impl Names<'_> {
                 report.end_row(console);
             }
         }
-        for (index, number) in self.notes.into_iter().enumerate() {
-            if number > 0 {
-                error!(console, "{}{}", number, note(index).1);
+        for (index, number) in self.notes.iter().enumerate() {
+            if *number > 0 {
+                error!(console, "{}{}", *number, note(index).1);
             }
         }
         if is_complete && self.notes[WITHOUT_SMAPS] > 0 && options.has(Flag::Require) {

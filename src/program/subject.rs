@@ -24,8 +24,6 @@ pub(crate) const NO_MEMORY: Errno = Errno::ENOTTY;
 /// a later process with the same id is never taken for it.
 pub(crate) struct Subject {
     pub(crate) pid: u32,
-    /// Whether it has ended, or could not be read.
-    pub(crate) is_over: bool,
     directory: Fd,
 }
 
@@ -33,11 +31,7 @@ impl Subject {
     /// The process with this id.
     pub(crate) fn open(pid: u32) -> Result<Self> {
         let directory = file::open_process(pid)?;
-        Ok(Subject {
-            pid,
-            is_over: false,
-            directory,
-        })
+        Ok(Subject { pid, directory })
     }
 
     /// Reads the name of its program, which stays empty if that fails.

@@ -19,22 +19,22 @@ use crate::progress::Progress;
 /// The limits of the full build that are not met, and by how much each may be exceeded, so
 /// that the figures do not grow. The test fails if a limit is met and still listed here.
 const EXCESSES: &[(&str, u64)] = &[
-    ("initramfs, `gzip -9 -n`", 4_700 + NAMES_GZIP),
+    ("initramfs, `gzip -9 -n`", 4_800 + NAMES_GZIP),
     (
         "initramfs, `gzip -9 -n`, without the cases",
-        5_600 + NAMES_GZIP,
+        5_760 + NAMES_GZIP,
     ),
-    ("initramfs, `xz -9 --check=crc32`", 3_400 + NAMES_XZ),
+    ("initramfs, `xz -9 --check=crc32`", 3_500 + NAMES_XZ),
     (
         "initramfs, `xz -9 --check=crc32`, without the cases",
-        4_850 + NAMES_XZ,
+        4_960 + NAMES_XZ,
     ),
 ];
 
 /// What the commands `maps` and `names`, the picture and the whole maps of the stages add to
 /// the archive.
-const NAMES_GZIP: u64 = 9_100;
-const NAMES_XZ: u64 = 7_700;
+const NAMES_GZIP: u64 = 8_000;
+const NAMES_XZ: u64 = 6_700;
 
 /// A figure and its limit.
 pub struct Budget {
@@ -180,7 +180,7 @@ fn full_build(stages: &Stages) -> Result<Vec<Budget>> {
         ("guest time of `check`", check_time, 140_000, Microseconds),
         ("guest time of `probe`", probe_time, 600, Microseconds),
         ("guest time of `--help`", help_time, 1_000, Microseconds),
-        ("file", program.len() as u64, 84_000, Bytes),
+        ("file", program.len() as u64, 82_000, Bytes),
     ];
     rows.extend(
         others.map(|(what, measured, limit, unit)| (what.to_owned(), measured, limit, unit)),
