@@ -131,13 +131,12 @@ fn run_helper(name: &CStr, interpreter: &mut Interpreter) -> u8 {
 fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8 {
     let console = &mut *interpreter.console;
     let uname = Uname::get();
-    let [system, release, version, machine] = uname.all();
+    let [release, version, machine] = uname.all();
     put!(
         console,
-        "KTAP version 1\n1..{}\n# {}\n# {} {} {} {}\n# page size {}\n",
+        "KTAP version 1\n1..{}\n# {}\n# Linux {} {} {}\n# page size {}\n",
         count,
         VERSION,
-        system,
         release,
         version,
         machine,

@@ -93,6 +93,13 @@ const ROWS: &[Row] = &[
         "with refuse=uname,1 vm_anon_name check",
         Skips(&["since Linux ", "before Linux "]),
     ),
+    // Limits on the whole system.
+    (
+        "vm.max_map_count of 64",
+        "echo 64 > /proc/sys/vm/max_map_count; vm_anon_name check
+        status=$?; echo 1024 > /proc/sys/vm/max_map_count; exit $status",
+        Skips(&["EAGAIN", "ENOMEM"]),
+    ),
     // Files and directories.
     (
         "another user's file in a sticky /dev/shm",

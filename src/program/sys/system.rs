@@ -105,10 +105,9 @@ impl Uname {
         field(&self.release)
     }
 
-    /// System, release, version and machine, as `uname -srvm` prints them.
-    pub(crate) fn all(&self) -> [&[u8]; 4] {
+    /// Release, version and machine, as `uname -rvm` prints them.
+    pub(crate) fn all(&self) -> [&[u8]; 3] {
         [
-            field(&self.system),
             field(&self.release),
             field(&self.version),
             field(&self.machine),
