@@ -49,23 +49,23 @@ fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The place of the first newline in `text`.
 ///
-/// Most of the time of `names` is spent here, so it looks at 8 bytes at once.
+/// Most of the time of `names` is spent here, so it looks at 16 bytes at once.
 fn find_newline(text: &[u8]) -> Option<usize> {
     /// A 1 in each byte.
-    const ONES: u64 = u64::MAX / 0xff;
-    const NEWLINES: u64 = ONES * b'\n' as u64;
+    const ONES: u128 = u128::MAX / 0xff;
+    const NEWLINES: u128 = ONES * b'\n' as u128;
     let (chunks, rest) = text.as_chunks();
     let mut place = 0;
     for bytes in chunks {
         // A newline is a byte of 0 here.
-        let bytes = u64::from_le_bytes(*bytes) ^ NEWLINES;
+        let bytes = u128::from_le_bytes(*bytes) ^ NEWLINES;
         // Subtracting 1 sets the top bit of a byte that was 0. The lowest bit that is set
         // belongs to the first such byte; borrows reach only bytes after it.
         let zeros = bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
         if zeros != 0 {
             return Some(place + zeros.trailing_zeros() as usize / 8);
         }
-        place += size_of::<u64>();
+        place += size_of::<u128>();
     }
     Some(place + rest.iter().position(|byte| *byte == b'\n')?)
 }

@@ -133,20 +133,13 @@ pub fn find(maps: &[u8], address: u64) -> Option<Vma<'_>> {
 /// Removes a lower-case hexadecimal number and the byte `after` it from the start of
 /// `text`, and returns the number.
 fn hex(text: &mut &[u8], after: u8) -> Option<u64> {
-    let mut value = 0u64;
-    let mut rest = *text;
-    loop {
-        let [first, others @ ..] = rest else {
-            return None;
+    let (mut value, mut rest) = (0, *text);
+    while let [first, others @ ..] = rest {
+        let digit = match first {
+            b'0'..=b'9' => first - b'0',
+            b'a'..=b'f' => first - b'a' + 10,
+            _ => break,
         };
-        let mut digit = first.wrapping_sub(b'0');
-        if digit > 9 {
-            digit = first.wrapping_sub(b'a');
-            if digit > 5 {
-                break;
-            }
-            digit += 10;
-        }
         if value >> 60 != 0 {
             return None; // The number has more than 64 bits.
         }

@@ -11,8 +11,6 @@
 //! `show_smap()` in the kernel's `fs/proc/task_mmu.c` writes the fields. Which ones there
 //! are depends on the version. All begin with a capital letter, and lines of VMAs do not.
 
-use crate::scan::{number, split_digits};
-
 /// A column of the table that `names` prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Column {
@@ -61,13 +59,18 @@ pub fn column(line: &[u8]) -> Option<Column> {
     }
 }
 
-/// The value of the field in `line`, in KiB.
+/// The value of the field in `line`, in KiB. `None` if it has more than 19 digits.
 pub fn value(line: &[u8]) -> Option<u64> {
-    let [before @ .., b' ', b'k', b'B'] = line else {
+    let [number @ .., b' ', b'k', b'B'] = line else {
         return None;
     };
-    let ([.., b' ' | b'\t'], mut digits) = split_digits(before) else {
-        return None;
-    };
-    number(&mut digits)
+    let (mut value, mut unit) = (0, 1u64);
+    let mut rest = number;
+    // From the last digit on, because the first is not known.
+    while let [before @ .., digit @ b'0'..=b'9'] = rest {
+        let next = unit.checked_mul(10)?;
+        value += u64::from(digit - b'0') * unit;
+        (unit, rest) = (next, before);
+    }
+    (unit > 1 && matches!(rest, [.., b' ' | b'\t'])).then_some(value)
 }

@@ -250,7 +250,7 @@ fn simple_field(line: &[u8]) -> Option<(usize, u64)> {
         .unwrap_or(rest)
         .strip_suffix(" kB")?;
     let (_, digits) = value.rsplit_once([' ', '\t'])?;
-    let is_number = digits.chars().all(|c| c.is_ascii_digit());
+    let is_number = digits.len() <= 19 && digits.chars().all(|c| c.is_ascii_digit());
     Some((*column, digits.parse().ok().filter(|_| is_number)?))
 }
 
