@@ -49,7 +49,7 @@ pub struct Picture {
 
 impl Picture {
     /// A picture of the addresses from `start` to `end`. The new memory is the first `length`
-    /// bytes of them. A page has `page` bytes.
+    /// bytes of them. A page has `page` bytes, a power of two.
     pub fn new(page: u64, start: u64, length: u64, end: u64) -> Self {
         // Only the pages at the ends of a large block are drawn.
         let (middle, after_middle) = match length > BLOCK * page {
@@ -100,7 +100,7 @@ impl Picture {
                 _ => b'/',
             };
             if mark != b' ' && end != below {
-                let _ = sizes.push((end - start) / self.page); // There is space.
+                let _ = sizes.push((end - start) >> self.page.trailing_zeros()); // There is space.
             }
             let bar = match start == *edge || below == *edge {
                 true => b'|',
