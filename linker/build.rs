@@ -145,7 +145,7 @@ const UNABLE: [&str; 2] = ["gold", "mold"];
 struct Linker {
     /// `None` is rustc's default, the `cc` of the host.
     path: Option<PathBuf>,
-    /// The value of `-C linker-flavor`, which overrides the name.
+    /// The value of `-C linker-flavor`, which overrides the flavor that rustc infers from the path.
     flavor: Option<String>,
     /// What `-fuse-ld` tells a compiler driver to call.
     called: Option<String>,

@@ -51,7 +51,7 @@ ENOTEMPTY
 ELOOP
 ";
 
-/// The offset in [`ERRORS`] at which each line begins, and at last the length.
+/// The offset of each line in [`ERRORS`], then the length of [`ERRORS`].
 #[allow(clippy::indexing_slicing)] // In a constant, an index out of bounds does not compile.
 const LINES: [u16; 42] = {
     let mut lines = [0; _];

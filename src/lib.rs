@@ -16,7 +16,7 @@
 //! | [`label`] | the label of a VMA | its kind, the row that it is counted in |
 //! | [`totals`] | lines of smaps | memory by label |
 //! | [`report`] | memory by label | the table of `names`, as text or JSON |
-//! | [`listing`] | lines of maps | the list of `maps`, as text or JSON |
+//! | [`listing`] | lines of maps | the list of `maps`, as text |
 //! | [`json`] | bytes | a JSON string |
 //! | [`directory`] | entries of `/proc` | process ids |
 //! | [`name`] | a name | why the kernel refuses it |

@@ -12,9 +12,9 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Calls `each` for every line that ends in `text`, the content of the buffer, without
-    /// its newline; if the buffer `is_full` of one line, for that as far as it goes. Returns
-    /// how many bytes are done with, which the caller removes.
+    /// Calls `each` for every complete line in `text`, the content of the buffer, without its
+    /// newline. If the buffer `is_full` and has no newline, passes all of it as a line that is
+    /// cut. Returns the number of bytes that the caller must remove.
     pub fn take(&mut self, text: &[u8], is_full: bool, each: &mut dyn FnMut(&[u8])) -> usize {
         let mut rest = text;
         while let Some((line, others)) = split_line(rest) {
@@ -49,7 +49,7 @@ fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The place of the first newline in `text`.
 ///
-/// Most of the time of `names` is spent here, so it looks at 16 bytes at once.
+/// It looks at 16 bytes at once, because `names` spends most of its own time here.
 fn find_newline(text: &[u8]) -> Option<usize> {
     /// A 1 in each byte.
     const ONES: u128 = u128::MAX / 0xff;

@@ -14,7 +14,7 @@
 /// A column of the table that `names` prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Column {
-    /// VMAs; in a table of several processes, those that have such a VMA.
+    /// The number of VMAs; in a table of several processes, that of processes with such a VMA.
     Count,
     /// Address space, in KiB.
     Size,
@@ -34,8 +34,8 @@ pub fn is_field(line: &[u8]) -> bool {
     matches!(line, [b'A'..=b'Z', ..])
 }
 
-/// The column that the field in `line` belongs to, a line of smaps, `smaps_rollup` or
-/// `/proc/PID/status`. Most fields belong to none.
+/// The column of the field in `line`, which is from smaps, `smaps_rollup` or
+/// `/proc/PID/status`. `None` for most fields.
 pub fn column(line: &[u8]) -> Option<Column> {
     const fn word(text: &[u8; 4]) -> u32 {
         u32::from_ne_bytes(*text)
@@ -59,14 +59,15 @@ pub fn column(line: &[u8]) -> Option<Column> {
     }
 }
 
-/// The value of the field in `line`, in KiB. `None` if it has more than 19 digits.
+/// The value of the field in `line`, in KiB. `None` unless it is a number of up to 19 digits and
+/// ` kB`.
 pub fn value(line: &[u8]) -> Option<u64> {
     let [number @ .., b' ', b'k', b'B'] = line else {
         return None;
     };
     let (mut value, mut unit) = (0, 1u64);
     let mut rest = number;
-    // From the last digit on, because the first is not known.
+    // Backwards, because blanks of unknown width precede the number.
     while let [before @ .., digit @ b'0'..=b'9'] = rest {
         let next = unit.checked_mul(10)?;
         value += u64::from(digit - b'0') * unit;

@@ -92,7 +92,7 @@ impl Fields {
         }
     }
 
-    #[inline(never)] // Few lines come here, and the others need no stack frame without it.
+    #[inline(never)] // So that `line` needs no stack frame for the fields that it skips.
     fn add(&mut self, column: Column, line: &[u8]) {
         if let Some(value) = value(line) {
             self.known.insert(column);
@@ -109,10 +109,10 @@ pub struct Row {
     /// The sums of the round before.
     pub old: Sums,
     hash: u32,
-    /// The place of the text among the labels.
+    /// The offset of the text in the labels.
     start: u16,
     length: u8,
-    /// Whether it has a VMA of the process that is added.
+    /// Whether it has a VMA of the current process.
     has_process: bool,
 }
 
@@ -139,23 +139,22 @@ pub struct Settings {
     pub folds: bool,
     /// A row counts processes instead of VMAs.
     pub counts_processes: bool,
-    /// The lines are from a file, perhaps of several processes, each from its lowest
-    /// address on.
+    /// The lines are from a file. A lower address begins another process.
     pub is_saved: bool,
 }
 
 /// The table.
 #[derive(Default, Debug)]
-#[repr(C)] // What is small comes first: its distance from the start then fits in an instruction.
+#[repr(C)] // Small fields come first, so that their offsets fit in an instruction.
 pub struct Totals {
     /// All VMAs.
     pub all: Row,
-    /// The fields of the last VMA, and the columns that the rows have.
+    /// The fields of the last VMA, and the columns that are known so far in this round.
     pub fields: Fields,
     /// VMAs that were counted with others, because there was no row left.
     pub crowded: u64,
     /// VMAs that begin below the end of an earlier one: the process changed its memory between
-    /// two reads. A range in which VMAs overlap counts once.
+    /// two reads. The size of an overlapping range counts once.
     pub overlaps: u64,
     /// How VMAs are counted.
     pub settings: Settings,
@@ -185,7 +184,7 @@ impl Totals {
         (self.crowded, self.overlaps) = (0, 0);
     }
 
-    /// Ends the lines of a process.
+    /// Adds the last VMA of a process, and ends the process.
     pub fn end_process(&mut self) {
         self.end_vma();
         let rows = self.rows.iter_mut();
@@ -197,7 +196,7 @@ impl Totals {
     /// a field ends the VMA before it.
     pub fn line(&mut self, line: &[u8]) {
         let line = match line {
-            // A terminal adds a carriage return.
+            // Lines that were captured from a terminal end in CR LF.
             [line @ .., b'\r'] if self.settings.is_saved => line,
             _ => line,
         };
@@ -207,7 +206,7 @@ impl Totals {
         }
     }
 
-    #[inline(never)] // Most lines are fields, which need no stack frame without it.
+    #[inline(never)] // So that `line` needs no stack frame for a field.
     fn begin_vma(&mut self, line: &[u8]) {
         self.end_vma();
         let Some(vma) = &Vma::parse(line) else { return };
@@ -278,7 +277,7 @@ impl Totals {
         fits
     }
 
-    /// Sorts the rows by RSS, then by size.
+    /// Sorts the rows by RSS, then by size, the smallest first.
     pub fn sort(&mut self) {
         let rank = |row: &Row| (row.sums.get(Column::Rss), row.sums.get(Column::Size));
         let mut rest = self.rows.get_mut(OTHERS_ROW + 1..).unwrap_or_default();
@@ -292,8 +291,8 @@ impl Totals {
         }
     }
 
-    /// The rows with their labels, the largest first, that for other labels last. A row may be
-    /// empty.
+    /// The rows with their labels, from the last to the first: once they are sorted, the largest
+    /// is the first, and the row for other labels the last. A row may be empty.
     pub fn rows(&self) -> impl Iterator<Item = (&[u8], &Row)> {
         let rows = self.rows.iter().rev();
         rows.map(|row| (text(&self.labels, row), row))

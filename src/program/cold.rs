@@ -23,7 +23,7 @@ unsafe extern "C" {
 /// memory when they begin.
 pub(crate) fn split() {
     let [start, end] = [(&raw const image).addr(), (&raw const listings).addr()];
-    // If it fails, they take more memory. So they do with larger pages.
+    // Without the split, or with larger pages, they only take more memory.
     let _ = memory::advise_random(start, end - start);
 }
 

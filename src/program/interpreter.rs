@@ -130,8 +130,8 @@ impl<'a> Interpreter<'a> {
         };
         let context = &mut interpreter.context;
         context.page = page;
-        // One page of page table entries maps a huge page. They have 8 bytes, or 4 on some 32-bit
-        // machines, where this is one huge page or two.
+        // A page of page table entries maps one huge page. On 32-bit machines, an entry has 4 or 8
+        // bytes, so this is one huge page or two.
         context.huge = page * page / size_of::<usize>() as u64;
         context.registers[MAPS] = u64::MAX; // No file.
         let name = &mut interpreter.file_name;

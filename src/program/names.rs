@@ -38,7 +38,7 @@ const NOTES: usize = 6;
 /// Reports memory by name, once or every few seconds. Returns the exit status.
 #[inline(never)] // Its frame must not add to the frames of other commands.
 pub(crate) fn run(options: &Options, page: usize, console: &mut Console) -> u8 {
-    // In a frame of their own, because the rest of the frame would be far from its start.
+    // A frame of their own: in the same frame, other variables would be at large offsets.
     let mut totals = Totals::default();
     let mut buffer = Vec::<u8, BUFFER>::new();
     run_rounds(options, page, &mut totals, &mut buffer, console)
@@ -109,7 +109,7 @@ fn run_rounds(
             names.note_failure(subject.pid, result).is_some()
         });
         names.print(options, page, &report);
-        // Processes may end while they are watched, so the first round decides.
+        // The exit status is that of the first round, because processes may end later.
         let status = *first.get_or_insert(names.status);
         rounds_left -= 1;
         if !names.console.close() {
@@ -130,9 +130,9 @@ struct Names<'a> {
     buffer: &'a mut VecView<u8>,
     /// Counters of what prevented an exact result; [`cold::NOTES`] describes each.
     notes: [u64; NOTES],
-    /// The columns that the totals have beyond those of the rows.
+    /// Columns that are known for the total alone, from `/proc/PID/status`.
     known: Known,
-    /// The processes that were read.
+    /// The number of processes that were read.
     read: u64,
     /// The exit status.
     status: u8,
@@ -146,7 +146,7 @@ impl Names<'_> {
         self.read = 0;
     }
 
-    /// Returns the value of `result`. Reports an error, and sets the exit status.
+    /// Returns the value of `result`, or reports the error and sets the exit status.
     fn note_failure<T>(&mut self, pid: u32, result: Result<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -251,7 +251,7 @@ impl Names<'_> {
                 self.known = fields.known;
                 self.notes[WITHOUT_SMAPS] += 1;
             }
-            // smaps_rollup is there since Linux 4.14.
+            // smaps_rollup exists since Linux 4.14.
             Err(Errno::ENOENT) => {}
             Err(errno) => {
                 reading.close();

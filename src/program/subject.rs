@@ -6,8 +6,7 @@ use heapless::{Vec, VecView};
 use linux_raw_sys::general::O_RDONLY;
 use vm_anon_name::lines::Lines;
 
-/// The size of the buffer that a file is read into: a page of 4 KiB, which one read of
-/// procfs returns, and the rest of a line. Longer lines lose their end.
+/// The size of the buffer that files are read into, in bytes. A longer line loses its end.
 pub(crate) const BUFFER: usize = 4 << 10;
 
 /// The name of a program. That of a kernel thread can be longer than 16 bytes.
@@ -43,7 +42,7 @@ impl Subject {
         let _ = name.pop(); // The newline.
     }
 
-    /// Calls `each` with each line of its file `path`; [`NO_MEMORY`] if there is none.
+    /// Calls `each` with each line of its file `path`; [`NO_MEMORY`] if it has none.
     pub(crate) fn read(
         &self,
         path: &CStr,
@@ -67,7 +66,7 @@ impl Subject {
     }
 }
 
-/// A file of a process that was read to its end.
+/// An open file of a process that has been read to its end.
 pub(crate) struct Reading(Fd);
 
 impl Reading {

@@ -6,8 +6,8 @@
 //!
 //! To use another system call or constant, add its name at the end of its list.
 
-/// Passes the names of the system calls to the macro `$use`. The suite gives them no argument of
-/// 64 bits, for which a 32-bit machine would take two registers, and no offset to pwrite64.
+/// Passes the names of the system calls to the macro `$use`. The suite passes no argument of
+/// 64 bits, such as the offset of pwrite64: it would take two registers on a 32-bit machine.
 /// Where an architecture has another call instead, as 32-bit ones have mmap2 for mmap, its file
 /// in `src/program/arch` says so.
 #[macro_export]

@@ -27,7 +27,7 @@ echo MODULES=list > etc/initramfs-tools/conf.d/modules
 echo COMPRESS=gzip > etc/initramfs-tools/conf.d/compress
 ";
 
-/// Runs a command in the directory `$1`, with the host's /dev and /proc. The magic is that of
+/// Runs a command with `$1` as its root directory, and the host's /dev and /proc. The magic is that of
 /// ELF files for aarch64; the mask ignores the ABI and the kind of executable.
 const ENTER: &str = r#"
 set -e

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// A trial of the test harness.
+/// Wraps a test function as a trial of libtest-mimic.
 fn trial(name: impl Into<String>, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || {
         test().map_err(|error| Failed::from(format!("{error:#}")))

@@ -20,7 +20,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Rustc's default linker is the host's `cc`, which would print hundreds of lines.
+/// Without a linker for the target, the build ends with one error, not with hundreds of lines of
+/// the host's `cc`, which is rustc's default.
 fn missing_linker() -> Result<()> {
     let workshop = workshop::open()?;
     let mut cargo = workshop.cargo("build")?;
@@ -65,8 +66,8 @@ fn unsupported() -> Result<()> {
     Ok(())
 }
 
-/// Fails unless Cargo prints one error with these words, and its own line that the build
-/// script reported it.
+/// Fails unless Cargo prints two lines of errors: one with these words, and its own about the
+/// build script.
 fn expect_one_error(cargo: &mut Command, words: &str) -> Result<()> {
     let output = cargo.stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("cannot run {}", tool::show(cargo)))?;

@@ -80,8 +80,8 @@ impl Workshop {
         Ok(cargo)
     }
 
-    /// Cargo with a compiler that compiles core for any triple, in the source. Cargo also looks
-    /// for the crates of std, which the registry of the user's Cargo has.
+    /// Cargo with a compiler that compiles core for any triple, in the source. It keeps the user's
+    /// Cargo home, whose registry has the dependencies of std.
     pub(crate) fn cargo_with_core(&self, subcommand: &str) -> Result<Command> {
         let mut cargo = program::cargo_with_core(subcommand)?;
         isolate(&mut cargo, &self.source);

@@ -81,7 +81,7 @@ impl Package {
             ARM64 => String::new(),
             other => format!(".{other}"),
         };
-        // make takes a colon in a path, here from an epoch, for the end of a target.
+        // In a path, make takes the colon of an epoch for the end of a target.
         format!("{}{architecture}-{}", self.name, self.version).replace(':', ".")
     }
 

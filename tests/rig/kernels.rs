@@ -239,7 +239,7 @@ const fn built(package: &'static str, options: &'static str) -> Source {
     }
 }
 
-/// The newest kernel. `options` sets SYSCTL, as PROC_SYSCTL is called there.
+/// The newest kernel. `options` sets SYSCTL, the new name of PROC_SYSCTL.
 const fn newest(options: &'static str) -> Source {
     Source::Built {
         package: SOURCE_NEWEST,
@@ -348,7 +348,7 @@ enum Runs {
     All,
     /// `probe` alone.
     Probe,
-    /// Nothing. `cargo xtask` takes it by its name.
+    /// Nothing; only `cargo xtask ... --kernel NAME` uses it.
     ByName,
 }
 

@@ -204,7 +204,8 @@ fn judge(
     if is_unchanged(command, result, baseline) {
         return Ok(Reaction::Unchanged);
     }
-    // After a failed readlinkat, the program mounts another /proc, and finds itself in a container.
+    // After a failed readlinkat, PID 1 mounts /proc anew, sees the PID namespace of the agent, and
+    // exits as in a container.
     let is_container = matches!(result.end, End::Exited(_));
     if command == Command::Pid1 && call.name == "readlinkat" && is_container {
         return Ok(Reaction::Unchanged);
@@ -378,13 +379,13 @@ fn memory_rows(result: &RunResult) -> Vec<&str> {
 const MEMORY_MESSAGES: &[(i32, &str)] = &[
     (1, "it is another user's, or not dumpable"),
     (1, "processes cannot be read"),
-    (2, "there is none, or it is hidden"),
+    (2, "no such process, or it is hidden"),
     (2, "processes ended while they were read"),
     (2, "processes without smaps"),
     (3, "it ended while it was read"),
     (13, "it is another user's, or not dumpable"),
     (13, "processes cannot be read"),
-    (25, "has no memory of its own"),
+    (25, "no memory of its own"),
 ];
 
 fn has_memory_message(result: &RunResult, fault: Fault) -> bool {

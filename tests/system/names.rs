@@ -330,8 +330,8 @@ fn own_memory(kernel: &'static Kernel) -> Result<()> {
 type Failing = (&'static str, i32, &'static str);
 
 const OTHER_USER: &str = "it is another user's, or not dumpable\n";
-const NO_PROCESS: &str = "there is none, or it is hidden\n";
-const NO_MEMORY: &str = "a kernel thread or a zombie has no memory of its own\n";
+const NO_PROCESS: &str = "no such process, or it is hidden\n";
+const NO_MEMORY: &str = "no memory of its own: a kernel thread or a zombie\n";
 
 const FAILING: &[Failing] = &[
     ("vm_anon_name names 99999", 1, NO_PROCESS),

@@ -110,7 +110,7 @@ pub(crate) mod call {
 #[cfg(feature = "full")]
 pub(crate) const OFFSET_UNIT: u64 = 4096;
 
-/// As in `aarch64.rs`. It leaves room for the mappings of the suite even where the address space
-/// ends at `1 << 31`.
+/// An address below those that the kernel chooses, with room for the mappings of the suite even
+/// where the address space ends at `1 << 31`.
 #[cfg(feature = "full")]
 pub(crate) const LOW: usize = 1 << 28;

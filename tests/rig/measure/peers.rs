@@ -83,7 +83,7 @@ pub fn versions() -> Result<Vec<String>> {
     Ok(versions)
 }
 
-/// The same for what [`build_for`] builds, and for the machine that measures it.
+/// The versions of the tools that [`build_for`] uses, and of the kernel and the QEMU that measure.
 pub(super) fn versions_for(target: &'static Target) -> Result<Vec<String>> {
     let kernel = kernels::find_for(target, kernels::DEFAULT)?.version()?;
     let [gcc, lld] = workbench::versions(target)?;

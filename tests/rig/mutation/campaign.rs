@@ -594,7 +594,7 @@ fn without_number(result: &str) -> String {
     words.join(" ")
 }
 
-/// The case of a result without its number.
+/// The name of the case in a result whose number was removed.
 fn name(result: &str) -> &str {
     let result = result.strip_prefix("not ").unwrap_or(result);
     result.split(' ').nth(1).unwrap_or_default()

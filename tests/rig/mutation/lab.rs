@@ -40,7 +40,7 @@ const TYPE_WARNINGS: &str = r"int-conversion|incompatible-pointer-types|discarde
 pub struct Lab {
     tree: Tree,
     directory: PathBuf,
-    /// The text of each file with mutants, as Debian has it.
+    /// The original text of each file that gets mutants.
     originals: BTreeMap<String, String>,
     /// All mutants. The number of a mutant is its index plus 1.
     pub mutants: Vec<Mutant>,

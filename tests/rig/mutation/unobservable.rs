@@ -2,8 +2,8 @@
 //!
 //! `tests/mutants/every-line/SOURCES.txt` is the list for one version of the sources. Lines
 //! without indentation are a reason; the indented lines after it are the ids of mutants,
-//! see [`Mutant::id`]. An entry without a mutant is an error, and so is one whose mutant is
-//! caught or equivalent in the first kernel of these sources.
+//! see [`Mutant::id`]. An entry that names no mutant is an error, as is one whose
+//! mutant is caught or equivalent in the first kernel of the list that has these sources.
 
 use std::collections::BTreeMap;
 use std::fs;

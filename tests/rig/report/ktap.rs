@@ -230,8 +230,7 @@ impl<'a> Reader<'a> {
         Ok(text.trim_end().to_owned())
     }
 
-    /// Diagnostic lines and the result that they belong to, which must have this number;
-    /// or the totals, without diagnostic lines.
+    /// Parses one entry: diagnostic lines and the result with this number, or the totals.
     fn entry(&mut self, number: usize) -> Result<Entry> {
         let mut diagnostics = Vec::new();
         let mut outcome = None;
