@@ -65,6 +65,8 @@ const BITS_32: Layout = Layout {
 
 /// Requests of ioctl(2), from `include/uapi/linux/fs.h` and `userfaultfd.h`.
 const PROCMAP_QUERY: u32 = 0xc068_6611;
+/// No request of a maps file.
+const NO_REQUEST: u32 = PROCMAP_QUERY + 1;
 const UFFDIO_API: u32 = 0xc018_aa3f;
 const UFFDIO_REGISTER: u32 = 0xc020_aa00;
 const UFFDIO_UNREGISTER: u32 = 0x8010_aa01;
@@ -163,10 +165,11 @@ impl<'a> MemoryModel<'a> {
     }
 
     /// Fails if a number loses bits as an address or an argument, and is another number then.
-    /// The upper bits of a negative number do not count.
+    /// The upper bits of a negative number do not count. The interpreter's own operations on
+    /// memory take numbers of 64 bits.
     fn expect_whole(&self, step: &Step) -> Result<(), String> {
-        let is_call = operation_name(step.code) != "store64";
-        for operand in step.operands.iter().filter(|_| is_call) {
+        let is_cut = !["store64", "expect"].contains(&operation_name(step.code));
+        for operand in step.operands.iter().filter(|_| is_cut) {
             if let Operand::Number(number) = *operand {
                 let cut = number & self.layout.mask;
                 let negative = number | !(self.layout.mask >> 1);
@@ -260,7 +263,7 @@ impl<'a> MemoryModel<'a> {
                 let ranges = match second as u32 {
                     // The addresses and sizes of the buffers for the name and the build ID.
                     PROCMAP_QUERY => [(stored(88), stored(80)), (stored(96), stored(84))],
-                    UFFDIO_API => return Ok(0),
+                    NO_REQUEST | UFFDIO_API => return Ok(0),
                     UFFDIO_REGISTER | UFFDIO_UNREGISTER => [(stored(0), stored(8)), (None, None)],
                     request => return Err(format!("unknown request {request:#x}")),
                 };
@@ -286,6 +289,9 @@ impl<'a> MemoryModel<'a> {
             "mmap" => {
                 let start = self.layout.anywhere;
                 self.mapped.push(start..start + second);
+                // New memory is zero.
+                self.stored
+                    .retain(|address, _| !(start..start + second).contains(address));
                 return Ok(start);
             }
             "shmat" => {
