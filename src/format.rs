@@ -60,14 +60,22 @@ macro_rules! put {
         const { assert!($crate::format::placeholders($text) == 0) }
         $crate::format::Sink::put(&mut *$out, $text.as_bytes())
     }};
-    ($out:expr, $text:literal $(, $value:expr)* $(,)?) => {{
-        const VALUES: &[&str] = &[$(stringify!($value)),*];
-        const { assert!($crate::format::placeholders($text) == VALUES.len()) }
+    ($out:expr, $text:literal $(, $value:expr)* $(,)?) => {
         $crate::format::put_values(
             &mut *$out,
-            $text,
+            $crate::checked!($text $(, $value)*),
             &[$($crate::format::Value::from($value)),*],
         )
+    };
+}
+
+/// The text of [`put!`], which does not compile unless it has a placeholder for each value.
+#[macro_export]
+macro_rules! checked {
+    ($text:literal $(, $value:expr)*) => {{
+        const VALUES: &[&str] = &[$(stringify!($value)),*];
+        const { assert!($crate::format::placeholders($text) == VALUES.len()) }
+        $text
     }};
 }
 

@@ -8,7 +8,11 @@ use crate::sys::{
 use core::ffi::CStr;
 use heapless::Vec;
 use linux_raw_sys::general::O_WRONLY;
-use vm_anon_name::{errno, format::Sink, put};
+use vm_anon_name::{
+    errno,
+    format::{Sink, Value, put_values},
+    put,
+};
 
 /// The kernel's log.
 pub(crate) const LOG: &CStr = c"/dev/kmsg";
@@ -29,12 +33,13 @@ pub(crate) struct Console {
 /// Prints one line on standard error: the program's name, then a text with values,
 /// as for [`put!`](vm_anon_name::put).
 macro_rules! error {
-    ($console:expr, $($part:expr),+ $(,)?) => {{
-        let console: &mut $crate::console::Console = $console;
-        console.begin_error();
-        vm_anon_name::put!(&mut *console, $($part),+);
-        console.end_error();
-    }};
+    ($console:expr, $text:literal $(, $value:expr)* $(,)?) => {
+        $crate::console::Console::error(
+            $console,
+            vm_anon_name::checked!($text $(, $value)*),
+            &[$(vm_anon_name::format::Value::from($value)),*],
+        )
+    };
 }
 pub(crate) use error;
 
@@ -57,6 +62,13 @@ impl Console {
     /// Drops what has been collected.
     pub(crate) fn discard(&mut self) {
         self.buffer.clear();
+    }
+
+    /// Prints an error message, see [`error!`].
+    pub(crate) fn error(&mut self, text: &str, values: &[Value]) {
+        self.begin_error();
+        put_values(self, text, values);
+        self.end_error();
     }
 
     /// Starts an error message: until [`Console::end_error`], output goes to

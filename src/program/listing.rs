@@ -5,7 +5,7 @@ use crate::{
     console::{Console, error},
     subject::{BUFFER, Subject},
     sys::Result,
-    unreadable::{refuse, report},
+    unreadable::report,
 };
 use heapless::Vec;
 use vm_anon_name::{
@@ -26,7 +26,8 @@ pub(crate) fn run(options: &Options, own: u32, console: &mut Console) -> u8 {
         _ => None,
     };
     let Some(pid) = pid else {
-        return refuse(b"maps: give one process number", console);
+        error!(console, "maps: give one process number");
+        return status::USAGE;
     };
     let mut listing = Listing::default();
     if let Err(errno) = list(pid, &mut listing, console) {

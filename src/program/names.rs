@@ -72,7 +72,8 @@ fn run_rounds(
     let mut subjects = Vec::<Subject, MAX_CASES>::new();
     for word in words.iter().filter(|_| !is_saved) {
         let Some(pid) = number_32(word.to_bytes()) else {
-            return unreadable::refuse(b"names: give process numbers, or - alone", names.console);
+            error!(names.console, "names: give process numbers, or - alone");
+            return status::USAGE;
         };
         if let Some(subject) = names.note_failure(pid, Subject::open(pid)) {
             let _ = subjects.push(subject); // There is space for all words.
@@ -92,11 +93,8 @@ fn run_rounds(
         changes: false,
         is_json: options.has(Flag::Json),
     };
-    let mut rounds_left = match options.every {
-        Some(_) => options.count.unwrap_or(u32::MAX),
-        None => 1,
-    };
-    let mut first = None;
+    let mut rounds_left = options.count.unwrap_or(u32::MAX);
+    let mut status = status::SUCCESS;
     loop {
         names.begin_round();
         if is_saved {
@@ -110,7 +108,9 @@ fn run_rounds(
         });
         names.print(options, page, &report);
         // The exit status is that of the first round, because processes may end later.
-        let status = *first.get_or_insert(names.status);
+        if !report.changes {
+            status = names.status;
+        }
         rounds_left -= 1;
         if !names.console.close() {
             return status::FAILED;

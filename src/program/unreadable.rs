@@ -26,12 +26,6 @@ pub(crate) fn report(pid: u32, errno: Errno, console: &mut Console) -> u8 {
     status::FAILED
 }
 
-/// Reports a usage error, and returns its exit status.
-pub(crate) fn refuse(reason: &[u8], console: &mut Console) -> u8 {
-    error!(console, "{}", reason);
-    status::USAGE
-}
-
 /// Whether there is a /proc. Reports an error if not.
 pub(crate) fn has_proc(console: &mut Console) -> bool {
     let has_proc = file::read_link(c"/proc/self", &mut [0; 16]).is_ok();
