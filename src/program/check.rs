@@ -19,8 +19,8 @@ use crate::{
 };
 use core::ffi::CStr;
 use linux_raw_sys::{
-    errno::{ENOMEM, EPERM},
-    general::{SIGKILL, SIGSYS},
+    errno::EPERM,
+    general::{SIGKILL, SIGSYS, SIGXCPU},
 };
 use vm_anon_name::{
     diagnosis::{Absence, Version},
@@ -35,9 +35,6 @@ const PROBE_TIMEOUT: i64 = 10;
 
 /// The signal with which a seccomp filter kills.
 const FILTERED: u8 = SIGSYS as u8;
-
-/// How a process ends that the kernel kills when memory runs short.
-const OOM_KILLED: ChildEnd = ChildEnd::Killed(SIGKILL as u8);
 
 /// How a case ended.
 #[derive(Clone, Copy)]
@@ -295,15 +292,32 @@ fn run_case<'a>(
             print_result(Outcome::Passed, number, case, interpreter.console)
         }
         Ok(ChildEnd::Exited(SKIPPED)) => Outcome::Skipped,
-        Ok(end) if end != OOM_KILLED || !case.needs_memory() => {
+        Ok(end) if is_starved(end, case) => {
+            print_result(Outcome::Skipped, number, case, interpreter.console);
+            interpreter.put_end(end);
+            Outcome::Skipped
+        }
+        Ok(end) => {
             interpreter.explain(end);
             print_result(Outcome::Failed, number, case, interpreter.console)
         }
-        end => {
-            let errno = end.err().unwrap_or(Errno::new(ENOMEM));
+        Err(errno) => {
             skip(number, case, b"child process", errno, interpreter.console);
             Outcome::Skipped
         }
+    }
+}
+
+/// Whether the process of a case ended for lack of processor time, or of memory in a case that needs
+/// much. The signals are those of RLIMIT_CPU, and the second is also that of the OOM killer.
+fn is_starved(end: ChildEnd, case: &Case) -> bool {
+    const CPU: u8 = SIGXCPU as u8;
+    const KILL: u8 = SIGKILL as u8;
+    match end {
+        ChildEnd::Exited(_) => false,
+        ChildEnd::Killed(CPU) => true,
+        ChildEnd::Killed(KILL) | ChildEnd::TimedOut => case.needs_memory(),
+        ChildEnd::Killed(_) => false,
     }
 }
 

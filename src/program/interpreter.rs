@@ -63,6 +63,7 @@ const CALLS: &[u16] = {
     vm_anon_name::system_calls!(numbers)
 };
 
+const E2BIG: Errno = Errno::new(number::E2BIG);
 const EINVAL: Errno = Errno::new(number::EINVAL);
 const EMFILE: Errno = Errno::new(number::EMFILE);
 const ENFILE: Errno = Errno::new(number::ENFILE);
@@ -87,8 +88,11 @@ pub(crate) const PASSED: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 pub(crate) const SKIPPED: u8 = 2;
 
+/// The size in pages of the mapping that `exhaust` splits, as verbs.txt has it.
+const PAGES: u64 = 131_072;
+
 /// The number of mappings that are created between two checks of the available memory.
-const MAPPINGS: u32 = 2048;
+const MAPPINGS: u64 = 2048;
 
 /// Memory to leave for other processes, in KiB.
 const LEFT: u64 = 8 << 10;
@@ -108,6 +112,8 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) context: Context<'a>,
     /// Whether this case has made a call under test.
     has_tested: bool,
+    /// Whether a thread or child for a call under test could not be created.
+    lacks_child: bool,
     /// A file name that no other process uses, with its NUL.
     file_name: Text,
     /// The `VmFlags` line that `note_flags` stored.
@@ -124,6 +130,7 @@ impl<'a> Interpreter<'a> {
             suite,
             context: Context::ZERO,
             has_tested: false,
+            lacks_child: false,
             file_name: Text::new(),
             flags: Text::new(),
             maps: Maps::new(),
@@ -181,11 +188,19 @@ impl<'a> Interpreter<'a> {
 
     /// Prints how a child ended, unless it exited.
     pub(crate) fn explain(&mut self, end: ChildEnd) {
+        if !matches!(end, ChildEnd::Exited(_)) {
+            self.console.put(b"#   ");
+            self.put_end(end);
+        }
+    }
+
+    /// Prints the rest of a line: how a child ended that did not exit.
+    pub(crate) fn put_end(&mut self, end: ChildEnd) {
         let console = &mut *self.console;
         match end {
             ChildEnd::Exited(_) => {}
-            ChildEnd::TimedOut => put!(console, "#   it hung and was killed\n"),
-            ChildEnd::Killed(signal) => put!(console, "#   killed by signal {}\n", signal),
+            ChildEnd::TimedOut => put!(console, "it hung and was killed\n"),
+            ChildEnd::Killed(signal) => put!(console, "killed by signal {}\n", signal),
         }
     }
 
@@ -273,10 +288,11 @@ impl<'a> Interpreter<'a> {
     /// Whether a system call failed before the first call under test, perhaps because of what
     /// this process inherits, or at a limit. Neither is a defect of naming.
     fn is_unprepared(&self, step: &Step, errno: Errno) -> bool {
-        step.code >= calls::EXHAUST
-            && !is_tested(step)
-            && errno != DIFFERENT
-            && (!self.has_tested || is_limit(step, errno))
+        self.lacks_child
+            || step.code >= calls::EXHAUST
+                && !is_tested(step)
+                && errno != DIFFERENT
+                && (!self.has_tested || is_limit(step, errno))
     }
 
     /// Executes a step, and returns its result. `fork` removes the statements of its child
@@ -365,7 +381,9 @@ impl<'a> Interpreter<'a> {
             calls::VFORK_PRCTL | calls::THREAD_PRCTL => {
                 let is_thread = step.code == calls::THREAD_PRCTL;
                 // SAFETY: As at the head of this file.
-                unsafe { raw::prctl_in_sharing_child(is_thread, words) }
+                let created = unsafe { raw::prctl_in_sharing_child(is_thread, words) };
+                self.lacks_child = created.is_err();
+                created?
             }
             calls::UNIQUE | calls::STORE | calls::STORE64 | calls::POKE => {
                 let (number, word) = (second.to_ne_bytes(), (second as usize).to_ne_bytes());
@@ -390,9 +408,14 @@ impl<'a> Interpreter<'a> {
     /// Splits a mapping at `address` until this process is at the limit on mappings. Stops
     /// before the memory for other processes runs short, because the OOM killer does not count
     /// `struct vm_area_struct` when it chooses a process.
-    fn exhaust(&self, mut address: u64) -> Result<u64> {
+    ///
+    /// # Errors
+    ///
+    /// That of the call at the limit; ENOMEM if memory runs short; E2BIG if the limit is not
+    /// below the size of the mapping, [`PAGES`].
+    fn exhaust(&mut self, mut address: u64) -> Result<u64> {
         let page = self.context.page;
-        for count in 1.. {
+        for count in 1..PAGES / 2 {
             let words = [address, page, MADV_DONTFORK.into(), 0, 0, 0];
             // SAFETY: As at the head of this file.
             unsafe { raw::call(call::madvise as u16, words) }?;
@@ -401,7 +424,9 @@ impl<'a> Interpreter<'a> {
                 return Err(ENOMEM);
             }
         }
-        Ok(0)
+        let console = &mut *self.console;
+        put!(console, "#   the limit is above {} mappings\n", PAGES);
+        Err(E2BIG)
     }
 
     /// The number of VMAs with this label that lie between two addresses.
@@ -702,8 +727,7 @@ fn offer_to_oom_killer() {
     }
 }
 
-/// Available memory in KiB, from the third line of `/proc/meminfo`; `u64::MAX` if it cannot
-/// be read.
+/// Available memory in KiB, from the third line of `/proc/meminfo`; 0 if it cannot be read.
 fn available_memory() -> u64 {
     let mut text = Vec::<u8, 256>::new();
     if let Ok(file) = file::open(&CWD, c"/proc/meminfo", O_RDONLY) {
@@ -717,7 +741,7 @@ fn available_memory() -> u64 {
     while let [b' ', after @ ..] = rest {
         rest = after;
     }
-    number(&mut rest).unwrap_or(u64::MAX)
+    number(&mut rest).unwrap_or(0)
 }
 
 /// The operands of a step as the six arguments of a system call.

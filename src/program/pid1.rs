@@ -50,17 +50,16 @@ pub(crate) fn take_over(pid: u32, console: &mut Console) -> bool {
         return false;
     }
     let mut mounted = Ok(());
-    let mut is_first = in_first_namespace();
-    if is_first.is_none() {
+    let is_first = in_first_namespace().unwrap_or_else(|| {
         mounted = mount_at(c"proc", c"/proc");
-        is_first = in_first_namespace();
-        if is_first == Some(false) {
+        let is_first = in_first_namespace().unwrap_or_else(may_reboot);
+        if !is_first && mounted.is_ok() {
             // The mount may be visible outside the container.
             let _ = unmount(c"/proc");
         }
-    }
-    // Only in a container can PID 1 lack the privilege to mount.
-    if is_first == Some(false) || mounted == Err(Errno::EPERM) {
+        is_first
+    });
+    if !is_first {
         end_on_signals();
         return false;
     }
@@ -86,10 +85,21 @@ fn in_first_namespace() -> Option<bool> {
     }
 }
 
+/// Whether this process, PID 1, may reboot the machine, as the first of the machine may. In any other
+/// PID namespace, the kernel refuses the call that is made here (`reboot_pid_ns()` in
+/// kernel/pid_namespace.c). It sets what Ctrl-Alt-Del does to what it does after a boot.
+fn may_reboot() -> bool {
+    reboot(Reboot::CtrlAltDel).is_ok()
+}
+
 /// Opens the standard descriptors that are closed, or all if the console's device fails.
 fn open_standard(console: &mut Console) {
-    if io::probe_write(&STDOUT) == Err(Errno::EIO) {
+    let is_file = is_file_console();
+    if is_file || is_dead(&STDOUT) {
         let _ = [STDIN, STDOUT, STDERR].map(file::close);
+    }
+    if is_file {
+        let _ = mount_devices();
     }
     let mut terminal = None;
     for standard in &[STDIN, STDOUT, STDERR] {
@@ -107,8 +117,7 @@ fn open_standard(console: &mut Console) {
 /// can be opened.
 fn open_console(console: &mut Console) -> Option<Fd> {
     find_console().or_else(|| {
-        // An image without device nodes gets them from a devtmpfs.
-        let _ = mount_at(c"devtmpfs", c"/dev");
+        let _ = mount_devices();
         find_console().or_else(|| {
             console.is_log = true;
             file::open_terminal(LOG).ok()
@@ -119,13 +128,30 @@ fn open_console(console: &mut Console) -> Option<Fd> {
 fn find_console() -> Option<Fd> {
     CONSOLES.iter().find_map(|path| {
         let file = file::open_terminal(path).ok()?;
-        // A serial line without hardware can be opened, but each write fails.
-        if io::probe_write(&file) != Err(Errno::EIO) {
+        if !is_dead(&file) {
             return Some(file);
         }
         let _ = file::close(file);
         None
     })
+}
+
+/// Whether `file` is a serial line without hardware. It can be opened, but each write fails.
+fn is_dead(file: &Fd) -> bool {
+    io::probe_write(file) == Err(Errno::EIO)
+}
+
+/// Whether the standard output is a file `/dev/console` that is no device, as in an image that was
+/// made from that of a container.
+fn is_file_console() -> bool {
+    let mut path = [0; 16];
+    let length = file::read_link(c"/proc/self/fd/1", &mut path).unwrap_or(0);
+    path.get(..length) == Some(b"/dev/console") && !terminal::is_terminal(&STDOUT)
+}
+
+/// Mounts a devtmpfs, from which an image without device nodes gets them.
+fn mount_devices() -> Result {
+    mount_at(c"devtmpfs", c"/dev")
 }
 
 fn mount_at(kind: &CStr, place: &CStr) -> Result {

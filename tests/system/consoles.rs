@@ -69,6 +69,17 @@ pub(crate) fn trials() -> Vec<Trial> {
             &[Virtio, Onboard],
             &["ttyAMA0", "hvc0"],
         ),
+        Trial::new("a file /dev/console that is no device", || {
+            let name = "system-consoles-file";
+            let machine = machine(kernels::DEFAULT, name, &["probe"], |initramfs| {
+                let initramfs = initramfs.directory("/dev", 0o755);
+                initramfs.file("/dev/console", 0o644, "")
+            })?;
+            let boot = machine.run(DEADLINE)?;
+            boot.expect_power_off()?;
+            prints(&boot, SUPPORTED)?;
+            prints(&boot, STATUS)
+        }),
         Trial::new("the kernel's log, past a dead ttyS0", || {
             let boot = logged("rich", &["probe"])?;
             prints(&boot, SUPPORTED)

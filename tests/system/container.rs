@@ -51,6 +51,11 @@ const CONTAINERS: &[(&str, &str)] = &[
         "no /proc, neither CAP_SYS_ADMIN nor CAP_SYS_BOOT",
         "unshare -mpf sh -c 'umount -l /proc; exec with drop=21 drop=22 \"$@\"' sh",
     ),
+    (
+        "no /proc, and a root directory where another user cannot make it",
+        "sh -c 'mkdir -p /tmp/root/bin; cp /bin/vm_anon_name /bin/with /tmp/root/bin
+            exec unshare -mpf chroot /tmp/root with user=1000 \"$@\"' sh",
+    ),
 ];
 
 /// Starts `$container COMMAND` in the background and waits for a text in its output.

@@ -100,6 +100,13 @@ const ROWS: &[Row] = &[
         status=$?; echo 1024 > /proc/sys/vm/max_map_count; exit $status",
         Skips(&["EAGAIN", "ENOMEM"]),
     ),
+    (
+        // The default of some distributions, more than `exhaust` maps.
+        "vm.max_map_count of 1048576",
+        "echo 1048576 > /proc/sys/vm/max_map_count; vm_anon_name check
+        status=$?; echo 1024 > /proc/sys/vm/max_map_count; exit $status",
+        Skips(&["E2BIG"]),
+    ),
     // Files and directories.
     (
         "another user's file in a sticky /dev/shm",
@@ -228,7 +235,18 @@ const ROWS: &[Row] = &[
     ("RLIMIT_NOFILE 5", "with limit=7,5 vm_anon_name check", Skips(&["EMFILE"])),
     ("RLIMIT_NOFILE 8", "with limit=7,8 vm_anon_name check", Same),
     ("RLIMIT_NPROC 0, another user", "with user=1000 limit=6,0 vm_anon_name check", BailsOut("EAGAIN")),
+    (
+        "RLIMIT_NPROC 2, another user",
+        "with user=1000 limit=6,2 vm_anon_name check",
+        Skips(&["EAGAIN"]),
+    ),
     ("RLIMIT_CPU 1 s", "with limit=0,1 vm_anon_name check", Same),
+    (
+        "RLIMIT_CPU 1 s, the usual limit on mappings",
+        "echo 65530 > /proc/sys/vm/max_map_count; with limit=0,1 vm_anon_name check
+        status=$?; echo 1024 > /proc/sys/vm/max_map_count; exit $status",
+        Skips(&["killed by signal"]),
+    ),
     (
         "RLIMIT_CORE, RSS, LOCKS, SIGPENDING, MSGQUEUE, NICE, RTPRIO, RTTIME 0",
         "with limit=4,0 limit=5,0 limit=10,0 limit=11,0 limit=12,0 limit=13,0 limit=14,0 limit=15,0 vm_anon_name check",
@@ -325,7 +343,7 @@ const RICH_ROWS: &[Row] = &[
         echo 65530 > /proc/sys/vm/max_map_count
         vm_anon_name check; status=$?
         echo 1024 > /proc/sys/vm/max_map_count; exit $status",
-        Skips(&["memory"]),
+        Skips(&["killed by signal 9"]),
     ),
 ];
 
@@ -333,7 +351,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     let on_default = rows_trials(kernels::DEFAULT, ROWS, &DEFAULT_OUTPUTS);
     let on_rich = rows_trials("rich", RICH_ROWS, &RICH_OUTPUTS);
     let bare = Trial::new("a kernel with the fewest options", bare_kernel);
-    on_default.chain(on_rich).chain([bare]).collect()
+    let large = Trial::new("6.12-64k: RLIMIT_STACK 256 KiB", large_pages);
+    on_default.chain(on_rich).chain([bare, large]).collect()
 }
 
 /// The outputs of a boot; the first is that of the run without conditions.
@@ -414,6 +433,22 @@ fn judge(output: &Output, undisturbed: &Output, expected: Expected) -> Result<()
     }
     ensure!(output.status == 0);
     Ok(())
+}
+
+/// With pages of 64 KiB, a stack of 256 KiB has 4 pages.
+fn large_pages() -> Result<()> {
+    let scripts = [UNDISTURBED, "with limit=3,262144 vm_anon_name check"];
+    let outputs = shell::run_all(
+        "6.12-64k",
+        "field-inherited-large-pages",
+        PREPARATION,
+        scripts.into_iter(),
+        DEADLINE,
+    )?;
+    match outputs.as_slice() {
+        [before, output] => judge(output, before, Same),
+        _ => anyhow::bail!("{} outputs", outputs.len()),
+    }
 }
 
 /// No SHMEM, TMPFS, DEVTMPFS, SYSCTL, SYSFS, FUTEX, EPOLL, POSIX_TIMERS, FILE_LOCKING,

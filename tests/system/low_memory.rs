@@ -23,7 +23,7 @@ until [ -e /tmp/ready ]; do
     kill -0 $bystander || { echo 'the bystander has not started'; exit 1; }
     sleep 0.1
 done
-vm_anon_name check > /tmp/report
+COMMAND > /tmp/report
 echo $? > /tmp/status
 kill -0 $bystander && echo alive > /tmp/bystander || echo killed > /tmp/bystander
 for file in report status bystander; do keep $file /tmp/$file; done
@@ -34,9 +34,19 @@ pub(crate) fn trials() -> Vec<Trial> {
     for mib in [20, 24, 28, 32, 40] {
         trials.push(Trial::new(
             format!("check beside a bystander in {mib} MiB"),
-            move || beside_a_bystander(mib),
+            move || beside_a_bystander(mib, "vm_anon_name check"),
         ));
     }
+    // The program can neither read how much memory there is nor offer itself to the OOM killer.
+    trials.push(Trial::new(
+        "check beside a bystander, /proc read-only and without meminfo",
+        || {
+            beside_a_bystander(
+                26,
+                "unshare -m sh -c \"mount -t proc -o ro,subset=pid proc /proc; vm_anon_name check\"",
+            )
+        },
+    ));
     // The kernel `bare` has no sysctl for the limit on mappings.
     for mib in [16, 20, 24] {
         trials.push(Trial::new(
@@ -47,9 +57,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-fn beside_a_bystander(mib: u32) -> Result<()> {
+fn beside_a_bystander(mib: u32, command: &str) -> Result<()> {
     let name = format!("field-low-memory-{mib}");
-    let initramfs = guest::initramfs(SCRIPT)?.write("field-low-memory")?;
+    let initramfs = guest::initramfs(&SCRIPT.replace("COMMAND", command))?.write(&name)?;
     let mut machine = kernels::find(kernels::DEFAULT)?.machine(&initramfs)?;
     machine.name = name;
     machine.memory_mib = mib;

@@ -32,12 +32,16 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
 ///
 /// # Errors
 ///
-/// The error of the call; EIO if the child or thread ended before it had a result.
+/// That of clone(2). The result of prctl(2) is the value; it is EIO if the child or thread ended
+/// before it had one.
 ///
 /// # Safety
 ///
 /// As for [`call`].
-pub(crate) unsafe fn prctl_in_sharing_child(is_thread: bool, arguments: [u64; 6]) -> Result<u64> {
+pub(crate) unsafe fn prctl_in_sharing_child(
+    is_thread: bool,
+    arguments: [u64; 6],
+) -> Result<Result<u64>> {
     let kind = match is_thread {
         true => CLONE_THREAD | CLONE_SIGHAND,
         false => SIGCHLD,
@@ -51,7 +55,7 @@ pub(crate) unsafe fn prctl_in_sharing_child(is_thread: bool, arguments: [u64; 6]
     if !is_thread {
         wait(pid)?;
     }
-    Errno::check(arguments[5]).map(|value| value as u64)
+    Ok(Errno::check(arguments[5]).map(|value| value as u64))
 }
 
 /// Writes `bytes` at `address`. The process is killed if the page cannot be written.

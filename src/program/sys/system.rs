@@ -19,9 +19,11 @@ pub(crate) enum Reboot {
     PowerOff = LINUX_REBOOT_CMD_POWER_OFF,
     Restart = LINUX_REBOOT_CMD_RESTART,
     Halt = LINUX_REBOOT_CMD_HALT,
+    /// Does not end the machine, but lets Ctrl-Alt-Del do so at once.
+    CtrlAltDel = LINUX_REBOOT_CMD_CAD_ON,
 }
 
-/// `sync(2)`, then `reboot(2)`. Returns only on failure.
+/// `sync(2)`, then `reboot(2)`. Returns only on failure, or for [`Reboot::CtrlAltDel`].
 pub(crate) fn reboot(how: Reboot) -> Result {
     let (magic1, magic2) = (LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2);
     // SAFETY: No memory is involved. The call cannot fail.

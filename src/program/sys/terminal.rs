@@ -10,7 +10,7 @@ use super::Fd;
 use core::mem::MaybeUninit;
 use linux_raw_sys::{
     general::{ECHO, termios},
-    ioctl::TCGETS,
+    ioctl::{TCGETS, TIOCOUTQ},
 };
 use syscalls::Sysno;
 
@@ -28,15 +28,15 @@ pub(crate) fn echoes(file: &Fd) -> bool {
 pub(crate) fn unsent(file: &Fd) -> i32 {
     let mut count = 0;
     // SAFETY: The kernel writes an `int`.
-    let _ = unsafe {
-        call!(
-            Sysno::ioctl,
-            file.0,
-            linux_raw_sys::ioctl::TIOCOUTQ,
-            &raw mut count
-        )
-    };
+    let _ = unsafe { call!(Sysno::ioctl, file.0, TIOCOUTQ, &raw mut count) };
     count
+}
+
+/// Whether `file` is a terminal.
+pub(crate) fn is_terminal(file: &Fd) -> bool {
+    let mut count = 0i32;
+    // SAFETY: The kernel writes an `int`.
+    unsafe { call!(Sysno::ioctl, file.0, TIOCOUTQ, &raw mut count) }.is_ok()
 }
 
 /// `tcdrain(3)`: waits until the terminal `file` has sent all output.

@@ -19,15 +19,15 @@ use crate::progress::Progress;
 /// The limits of the full build that are not met, and by how much each may be exceeded, so
 /// that the figures do not grow. The test fails if a limit is met and still listed here.
 const EXCESSES: &[(&str, u64)] = &[
-    ("initramfs, `gzip -9 -n`", 4_830 + NAMES_GZIP),
+    ("initramfs, `gzip -9 -n`", 5_000 + NAMES_GZIP),
     (
         "initramfs, `gzip -9 -n`, without the cases",
-        5_790 + NAMES_GZIP,
+        5_850 + NAMES_GZIP,
     ),
-    ("initramfs, `xz -9 --check=crc32`", 3_540 + NAMES_XZ),
+    ("initramfs, `xz -9 --check=crc32`", 3_680 + NAMES_XZ),
     (
         "initramfs, `xz -9 --check=crc32`, without the cases",
-        5_000 + NAMES_XZ,
+        5_060 + NAMES_XZ,
     ),
 ];
 
