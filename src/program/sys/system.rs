@@ -95,10 +95,12 @@ impl Uname {
     /// `uname(2)`. If the call fails, which a filter can cause, all names are `unknown`.
     #[inline(never)] // Inlined, it would copy the 390 bytes into each caller.
     pub(crate) fn get() -> Self {
-        let mut names = MaybeUninit::<Self>::zeroed();
+        let mut names = MaybeUninit::<Self>::uninit();
         // SAFETY: The kernel writes a `struct new_utsname`, which `Uname` repeats.
-        let _ = unsafe { call!(Sysno::uname, names.as_mut_ptr()) };
-        // SAFETY: All of it is bytes, and 0 is one.
+        if unsafe { call!(Sysno::uname, names.as_mut_ptr()) }.is_err() {
+            names = MaybeUninit::zeroed();
+        }
+        // SAFETY: The kernel has written all of it, or it is zeros, and all of it is bytes.
         unsafe { names.assume_init() }
     }
 
