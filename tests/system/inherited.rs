@@ -442,7 +442,7 @@ fn large_pages() -> Result<()> {
         "6.12-64k",
         "field-inherited-large-pages",
         PREPARATION,
-        scripts.into_iter(),
+        scripts,
         DEADLINE,
     )?;
     match outputs.as_slice() {
