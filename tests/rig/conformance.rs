@@ -43,11 +43,12 @@ pub fn assemble() -> Result<()> {
     }
 }
 
-/// Writes an initramfs with the program for `target` and the device that some cases map.
+/// Writes an initramfs with the program for `target` and the device that some cases map. The
+/// architecture is part of the file's name: others may write theirs at the same time.
 pub fn initramfs(target: &'static Target, name: &str) -> Result<PathBuf> {
     let initramfs = Initramfs::with_program_for(target, Build::Full)?;
     let initramfs = initramfs.char_device("/dev/zero", 0o666, 1, 5);
-    initramfs.write(name)
+    initramfs.write(&format!("{name}-{}", target.name))
 }
 
 /// A kernel that `check` is run in.

@@ -270,7 +270,7 @@ impl Program {
 
 impl Check {
     fn measure(target: &'static Target) -> Result<Self> {
-        let archive = conformance::initramfs(target, &format!("cost-check-{}", target.name))?;
+        let archive = conformance::initramfs(target, "cost-check")?;
         let mut machine = kernels::find_for(target, kernels::DEFAULT)?.machine(&archive)?;
         machine.args = vec!["check".to_owned()];
         let (microseconds, boot) = boot_time::guest_time_of(&machine)?;

@@ -1,6 +1,6 @@
 //! The size of the program in a compressed initramfs.
 
-use std::fs::File;
+use std::io::{Seek, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -30,14 +30,16 @@ impl Compressor {
 /// The bytes that a newc archive with `program` as its only file takes, compressed.
 pub fn compressed_size(program: &[u8], compressor: Compressor) -> Result<u64> {
     host_packages::COMPRESSORS.ensure()?;
-    let archive = Initramfs::new()
-        .file("/init", 0o755, program)
-        .write(&format!("compressed-{compressor:?}"))?;
+    let archive = Initramfs::new().file("/init", 0o755, program).to_bytes()?;
+    // Without a name: tests that run in parallel measure other programs.
+    let mut file = tempfile::tempfile()?;
+    file.write_all(&archive)?;
+    file.rewind()?;
     let mut words = compressor.command_line().split(' ');
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words).arg("--stdout");
     let output = command
-        .stdin(File::open(&archive)?)
+        .stdin(file)
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run {}", tool::show(&command)))?;
