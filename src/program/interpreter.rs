@@ -36,7 +36,7 @@ use vm_anon_name::{
     format::{MAX_DIGITS, Sink, Value, digits},
     maps::{Vma, is_of_64_bits},
     name, put,
-    scan::{after, number, split},
+    scan::{after, split},
     suite::{
         Context, Operand, Step, Steps, Suite, calls,
         encoding::register::{LENGTH, MAPS, WINDOW},
@@ -68,7 +68,6 @@ const EINVAL: Errno = Errno::new(number::EINVAL);
 const EMFILE: Errno = Errno::new(number::EMFILE);
 const ENFILE: Errno = Errno::new(number::ENFILE);
 const ENOENT: Errno = Errno::ENOENT;
-const ENOMEM: Errno = Errno::new(number::ENOMEM);
 
 /// EBADMSG, with which no system call of the suite fails: the error of a comparison that
 /// found a difference and has printed it.
@@ -88,14 +87,8 @@ pub(crate) const PASSED: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 pub(crate) const SKIPPED: u8 = 2;
 
-/// The size in pages of the mapping that `exhaust` splits, as verbs.txt has it.
-const PAGES: u64 = 131_072;
-
-/// The number of mappings that are created between two checks of the available memory.
-const MAPPINGS: u64 = 2048;
-
-/// Memory to leave for other processes, in KiB.
-const LEFT: u64 = 8 << 10;
+/// How often `exhaust` splits its mapping at most. Each time, there are two mappings more.
+const SPLITS: u64 = 2048;
 
 /// Why a case ended before its last statement.
 pub(crate) enum Stop {
@@ -405,27 +398,24 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Splits a mapping at `address` until this process is at the limit on mappings. Stops
-    /// before the memory for other processes runs short, because the OOM killer does not count
-    /// `struct vm_area_struct` when it chooses a process.
+    /// Splits a mapping at `address` until this process is at the limit on mappings.
+    ///
+    /// It takes at most a megabyte of the kernel, so that no other process suffers: the OOM
+    /// killer does not count `struct vm_area_struct` when it chooses a process.
     ///
     /// # Errors
     ///
-    /// That of the call at the limit; ENOMEM if memory runs short; E2BIG if the limit is not
-    /// below the size of the mapping, [`PAGES`].
+    /// That of the call at the limit; E2BIG if the limit is not reached by [`SPLITS`].
     fn exhaust(&mut self, mut address: u64) -> Result<u64> {
         let page = self.context.page;
-        for count in 1..PAGES / 2 {
+        for _ in 0..SPLITS {
             let words = [address, page, MADV_DONTFORK.into(), 0, 0, 0];
             // SAFETY: As at the head of this file.
             unsafe { raw::call(call::madvise as u16, words) }?;
             address += 2 * page;
-            if count % MAPPINGS == 0 && available_memory() < LEFT {
-                return Err(ENOMEM);
-            }
         }
         let console = &mut *self.console;
-        put!(console, "#   the limit is above {} mappings\n", PAGES);
+        put!(console, "#   vm.max_map_count is above {}\n", 2 * SPLITS);
         Err(E2BIG)
     }
 
@@ -725,23 +715,6 @@ fn offer_to_oom_killer() {
         let _ = io::write_all(&file, b"1000");
         let _ = file::close(file);
     }
-}
-
-/// Available memory in KiB, from the third line of `/proc/meminfo`; 0 if it cannot be read.
-fn available_memory() -> u64 {
-    let mut text = Vec::<u8, 256>::new();
-    if let Ok(file) = file::open(&CWD, c"/proc/meminfo", O_RDONLY) {
-        let _ = io::read(&file, &mut text);
-        let _ = file::close(file);
-    }
-    let mut rest = text.as_slice();
-    for _ in 0..3 {
-        rest = split(rest, b':').1;
-    }
-    while let [b' ', after @ ..] = rest {
-        rest = after;
-    }
-    number(&mut rest).unwrap_or(0)
 }
 
 /// The operands of a step as the six arguments of a system call.
