@@ -308,8 +308,8 @@ fn run_case<'a>(
     }
 }
 
-/// Whether the process of a case ended for lack of processor time, or of memory in a case that needs
-/// much. The signals are those of RLIMIT_CPU, and the second is also that of the OOM killer.
+/// Whether the process of a case ran out of processor time or, in a case that needs much memory, of
+/// memory. RLIMIT_CPU sends SIGXCPU and later SIGKILL, the OOM killer SIGKILL.
 fn is_starved(end: ChildEnd, case: &Case) -> bool {
     const CPU: u8 = SIGXCPU as u8;
     const KILL: u8 = SIGKILL as u8;

@@ -85,9 +85,9 @@ fn in_first_namespace() -> Option<bool> {
     }
 }
 
-/// Whether this process, PID 1, may reboot the machine, as the first of the machine may. In any other
-/// PID namespace, the kernel refuses the call that is made here (`reboot_pid_ns()` in
-/// kernel/pid_namespace.c). It sets what Ctrl-Alt-Del does to what it does after a boot.
+/// Whether this process, PID 1, may reboot the machine. PID 1 of a container may not: the kernel
+/// refuses the call (`reboot_pid_ns()` in kernel/pid_namespace.c). On the machine itself it changes
+/// nothing, because Ctrl-Alt-Del is enabled by default.
 fn may_reboot() -> bool {
     reboot(Reboot::CtrlAltDel).is_ok()
 }
@@ -141,8 +141,8 @@ fn is_dead(file: &Fd) -> bool {
     io::probe_write(file) == Err(Errno::EIO)
 }
 
-/// Whether the standard output is a file `/dev/console` that is no device, as in an image that was
-/// made from that of a container.
+/// Whether the standard output is `/dev/console`, but a regular file instead of a terminal. Images of
+/// containers have such a file.
 fn is_file_console() -> bool {
     let mut path = [0; 16];
     let length = file::read_link(c"/proc/self/fd/1", &mut path).unwrap_or(0);
