@@ -1,7 +1,8 @@
-//! Mutant kernels: Linux with one defect each, which `check` must detect.
+//! Mutants: defects of Linux, which `check` must detect.
 //!
-//! A mutant is a patch of `tests/mutants` to Debian's linux-source-6.12. Its header has
-//! a sentence that describes the defect, and a line that names the cases that must fail:
+//! A mutant is a patch of `tests/mutants` to functions of Debian's linux-source-6.12. One
+//! kernel contains all of them, and a boot parameter selects one. The header of a patch has a
+//! sentence that describes the defect, and a line that names the cases that must fail:
 //!
 //! ```text
 //! NULL does not take a name away.
@@ -12,26 +13,32 @@
 //! caught by `a-panic` in place of a case.
 
 mod lab;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use self::lab::Lab;
-use crate::conformance::{self, TestedKernel};
+use crate::conformance;
+use crate::kernels;
 use crate::paths;
-use crate::qemu::Ending;
+use crate::qemu::{Ending, Machine};
 use crate::report::{CaseResult, Outcome};
-use crate::target;
 
 /// Name in `Caught-by` for a panic of the kernel.
 const PANIC: &str = "a-panic";
 
-/// A kernel with one defect.
+/// Longest time that a boot may take.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// A defect.
 #[derive(Clone, Debug)]
 pub struct Mutant {
+    /// Selects it at boot; 0 is the original kernel.
+    number: usize,
     /// Name of its file, without the extension.
     pub name: String,
     /// Description of the defect.
@@ -39,6 +46,11 @@ pub struct Mutant {
     /// The cases that must fail.
     pub caught_by: Vec<String>,
     patch: String,
+}
+
+/// The image of the kernel with all mutants, built unless it is in the cache.
+pub fn image() -> Result<PathBuf> {
+    lab::image(&all()?)
 }
 
 /// All mutants, sorted by name.
@@ -58,6 +70,9 @@ pub fn all() -> Result<Vec<Mutant>> {
         }
     }
     mutants.sort_by(|a, b| a.name.cmp(&b.name));
+    (1..)
+        .zip(&mut mutants)
+        .for_each(|(number, mutant)| mutant.number = number);
     Ok(mutants)
 }
 
@@ -76,6 +91,7 @@ impl Mutant {
     /// The original kernel, which must pass.
     pub fn none() -> Self {
         Self {
+            number: 0,
             name: "none".to_owned(),
             description: "No defect.".to_owned(),
             caught_by: Vec::new(),
@@ -98,6 +114,7 @@ impl Mutant {
             .context("no line 'Caught-by: CASE'")?;
         ensure!(patch.starts_with("--- a/"), "no patch after the header");
         Ok(Self {
+            number: 0,
             name: name.to_owned(),
             description: description.replace('\n', " "),
             caught_by: cases
@@ -108,12 +125,24 @@ impl Mutant {
         })
     }
 
-    /// Runs the suite in the mutant's image, and returns the cases that failed. A panic
-    /// counts as a failure of `a-panic` alone.
-    pub fn run(&self, image: PathBuf, initramfs: &Path) -> Result<Vec<CaseResult>> {
-        let name = format!("mutant-{}", self.name);
-        let boot =
-            TestedKernel::Image(target::DEFAULT, image).boot(initramfs, &name, &["check"])?;
+    /// Names of the files that the patch changes, relative to the sources.
+    fn files(&self) -> impl Iterator<Item = &str> {
+        let lines = self.patch.lines();
+        lines.filter_map(|line| line.strip_prefix("+++ b/"))
+    }
+
+    /// Runs the suite with this mutant in the [`image`] of all, and returns the cases that
+    /// failed. A panic counts as a failure of `a-panic` alone.
+    pub fn run(&self, image: &Path, initramfs: &Path) -> Result<Vec<CaseResult>> {
+        let machine = kernels::find(kernels::DEFAULT)?.machine_with(image, initramfs);
+        let machine = Machine {
+            name: format!("mutant-{}", self.name),
+            // After an oops a kernel may hang, and the boot would last until the deadline.
+            append: format!("oops=panic vm_mutant={}", self.number),
+            args: vec!["check".to_owned()],
+            ..machine
+        };
+        let boot = machine.run(DEADLINE)?;
         if let Ending::Panicked(message) = &boot.ending {
             return Ok(vec![CaseResult {
                 name: PANIC.to_owned(),
@@ -191,6 +220,6 @@ mod tests {
 
     #[test]
     fn every_patch_has_a_header() {
-        assert!(all().unwrap().len() >= 24);
+        assert!(all().unwrap().len() >= 112);
     }
 }

@@ -1,9 +1,9 @@
-//! Builds of mutant kernels.
+//! The kernel that contains all mutants.
 //!
-//! All mutants are built one after the other in one tree. Its sources are hard links to
-//! the original ones; a file that a patch changes is a copy. A build compiles only what
-//! differs from the mutant before. An interrupted build needs no clean-up, because each
-//! build starts by restoring the sources. An image is kept until its patch changes.
+//! The sources are a tree of their own, whose files are hard links to the original ones. A file
+//! that a patch changes is replaced. The image is kept until a patch changes, and then only what
+//! differs is compiled. An interrupted build needs no clean-up, because a build writes all
+//! files that any build has ever changed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,125 +13,116 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::Mutant;
+use super::{Mutant, versions};
 use crate::host_packages;
 use crate::kernels::{self, Tree};
+use crate::mutation::selection;
 use crate::paths;
 use crate::tool;
 
-/// Source tree and images of the mutants. Other processes wait for it until it is
-/// dropped.
-pub struct Lab {
+/// The source tree and the image. Other processes wait for it until it is dropped.
+struct Lab {
     tree: Tree,
-    /// Original sources.
+    /// The original sources.
     original: PathBuf,
-    /// Directory of the images built so far.
-    images: PathBuf,
-    /// File with the names of all source files that are copies instead of hard links.
-    copies: PathBuf,
+    /// The directory of the tree and the image.
+    directory: PathBuf,
+}
+
+/// The image of the kernel with these mutants, which is built unless it is in the cache. The
+/// first time this builds a whole kernel.
+pub fn image(mutants: &[Mutant]) -> Result<PathBuf> {
+    let parent = kernels::find(kernels::DEFAULT)?.tree()?;
+    let lock = paths::lock("mutants")?;
+    let label = parent
+        .build
+        .file_name()
+        .context("the build directory has no name")?;
+    let directory = paths::cache("mutants")?.join(label);
+    remove_others(&directory)?;
+    let image = directory.join(format!("Image-{}", hash(mutants)));
+    if !image.exists() {
+        host_packages::PATCH.ensure()?;
+        let tree = parent.copy(&directory, lock)?;
+        let original = parent.source.clone();
+        Lab {
+            tree,
+            original,
+            directory,
+        }
+        .build(mutants, &image)?;
+    }
+    Ok(image)
 }
 
 impl Lab {
-    /// Opens the lab. The first time this builds a whole kernel.
-    pub fn open() -> Result<Self> {
-        host_packages::PATCH.ensure()?;
-        let parent = kernels::find(kernels::DEFAULT)?.tree()?;
-        let lock = paths::lock("mutants")?;
-        let label = parent
-            .build
-            .file_name()
-            .context("the build directory has no name")?;
-        let directory = paths::cache("mutants")?.join(label);
-        remove_others(&directory)?;
-        Ok(Self {
-            tree: parent.copy(&directory, lock)?,
-            original: parent.source.clone(),
-            images: paths::directory(directory.join("images"))?,
-            copies: directory.join("copies"),
-        })
-    }
-
-    /// The image of the mutant, which is built unless it exists.
-    pub fn image(&mut self, mutant: &Mutant) -> Result<PathBuf> {
-        let image = self.images.join(label(mutant));
-        if !image.exists() {
-            self.apply(mutant)?;
-            self.tree.make(&["Image"])?;
-            let partial = image.with_added_extension("partial");
-            fs::copy(self.tree.image(), &partial)
-                .with_context(|| format!("cannot write {}", partial.display()))?;
-            self.remove_older(mutant)?;
-            paths::rename(&partial, &image)?;
+    fn build(&self, mutants: &[Mutant], image: &Path) -> Result<()> {
+        for file in self.note_changed(mutants)? {
+            let text = self.combined(&file, mutants)?;
+            selection::write(&self.tree.source.join(&file), &text)?;
         }
-        Ok(image)
-    }
-
-    /// Sets the sources to the original ones with the mutant's patch. Files that do not
-    /// change keep their modification time, so that make compiles only what differs
-    /// from the last mutant.
-    fn apply(&self, mutant: &Mutant) -> Result<()> {
-        let patched = self.patched(mutant)?;
-        for file in self.note_copies(mutant)? {
-            let mut from = patched.path().join(&file);
-            if !from.exists() {
-                from = self.original.join(&file);
-            }
-            let (content, to) = (read(&from)?, self.tree.source.join(&file));
-            if read(&to)? != content {
-                // This replaces the file instead of writing to it, because it may be a hard link.
-                paths::write(&to, content)?;
+        selection::add(&self.tree.source, mutants.len())?;
+        self.tree.make(&["Image"])?;
+        for old in fs::read_dir(&self.directory)?.flatten() {
+            if old.file_name().to_string_lossy().starts_with("Image-") {
+                fs::remove_file(old.path()).context("cannot remove an old image")?;
             }
         }
-        Ok(())
+        let partial = image.with_added_extension("partial");
+        fs::copy(self.tree.image(), &partial)
+            .with_context(|| format!("cannot write {}", partial.display()))?;
+        paths::rename(&partial, image)
     }
 
-    /// A directory with the patched files.
-    fn patched(&self, mutant: &Mutant) -> Result<tempfile::TempDir> {
+    /// Adds the files of the mutants to the list of changed files, before they are replaced;
+    /// returns the list.
+    fn note_changed(&self, mutants: &[Mutant]) -> Result<BTreeSet<String>> {
+        let list = self.directory.join("changed");
+        let mut files: BTreeSet<String> = match fs::read_to_string(&list) {
+            Ok(noted) => noted.lines().map(str::to_owned).collect(),
+            Err(_) => BTreeSet::new(),
+        };
+        files.extend(mutants.iter().flat_map(Mutant::files).map(str::to_owned));
+        let lines: String = files.iter().flat_map(|file| [file, "\n"]).collect();
+        paths::write(&list, lines)?;
+        Ok(files)
+    }
+
+    /// The text of a file with the functions of all mutants; the original text if no mutant
+    /// changes it.
+    fn combined(&self, file: &str, mutants: &[Mutant]) -> Result<String> {
+        let original = read(&self.original.join(file))?;
+        let mut patched = Vec::new();
+        for mutant in mutants.iter().filter(|it| it.files().any(|it| it == file)) {
+            let text = self.patched(file, mutant);
+            let text = text.with_context(|| format!("mutant {}", mutant.name))?;
+            patched.push((mutant.number, text));
+        }
+        match patched[..] {
+            [] => Ok(original),
+            _ => versions::combine(&original, &patched).with_context(|| file.to_owned()),
+        }
+    }
+
+    /// The text of a file with the patch of one mutant.
+    fn patched(&self, file: &str, mutant: &Mutant) -> Result<String> {
         let directory = tempfile::tempdir().context("cannot create a directory")?;
         for file in mutant.files() {
             let to = directory.path().join(file);
             paths::directory(to.parent().context("a file has a directory")?.to_owned())?;
             paths::write(&to, read(&self.original.join(file))?)?;
         }
-        if !mutant.patch.is_empty() {
-            let patch = directory.path().join("patch");
-            paths::write(&patch, &mutant.patch)?;
-            let mut command = Command::new("patch");
-            command.args(["--batch", "--strip=1", "--directory"]);
-            command.arg(directory.path()).arg("--input").arg(&patch);
-            tool::output(&mut command).with_context(|| format!("mutant {}", mutant.name))?;
-        }
-        Ok(directory)
-    }
-
-    /// Adds the files of the mutant to the list of copies, before they are replaced;
-    /// returns the list.
-    fn note_copies(&self, mutant: &Mutant) -> Result<BTreeSet<String>> {
-        let noted = fs::read_to_string(&self.copies).unwrap_or_default();
-        let copies: BTreeSet<String> = noted
-            .lines()
-            .chain(mutant.files())
-            .map(str::to_owned)
-            .collect();
-        let lines: String = copies.iter().flat_map(|file| [file, "\n"]).collect();
-        paths::write(&self.copies, lines)?;
-        Ok(copies)
-    }
-
-    /// Removes the images of earlier versions of the mutant.
-    fn remove_older(&self, mutant: &Mutant) -> Result<()> {
-        for entry in fs::read_dir(&self.images)?.flatten() {
-            let file = entry.file_name();
-            let name = file.to_str().and_then(|file| file.split_once('-'));
-            if name.is_some_and(|(_, name)| name == mutant.name) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
+        let patch = directory.path().join("patch");
+        paths::write(&patch, &mutant.patch)?;
+        let mut command = Command::new("patch");
+        command.args(["--batch", "--strip=1", "--directory"]);
+        command.arg(directory.path()).arg("--input").arg(&patch);
+        tool::output(&mut command)?;
+        read(&directory.path().join(file))
     }
 }
 
-/// Removes the labs of other versions of the kernel.
+/// Removes the trees of other versions of the kernel.
 fn remove_others(current: &Path) -> Result<()> {
     for entry in fs::read_dir(paths::cache("mutants")?)?.flatten() {
         if entry.path() != current {
@@ -141,21 +132,16 @@ fn remove_others(current: &Path) -> Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-impl Mutant {
-    /// Names of the files that the patch changes, relative to the sources.
-    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
-        let lines = self.patch.lines();
-        lines.filter_map(|line| line.strip_prefix("+++ b/"))
-    }
-}
-
-/// File name of the image, which changes with the patch.
-fn label(mutant: &Mutant) -> String {
-    let hash = Sha256::digest(&mutant.patch);
-    let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{hash}-{}", mutant.name)
+/// A hash of all that the mutants add to the sources.
+fn hash(mutants: &[Mutant]) -> String {
+    let mut hash = Sha256::new();
+    mutants.iter().for_each(|mutant| hash.update(&mutant.patch));
+    selection::hash(&mut hash);
+    hash.update(include_str!("versions.rs"));
+    let hash = hash.finalize();
+    hash[..6].iter().map(|byte| format!("{byte:02x}")).collect()
 }

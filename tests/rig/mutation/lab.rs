@@ -15,7 +15,7 @@ use regex::Regex;
 use sha2::{Digest, Sha256};
 
 use super::generate::{self, Mutant};
-use super::{schemata, targets};
+use super::{schemata, selection, targets};
 use crate::kernels::{Kernel, Tree};
 use crate::paths;
 use crate::progress::Progress;
@@ -94,8 +94,7 @@ impl Lab {
             hash.update(file);
             hash.update(text.text);
         }
-        hash.update(include_str!("vm_mutant.c"));
-        hash.update(include_str!("vm_mutant.h"));
+        selection::hash(&mut hash);
         hash.update(TYPE_WARNINGS);
         let hash = hash.finalize();
         hash[..6].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -132,7 +131,7 @@ impl Lab {
         let objects = self.objects();
         let goals: Vec<&str> = objects.iter().map(String::as_str).collect();
         self.tree.make(&goals)?;
-        self.add_selection()?;
+        selection::add(&self.tree.source, self.mutants.len())?;
         self.exclude_not_configured()?;
         self.exclude_uncompilable(&goals)?;
         self.tree.make(&["Image"])
@@ -154,30 +153,7 @@ impl Lab {
     }
 
     fn write(&self, file: &str, text: &str) -> Result<()> {
-        let path = self.tree.source.join(file);
-        match fs::read_to_string(&path) {
-            Ok(present) if present == text => Ok(()),
-            // Replace the file, because the old one may be a hard link.
-            _ => paths::write(&path, text),
-        }
-    }
-
-    /// Adds the boot parameter to the sources.
-    fn add_selection(&self) -> Result<()> {
-        let count = self.mutants.len();
-        let code = format!(
-            "#define VM_MUTANT_COUNT {count}\n{}",
-            include_str!("vm_mutant.c")
-        );
-        self.write("mm/vm_mutant.c", &code)?;
-        self.write("include/linux/vm_mutant.h", include_str!("vm_mutant.h"))?;
-        let makefile = self.tree.source.join("mm/Makefile");
-        let text = fs::read_to_string(&makefile).context("no mm/Makefile")?;
-        const RULE: &str = "\nobj-y += vm_mutant.o\n";
-        if !text.ends_with(RULE) {
-            self.write("mm/Makefile", &format!("{text}{RULE}"))?;
-        }
-        Ok(())
+        selection::write(&self.tree.source.join(file), text)
     }
 
     /// The text of every file with all its mutants except `excluded`.

@@ -9,9 +9,7 @@ use std::iter::Peekable;
 use std::ops::Range;
 
 use super::generate::{Mutant, Site, one_line};
-
-/// The first line of every file with mutants, which declares the functions that they call.
-pub const INCLUDE: &str = "#include <linux/vm_mutant.h>\n";
+use super::selection::INCLUDE;
 
 /// A source text with mutants in it.
 #[derive(Debug)]
