@@ -19,7 +19,7 @@ use crate::{
         Errno, Fd, Result,
         file::{self, CWD},
         io,
-        process::{ChildEnd, reset_memory_merge, run_in_child},
+        process::{ChildEnd, is_filtered, reset_memory_merge, run_in_child},
         raw,
     },
 };
@@ -68,6 +68,7 @@ const EINVAL: Errno = Errno::new(number::EINVAL);
 const EMFILE: Errno = Errno::new(number::EMFILE);
 const ENFILE: Errno = Errno::new(number::ENFILE);
 const ENOENT: Errno = Errno::ENOENT;
+const ENOSYS: Errno = Errno::new(number::ENOSYS);
 
 /// EBADMSG, with which no system call of the suite fails: the error of a comparison that
 /// found a difference and has printed it.
@@ -107,7 +108,7 @@ pub(crate) struct Interpreter<'a> {
     has_tested: bool,
     /// Whether a thread or child for a call under test could not be created.
     lacks_child: bool,
-    /// A file name that no other process uses, with its NUL.
+    /// A file name that no other run of the program uses, with its NUL.
     file_name: Text,
     /// The `VmFlags` line that `note_flags` stored.
     flags: Text,
@@ -278,14 +279,13 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Whether a system call failed before the first call under test, perhaps because of what
-    /// this process inherits, or at a limit. Neither is a defect of naming.
+    /// Whether `step` failed for another reason than naming: before the first call under test, at
+    /// a limit on files or processes, or because of a filter.
     fn is_unprepared(&self, step: &Step, errno: Errno) -> bool {
-        self.lacks_child
-            || step.code >= calls::EXHAUST
-                && !is_tested(step)
-                && errno != DIFFERENT
-                && (!self.has_tested || is_limit(step, errno))
+        let is_early = !self.has_tested || is_limit(step, errno);
+        let is_outside = (is_early && !is_tested(step)) || is_refused(step, errno);
+        let is_call = step.code >= calls::EXHAUST && errno != DIFFERENT;
+        self.lacks_child || (is_call && is_outside)
     }
 
     /// Executes a step, and returns its result. `fork` removes the statements of its child
@@ -705,7 +705,13 @@ fn is_tested(step: &Step) -> bool {
 
 /// Whether a limit on files or processes refused the step.
 fn is_limit(step: &Step, errno: Errno) -> bool {
-    errno == EMFILE || errno == ENFILE || step.code == calls::FORK && errno == Errno::EAGAIN
+    errno == EMFILE || errno == ENFILE || (step.code == calls::FORK && errno == Errno::EAGAIN)
+}
+
+/// Whether a seccomp filter may have refused the step, which is not a naming call.
+fn is_refused(step: &Step, errno: Errno) -> bool {
+    let is_naming = is_tested(step) && step.code != calls::IOCTL;
+    !is_naming && matches!(errno, Errno::EACCES | Errno::EPERM | ENOSYS) && is_filtered()
 }
 
 /// Makes this process the first that the kernel kills when memory runs short. That needs no

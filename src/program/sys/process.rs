@@ -14,7 +14,7 @@ use core::{
 };
 use linux_raw_sys::{
     general::*,
-    prctl::{PR_SET_MEMORY_MERGE, PR_SET_PDEATHSIG},
+    prctl::{PR_GET_SECCOMP, PR_SET_MEMORY_MERGE, PR_SET_PDEATHSIG},
 };
 use syscalls::{Sysno, raw_syscall};
 
@@ -52,7 +52,7 @@ pub(crate) enum ChildEnd {
 /// The child cannot be created, or the kernel does not report how it ended.
 #[cfg(feature = "full")]
 pub(crate) fn run_in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result<ChildEnd> {
-    // Kernels before 5.2 have no pidfds and leave this value. No descriptor has this number.
+    // Kernels before 5.2 ignore CLONE_PIDFD and leave this value. No descriptor has this number.
     let mut pidfd = i32::MAX;
     let flags = CLONE_PIDFD | SIGCHLD;
     // SAFETY: Without CLONE_VM the child has its own copy of all memory. The kernel
@@ -66,8 +66,8 @@ pub(crate) fn run_in_child(seconds: i64, work: &mut dyn FnMut() -> u8) -> Result
     if !ends_within(pidfd, seconds) {
         // SAFETY: No memory of this process is involved.
         let _ = unsafe { call!(Sysno::kill, pid, SIGKILL) };
-        // A child in an uninterruptible system call does not end even then, and is not waited
-        // for.
+        // A child in an uninterruptible system call does not end even then. So nothing waits for
+        // it, and its descriptor stays open until this process ends.
         ends_within(pidfd, 1);
         return Ok(ChildEnd::TimedOut);
     }
@@ -84,7 +84,7 @@ pub(crate) fn fork() -> Result<bool> {
 }
 
 /// `ppoll(2)`: whether the process of `pidfd` ends within `seconds`. True at once if
-/// the kernel has no pidfds.
+/// the call fails, or if the kernel cannot wait for pidfds, which is so before 5.3.
 #[cfg(feature = "full")]
 fn ends_within(pidfd: i32, seconds: i64) -> bool {
     let mut entry = pollfd {
@@ -181,13 +181,23 @@ pub(crate) fn reset_inherited() {
     let _ = unsafe { call!(Sysno::personality, 0) };
 }
 
-/// `prctl(PR_SET_MEMORY_MERGE)`: turns off KSM for new mappings, if a parent turned it
-/// on. Mappings with KSM do not merge with older ones without it.
+/// `prctl(PR_SET_MEMORY_MERGE)`: turns off KSM for all mappings, if a parent turned it on.
+/// Older kernels mark a new mapping for KSM only after they have tried to merge it, so it does
+/// not merge with its neighbours (`mmap_region()` in 6.12).
 #[cfg(feature = "full")]
 pub(crate) fn reset_memory_merge() {
     // A kernel without this option has no KSM for a whole process.
     // SAFETY: No memory is involved.
     let _ = unsafe { call!(Sysno::prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0) };
+}
+
+/// `prctl(PR_GET_SECCOMP)`: whether a filter decides which system calls this process may make.
+/// False also if the filter refuses this call.
+#[cfg(feature = "full")]
+pub(crate) fn is_filtered() -> bool {
+    const SECCOMP_MODE_FILTER: usize = 2;
+    // SAFETY: No memory is involved.
+    unsafe { call!(Sysno::prctl, PR_GET_SECCOMP, 0, 0, 0, 0) == Ok(SECCOMP_MODE_FILTER) }
 }
 
 /// `rt_sigaction(2)`: sets the handler of `signal`, an address, `SIG_DFL` or `SIG_IGN`.
@@ -199,7 +209,7 @@ fn set_handler(signal: u32, handler: usize) {
     const SA_RESTORER: usize = 0x0400_0000;
     let action = [handler, SA_RESTORER, 0, 0, 0];
     let (start, no_old) = (action.as_ptr(), ptr::null::<u8>());
-    // It cannot fail, because these signals can be caught.
-    // SAFETY: The kernel reads `action`, and the handler is a function that takes a number.
+    // Only a filter can make the call fail; the signal then keeps its action.
+    // SAFETY: The kernel reads `action`. The handler is SIG_DFL, or a function that exits.
     let _ = unsafe { call!(Sysno::rt_sigaction, signal, start, no_old, size_of::<u64>()) };
 }
