@@ -12,7 +12,7 @@ use crate::{
     put,
     scan::number,
 };
-use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL, ENOMEM};
+use linux_raw_sys::errno::{EAGAIN, EBADF, EINVAL};
 
 /// A kernel version, by major and minor number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -147,7 +147,8 @@ impl Failure<'_> {
                 }
                 return true;
             }
-            (EAGAIN | ENOMEM, _) => put!(out, ": too many mappings (vm.max_map_count)"),
+            // The kernel also answers so if it lacks memory for a split.
+            (EAGAIN, _) => put!(out, ": too many mappings (vm.max_map_count)"),
             _ => {}
         }
         false

@@ -1,7 +1,7 @@
 //! Names and meanings of error numbers.
 
 use crate::scan::{after, before, split};
-use linux_raw_sys::errno::EOPNOTSUPP;
+use linux_raw_sys::errno::{EOPNOTSUPP, EOVERFLOW};
 
 /// One line for each error number, in numerical order: the name, and a meaning if users of
 /// this program need more than the name. Line 0 is the name of numbers that have no line.
@@ -19,7 +19,7 @@ E2BIG
 ENOEXEC: not an executable for this kernel
 EBADF: closed, or not open for this
 ECHILD
-EAGAIN: not ready
+EAGAIN: not ready, or at a limit
 ENOMEM: not enough memory, or beyond a limit on it
 EACCES: not permitted
 EFAULT
@@ -79,9 +79,11 @@ pub fn meaning(number: i32) -> &'static [u8] {
 }
 
 fn line(number: i32) -> &'static [u8] {
-    // EOPNOTSUPP is 95. The list ends at 40, because the numbers between are not needed.
-    if number == EOPNOTSUPP as i32 {
-        return b"EOPNOTSUPP: not in this kernel";
+    // Of the numbers after the end of the list, the program meets these two.
+    match number as u32 {
+        EOPNOTSUPP => return b"EOPNOTSUPP: not in this kernel",
+        EOVERFLOW => return b"EOVERFLOW: larger than the buffer",
+        _ => {}
     }
     match LINES.get(number as usize..) {
         Some([start, end, ..]) => after(before(ERRORS, usize::from(*end) - 1), (*start).into()),

@@ -340,7 +340,8 @@ impl<'a> Options<'a> {
             Flag::Count => self.count = Some(above_0(word)?),
             Flag::Name => self.name = word,
             Flag::Output => self.output = Some(word),
-            _ => self.then = Some(word),
+            Flag::Then => self.then = Some(word),
+            _ => {} // The other options have no value.
         }
         Ok(())
     }

@@ -260,10 +260,11 @@ fn shared_memory_is_named_since_6_2() {
 
 #[test]
 fn a_limit_on_mappings_is_explained() {
-    for errno in [EAGAIN, ENOMEM] {
-        let failure = Failure { errno, ..FAILURE };
-        check_failure(failure, false, ": too many mappings (vm.max_map_count)");
-    }
+    let failure = Failure {
+        errno: EAGAIN,
+        ..FAILURE
+    };
+    check_failure(failure, false, ": too many mappings (vm.max_map_count)");
 }
 
 #[test]

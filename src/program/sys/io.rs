@@ -2,7 +2,7 @@
 //!
 //! A read or write may be interrupted, may fail because a nonblocking descriptor is
 //! not ready, and may transfer fewer bytes than requested. The functions here continue
-//! in all these cases, but not for ever.
+//! in all these cases, but retry only [`MAX_RETRIES`] times in a row. A wait has no limit.
 //!
 //! # Safety
 //!
@@ -76,20 +76,19 @@ pub(crate) fn append(buffer: &mut VecView<u8>, bytes: &[u8]) -> bool {
         return false;
     }
     let end = buffer.as_mut_ptr().wrapping_add(buffer.len());
-    // SAFETY: The buffer has space for `length` bytes, and the new ones are written next.
-    // In this order, the copy comes last and the function needs no stack frame.
-    unsafe { buffer.set_len(length) };
-    // SAFETY: The buffer has space for `bytes` after its former content.
+    // SAFETY: The buffer has space for `bytes` after its content.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len()) };
+    // SAFETY: The bytes up to `length` have been written.
+    unsafe { buffer.set_len(length) };
     true
 }
 
 /// Removes the first `count` bytes of `buffer`. It must have at least that many.
 pub(crate) fn remove(buffer: &mut VecView<u8>, count: usize) {
-    let rest = after(buffer, count);
-    let (start, length) = (rest.as_ptr(), rest.len());
-    // SAFETY: The buffer contains the bytes of `rest`, so it has space for them.
-    unsafe { ptr::copy(start, buffer.as_mut_ptr(), length) };
+    let length = after(buffer, count).len();
+    let start = buffer.as_mut_ptr();
+    // SAFETY: The buffer contains `count` bytes, and `length` after them.
+    unsafe { ptr::copy(start.wrapping_add(count), start, length) };
     buffer.truncate(length);
 }
 
