@@ -33,7 +33,7 @@ pub fn kind(label: &[u8]) -> &[u8] {
 /// The row that a VMA is counted in.
 #[derive(Debug)]
 pub struct RowKey<'l> {
-    /// A hash of the whole label.
+    /// A hash of the first part of the text, before a long path is cut.
     pub hash: u32,
     /// The text that is shown, in two parts.
     pub text: [&'l [u8]; 2],

@@ -1,6 +1,6 @@
 //! The names that the kernel accepts for anonymous memory.
 //!
-//! `prctl_set_vma()` in `kernel/sys.c` (since 7.0 `set_anon_vma_name()` in
+//! `prctl_set_vma()` in `kernel/sys.c` (in Linux 7.3 `set_anon_vma_name()` in
 //! `mm/madvise.c`) copies at most 80 bytes including the final NUL and refuses
 //! every byte outside printable ASCII, and `` \ ` $ [ ] ``.
 

@@ -51,7 +51,7 @@ impl Picture {
     /// A picture of the addresses from `start` to `end`. The new memory is the first `length`
     /// bytes of them. A page has `page` bytes, a power of two.
     pub fn new(page: u64, start: u64, length: u64, end: u64) -> Self {
-        // Only the pages at the ends of a large block are drawn.
+        // Of a large block, only the first page and the last two are drawn.
         let (middle, after_middle) = match length > BLOCK * page {
             true => (start + page, start + length - 2 * page),
             false => (end, end),

@@ -118,7 +118,7 @@ impl Case<'_> {
         self.needs & needs::ADDRESSES_OF_THE_KERNEL != 0
     }
 
-    /// Whether it is skipped if the kernel kills its process for memory.
+    /// Whether it is skipped if its process is killed for lack of memory, or takes too long.
     pub fn needs_memory(&self) -> bool {
         self.needs & needs::MEMORY != 0
     }

@@ -44,7 +44,7 @@ enum Outcome {
     Skipped,
 }
 
-/// Helper cases that lower the limit on mappings, so that some cases take less time, and
+/// Helper cases that lower the limit on mappings, so that the cases which reach it can run, and
 /// restore it.
 const LOWER: &CStr = c"..lower";
 const RESTORE: &CStr = c"..restore";
@@ -95,7 +95,7 @@ pub(crate) fn run(
     if is_list {
         return status;
     }
-    // If the limit cannot be lowered, some cases take longer.
+    // If the limit cannot be lowered, the cases that reach it are skipped.
     let is_lowered = is_init && run_helper(LOWER, interpreter) == PASSED;
     status = run_cases(options, count, interpreter);
     if is_lowered && run_helper(RESTORE, interpreter) != PASSED {
@@ -308,8 +308,8 @@ fn run_case<'a>(
     }
 }
 
-/// Whether the process of a case ran out of processor time or, in a case that needs much memory, of
-/// memory. RLIMIT_CPU sends SIGXCPU and later SIGKILL, the OOM killer SIGKILL.
+/// Whether the process of a case lacked resources. SIGXCPU is sent at RLIMIT_CPU. In a case that
+/// needs much memory, SIGKILL, which the OOM killer sends, and a timeout count as well.
 fn is_starved(end: ChildEnd, case: &Case) -> bool {
     const CPU: u8 = SIGXCPU as u8;
     const KILL: u8 = SIGKILL as u8;

@@ -14,13 +14,15 @@
 use crate::sys::memory;
 
 unsafe extern "C" {
-    /// Where the segment begins, and where the part of `maps` and `names` begins in it.
+    /// Where the mapping of the segment begins, and where the part of `maps` and `names` begins in
+    /// it.
     static image: u8;
     static listings: u8;
 }
 
 /// Splits the mapping of the segment, so that what `maps` and `names` do not need takes no
-/// memory when they begin.
+/// memory: when the kernel maps a page, it also maps those around it that are in the page cache,
+/// but only within one VMA.
 pub(crate) fn split() {
     let [start, end] = [(&raw const image).addr(), (&raw const listings).addr()];
     // Without the split, or with larger pages, they only take more memory.

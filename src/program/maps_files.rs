@@ -1,4 +1,4 @@
-//! The maps files of `--output`, each of which is complete or absent.
+//! The maps files of `--output`. A file gets its name only when it is complete.
 
 use crate::sys::{
     Fd, Result,
@@ -19,8 +19,8 @@ impl Directory {
         file::open(&CWD, path, O_PATH | O_DIRECTORY).map(Directory)
     }
 
-    /// Writes `bytes` to the file `name`. The file gets its name only when it is
-    /// complete; until then an older file of that name stays as it is.
+    /// Writes `bytes` to the file `name`. Until the file is complete, an older file of that name
+    /// stays as it is.
     pub(crate) fn write(&self, name: &CStr, bytes: &[u8]) -> Result {
         // A run that was killed may have left it.
         let _ = file::unlink(&self.0, PARTIAL);

@@ -1,8 +1,8 @@
 //! The memory routines that compiled Rust calls by their C names, and `strlen`.
 //!
 //! The compiler turns copies, fills and comparisons into calls of these routines, and
-//! the program links no libc that defines them. `memcpy` copies eight bytes at a time. If the
-//! length is not a multiple of eight, the last copy overlaps the one before it. The other
+//! the program links no libc that defines them. `memcpy` copies eight bytes at a time; the
+//! last eight may overlap those before them. The other
 //! routines go byte by byte, because the program calls them rarely.
 //!
 //! # Safety

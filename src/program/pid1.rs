@@ -86,8 +86,8 @@ fn in_first_namespace() -> Option<bool> {
 }
 
 /// Whether this process, PID 1, may reboot the machine. PID 1 of a container may not: the kernel
-/// refuses the call (`reboot_pid_ns()` in kernel/pid_namespace.c). On the machine itself it changes
-/// nothing, because Ctrl-Alt-Del is enabled by default.
+/// refuses the call (`reboot_pid_ns()` in kernel/pid_namespace.c). The call enables Ctrl-Alt-Del. That
+/// is the default, so it changes nothing on the machine itself.
 fn may_reboot() -> bool {
     reboot(Reboot::CtrlAltDel).is_ok()
 }

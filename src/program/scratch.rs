@@ -41,7 +41,8 @@ impl Stack {
             work(buffer);
         }
         let (length, work) = (size_of::<Buffer>(), (&raw mut work).cast());
-        // SAFETY: The limit is 256 KiB or more. The kernel takes half of it at most.
+        // SAFETY: The limit is 256 KiB or more, and the kernel has used half of it at most for
+        // arguments and environment. 128 KiB are enough for the buffer and the frames.
         unsafe { crate::arch::call_with_stack_memory(length, start, work) };
     }
 }

@@ -13,8 +13,8 @@ use vm_anon_name::{maps, scan::after};
 /// The file that is copied.
 pub(crate) const FILE: &CStr = c"/proc/self/maps";
 
-/// Appends the current maps to `copies`, which must be on the stack: the stack's
-/// mapping exists from the start, so taking a copy changes nothing in the maps. A
+/// Appends the current maps to `copies`, which must be on the stack. execve(2) maps
+/// 128 KiB below the first stack pointer, so a copy of 64 KiB does not change the maps. A
 /// process with one thread maps nothing between two reads of the file.
 ///
 /// # Errors

@@ -58,7 +58,7 @@ impl Process {
             // SAFETY: That was not the NULL, so another pointer follows.
             end = unsafe { end.add(1) };
         }
-        // A caller of execve(2) can leave out even the program's name.
+        // Before Linux 5.18, a caller of execve(2) can leave out even the program's name.
         let others = count.saturating_sub(1);
         Process {
             // SAFETY: `others` pointers follow the program's name and are never
@@ -83,13 +83,15 @@ impl Process {
         self.auxiliary(AT_PAGESZ)
     }
 
-    /// A random number, so no other process has the same: half of the 16 bytes at AT_RANDOM.
+    /// Half of the 16 random bytes at AT_RANDOM. Each execve(2) gets new ones; children of
+    /// fork(2) have those of their parent.
     #[cfg_attr(not(feature = "full"), expect(dead_code))]
     pub(crate) fn random(&self) -> u64 {
         let bytes = core::ptr::with_exposed_provenance::<u64>(
             self.auxiliary(linux_raw_sys::auxvec::AT_RANDOM),
         );
-        // SAFETY: The kernel put these bytes on the stack, and nothing writes to them.
+        // SAFETY: Linux has put these bytes on the stack of every program since 2.6.29, and nothing
+        // writes to them.
         unsafe { bytes.read_unaligned() }
     }
 

@@ -13,7 +13,7 @@ pub(crate) const BUFFER: usize = 4 << 10;
 pub(crate) type Program = Vec<u8, 64>;
 
 /// The error for a process that ended while it was read, or that executes another program now.
-/// The kernel returns the same error for a process that was reaped.
+/// If it was reaped, reading its maps fails with the same error.
 pub(crate) const ENDED: Errno = Errno::ESRCH;
 
 /// The error for a process without memory of its own. No system call of this module returns it.

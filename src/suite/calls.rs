@@ -123,7 +123,7 @@ own_operations! {
     /// `repeat(COUNT, STRIDE, PLACE)`: executes the next step COUNT times, or until it
     /// fails. Its argument at PLACE, counted from 0, grows by STRIDE each time.
     REPEAT = "repeat";
-    /// `unique(ADDRESS)`: writes a file name that no other process uses.
+    /// `unique(ADDRESS)`: writes a file name that no other run of the program uses.
     UNIQUE = "unique";
     /// `accept(FIRST, LAST, SIZE)`: see the verb.
     ACCEPT = "accept";
@@ -133,8 +133,8 @@ own_operations! {
     VFORK_PRCTL = "vfork_prctl";
     /// `thread_prctl(...)`: prctl(2) in another thread.
     THREAD_PRCTL = "thread_prctl";
-    /// `exhaust(ADDRESS)`: splits every other page off the mapping there, until a split fails
-    /// or memory runs short.
+    /// `exhaust(ADDRESS)`: splits every other page off the mapping there, until a split fails.
+    /// Fails with E2BIG after 2,048 splits.
     EXHAUST = "exhaust";
     /// `fork(SIZE)`: runs the next SIZE bytes of statements in a child.
     FORK = "fork";

@@ -26,10 +26,10 @@ pub mod term {
     pub const CONSTANT: u8 = 0x60;
     /// A parameter of the verb: the operand that the statement has for it.
     pub const PARAMETER: u8 = 0x70;
-    /// Words: the size of an address.
-    pub const WORDS: u8 = 0x90;
     /// A text follows, with a NUL. The operand has no other term.
     pub const TEXT: u8 = 0x80;
+    /// Multiples of the size of an address.
+    pub const WORDS: u8 = 0x90;
     /// The end of the operands. The digit holds the flags in [`end`](super::end).
     pub const END: u8 = 0xe0;
 }
@@ -58,8 +58,8 @@ pub mod end {
 pub mod needs {
     /// Addresses of 64 bits.
     pub const ADDRESSES_OF_64_BITS: u8 = 1;
-    /// Memory for as many mappings as a process may have. The kernel may kill the process
-    /// of the case when memory runs short.
+    /// Memory for hundreds of mappings or more. The kernel may kill the process of the case
+    /// when memory runs short.
     pub const MEMORY: u8 = 2;
     /// Addresses of as many bits as the kernel has.
     pub const ADDRESSES_OF_THE_KERNEL: u8 = 4;

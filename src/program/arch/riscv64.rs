@@ -10,7 +10,7 @@ use core::arch::naked_asm;
 use syscalls::Sysno;
 
 /// The entry point. `sp` points to the argument count and is 16-byte aligned. The kernel sets no
-/// other register (`start_thread()` in its `arch/riscv/kernel/process.c`).
+/// other general register (`start_thread()` in its `arch/riscv/kernel/process.c`).
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 extern "C" fn begin() -> ! {
@@ -28,7 +28,7 @@ extern "C" fn begin() -> ! {
 ///
 /// # Safety
 ///
-/// The stack can grow by `length` + 6 KiB and what `work` needs.
+/// The stack can grow by `length` + 7 KiB and what `work` needs.
 #[cfg(feature = "full")]
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn call_with_stack_memory(

@@ -30,7 +30,7 @@ extern "C" fn begin() -> ! {
 ///
 /// # Safety
 ///
-/// The stack can grow by `length` + 6 KiB and what `work` needs.
+/// The stack can grow by `length` + 7 KiB and what `work` needs.
 #[cfg(feature = "full")]
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn call_with_stack_memory(

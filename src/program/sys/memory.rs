@@ -55,8 +55,7 @@ pub(crate) fn munmap(mapping: Mapping) -> Result {
     unsafe { call!(Sysno::munmap, mapping.start, mapping.length) }.map(drop)
 }
 
-/// `madvise(2)`: pages of the range will be used in no order. A mapping of which this is a part
-/// is split.
+/// `madvise(MADV_RANDOM)` for the range. The kernel splits the mapping of which it is a part.
 #[cfg(feature = "full")]
 pub(crate) fn advise_random(start: usize, length: usize) -> Result {
     // SAFETY: The advice changes no memory.

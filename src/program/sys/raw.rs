@@ -17,7 +17,8 @@ use syscalls::Sysno;
 ///
 /// # Safety
 ///
-/// The call must not change memory to which a Rust reference points.
+/// The call must not change, unmap or protect memory that Rust code uses, and must not create a
+/// thread.
 pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
     let [a, b, c, d, e, mut f] = arguments;
     if number == call::mmap as u16 {
@@ -32,12 +33,13 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
 ///
 /// # Errors
 ///
-/// That of clone(2). The result of prctl(2) is the value; it is EIO if the child or thread ended
+/// That of clone(2) or wait4(2). The result of prctl(2) is the value; it is EIO if the child or thread ended
 /// before it had one.
 ///
 /// # Safety
 ///
-/// As for [`call`].
+/// The prctl(2) must not change memory that Rust code uses. The child or thread itself uses no
+/// stack, and writes only its result.
 pub(crate) unsafe fn prctl_in_sharing_child(
     is_thread: bool,
     arguments: [u64; 6],
