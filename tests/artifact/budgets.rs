@@ -19,9 +19,9 @@ fn the_program_costs_no_more_than_its_budgets() {
     );
 }
 
-/// The rows of `cargo xtask size` add up to the size of the shipped file.
+/// The sections in `cargo xtask size` add up to the size of the shipped file.
 #[test]
-fn each_byte_is_accounted_for() {
+fn the_sections_add_up_to_the_file() {
     for build in [Build::Full, Build::Minimal] {
         let report = size::report(build).unwrap();
         let shipped = fs::metadata(program::build(build).unwrap()).unwrap().len();

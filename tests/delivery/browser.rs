@@ -11,7 +11,7 @@ use regex::Regex;
 use rig::{host_packages, paths, tool};
 use serde_json::Value;
 
-/// Options that run Chromium without a display, a sandbox, a GPU and a network.
+/// Options that run Chromium without a display, a sandbox, a GPU and requests of its own.
 const OPTIONS: [&str; 9] = [
     "--headless",
     "--no-sandbox",

@@ -52,11 +52,7 @@ fn program() -> Result<Vec<u8>> {
 
 /// An image like those of Debian: `/bin` is a link to `/usr/bin`, and `/init` a script.
 fn merged_usr() -> Result<Initramfs> {
-    let busybox = debian::unpack("busybox-static")?;
-    let busybox = ["bin/busybox", "usr/bin/busybox"]
-        .iter()
-        .find_map(|path| fs::read(busybox.join(path)).ok())
-        .context("no busybox in the package busybox-static")?;
+    let busybox = guest::busybox(rig::target::DEFAULT)?;
     let init = "#!/bin/sh\necho the next init is $$\n/bin/busybox poweroff -f\n";
     Ok(Initramfs::new()
         .directory("/usr", 0o755)

@@ -128,10 +128,9 @@ fn check_page(kernels: &[&'static Kernel], fleet: &Fleet, page: &Value) -> Resul
         "{page:#}"
     );
     ensure!(page["isTooWide"] == false, "{page:#}");
-    for ((kernel, run), row) in runs
-        .iter()
-        .zip(page["kernels"].as_array().into_iter().flatten())
-    {
+    let rows = page["kernels"].as_array().context("no table of kernels")?;
+    ensure!(rows.len() == runs.len(), "{page:#}");
+    for ((kernel, run), row) in runs.iter().zip(rows) {
         let verdict = match kernel.names {
             true => "supported ",
             false => "built-without ",

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use regex::Regex;
 use rig::{host_packages, paths, tool};
@@ -71,6 +71,5 @@ fn help_words(help: &str) -> Result<Vec<(usize, String)>> {
     }
     let count = |start: &str| words.iter().filter(|(_, it)| it.starts_with(start)).count();
     ensure!(count("\n     -") > 5, "the help has no options: {words:?}");
-    help.lines().last().context("the help is empty")?;
     Ok(words)
 }

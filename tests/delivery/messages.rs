@@ -13,9 +13,9 @@ use crate::workshop;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("messages::a missing linker: one line", missing_linker),
-        trial("messages::mold and gold: one line", unable_linker),
-        trial("messages::an unsupported target: one line", unsupported),
+        trial("messages::a missing linker: one error", missing_linker),
+        trial("messages::mold and gold: one error", unable_linker),
+        trial("messages::an unsupported target: one error", unsupported),
         trial("messages::a target directory serves any linker", any_linker),
     ]
 }

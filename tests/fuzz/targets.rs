@@ -231,8 +231,8 @@ fn simple_sums<'a>(lines: impl Iterator<Item = &'a [u8]>) -> BTreeMap<SimpleKey,
     rows
 }
 
-/// The fields of the columns, with the index of the column. The program looks only at the
-/// first bytes of a field name, so [`smaps`] skips inputs with other names that begin like these.
+/// The fields of the columns, with the index of the column. The program looks only at some bytes
+/// of a field name, so [`smaps`] skips inputs with other names that have the same ones.
 const FIELDS: [(&str, usize); 5] = [
     ("Rss", 2),
     ("Pss", 3),
@@ -254,14 +254,14 @@ fn simple_field(line: &[u8]) -> Option<(usize, u64)> {
     Some((*column, digits.parse().ok().filter(|_| is_number)?))
 }
 
-/// Whether the line begins as a field of a column does, and is none.
+/// Whether the program takes the line for a field of a column, and it is none.
 fn is_like_a_field(line: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(line);
-    let name = text.split(':').next().unwrap_or_default();
-    let is_known = FIELDS.iter().any(|(known, _)| *known == name);
-    let is_other = ["Size", "Shared_Dirty", "SwapPss"].contains(&name);
-    line.first().is_some_and(u8::is_ascii_uppercase)
-        && !(text.contains(':') && (is_known || is_other))
+    let is_private = matches!(line, [b'P', b'r', b'i', b'v', _, _, _, _, b'C' | b'D', ..]);
+    let is_private_field =
+        line.starts_with(b"Private_Clean:") || line.starts_with(b"Private_Dirty:");
+    // The fields VmRSS and VmSwap are not in smaps, but in /proc/PID/status.
+    let is_status = line.starts_with(b"VmRS") || line.starts_with(b"VmSw");
+    is_status || (is_private && !is_private_field)
 }
 
 fn add(mut sums: [u64; 6], more: &[u64; 6]) -> [u64; 6] {

@@ -23,8 +23,8 @@ use crate::watched::Watched;
 /// The directory that becomes the program's root.
 pub(crate) const ROOT: &str = "/sandbox";
 
-/// `vm.max_map_count`. With the default of 65,530, a case that maps until the limit would
-/// make too many calls, because every fault is injected into each of them.
+/// `vm.max_map_count`. With the default of 65,530, the cases that reach the limit would split a
+/// mapping 2,048 times and then be skipped, and every fault is injected into each of these calls.
 const MAX_MAP_COUNT: &str = "40";
 
 /// Prepares the guest for the agent itself, once.
@@ -212,7 +212,7 @@ fn replace_numbers(text: &str, pid: i32) -> String {
 const FAR: i64 = 8 << 20;
 
 /// Replaces each address by `@N`, its distance in bytes from the mapping that the text
-/// reports, or by `@` if it is [`FAR`]. Without a report of a mapping the text stays as it is.
+/// reports, or by `@` if that is larger than [`FAR`]. Without a report of a mapping the text stays as it is.
 fn replace_addresses(text: &str) -> String {
     let Some(origin) = mapping(text) else {
         return text.to_owned();

@@ -1,7 +1,8 @@
 //! `with CONDITION... PROGRAM ARGUMENT...`: executes a program under unusual conditions.
 //!
 //! A tool for shell scripts in a guest, like env(1), setpriv(1) and prlimit(1), for what these
-//! cannot set. The conditions are set up in the order in which they are given:
+//! cannot set. The conditions are set up in the order in which they are given,
+//! `executable` last:
 //!
 //! ```text
 //! ignore=SIGNAL              the signal is ignored

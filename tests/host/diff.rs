@@ -109,7 +109,7 @@ fn area(start: u64, end: u64, label: &[u8]) -> Area {
     }
 }
 
-/// The maps and diffs in the specification that this program was written from.
+/// The maps and diffs with which the C++ program that this one replaces was described.
 #[test]
 fn the_described_stages_have_the_described_diffs() {
     let maps = |from_25: &[Area]| {

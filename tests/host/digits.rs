@@ -21,7 +21,7 @@ fn least_and_largest_numbers() {
     check(u32::MAX, usize::MAX);
 }
 
-/// Where the quotient by 10 changes, an inexact one is wrong first.
+/// An inexact division by 10 fails first next to a multiple of a power of 10.
 #[test]
 fn numbers_around_multiples_of_powers_of_10() {
     for power in 1..10 {

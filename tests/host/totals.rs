@@ -86,7 +86,8 @@ pub fn sum<'a>(rows: impl Iterator<Item = &'a Columns>) -> Columns {
     sum
 }
 
-/// A VMA of 4 KiB pages in the format of smaps: page, pages, label, and four fields.
+/// A VMA of 4 KiB pages in the format of smaps: page, pages, permissions,
+/// label, and the fields Rss, Pss, Private_Clean, Private_Dirty and Swap.
 fn vma(page: u64, pages: u64, permissions: &str, label: &str, fields: [u64; 5]) -> String {
     let [rss, pss, clean, dirty, swap] = fields;
     let (start, end) = (page << 12, (page + pages) << 12);

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::assembler;
 use crate::initramfs::Initramfs;
@@ -22,9 +22,6 @@ use crate::{paths, tool};
 
 /// Time limit of a run. A run takes seconds, but each case that hangs takes 100 s.
 const DEADLINE: Duration = Duration::from_secs(600);
-
-/// Prefix of the line in which the program reports its exit status as PID 1.
-const STATUS: &str = "vm_anon_name: status ";
 
 /// The options of `check` that make missing support for names a failure.
 const REQUIRE: [&str; 2] = ["-r", "--require"];
@@ -110,7 +107,7 @@ impl TestedKernel {
         }
     }
 
-    /// Architecture of the kernel.
+    /// Architecture of the programs that run on the kernel.
     pub fn target(&self) -> &'static Target {
         match self {
             TestedKernel::Listed(kernel) => kernel.target,
@@ -215,16 +212,8 @@ pub fn read(boot: &Boot) -> Result<KtapReport> {
 
 /// The exit status that the program reported as PID 1.
 pub fn status(boot: &Boot) -> Result<u8> {
-    let text = boot.text();
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(STATUS));
-    let first = lines.next().and_then(|line| line.split(',').next());
-    match (first.and_then(|number| number.parse().ok()), lines.next()) {
-        (Some(status), None) => Ok(status),
-        _ => bail!(
-            "not exactly one line '{STATUS}N', see {}",
-            boot.log.display()
-        ),
-    }
+    let status = boot.status();
+    status.with_context(|| format!("not exactly one status, see {}", boot.log.display()))
 }
 
 impl CheckRun {
@@ -318,7 +307,8 @@ impl fmt::Display for CheckRun {
 }
 
 impl CheckRun {
-    /// `3 failed, 149 passed, 8 skipped`, and the reason if all cases are skipped for one.
+    /// `3 failed, 149 passed, 8 skipped`, and the reason if all cases are skipped for the
+    /// same one.
     fn counts(&self, report: &KtapReport) -> String {
         let failures = self.failures().count();
         let skipped = report.skipped().count();

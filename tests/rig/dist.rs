@@ -71,7 +71,7 @@ pub fn make(
     Release::of(checkout)?.fill(&partial, targets)?;
     for kernel in kernels {
         let ktap = paths::directory(partial.join("ktap"))?;
-        let name = format!("{}.ktap", kernel.name.replace('/', "_"));
+        let name = format!("{}.ktap", kernel.name);
         paths::write(&ktap.join(name), check(kernel, &partial)?)?;
     }
     write_sums(&partial)?;
@@ -153,7 +153,7 @@ impl<'a> Release<'a> {
 /// Boots the folder's initramfs with `check`; returns the report.
 fn check(kernel: &'static Kernel, folder: &Path) -> Result<String> {
     let initramfs = folder.join(format!("{}.cpio", executable_name(kernel.target.name)));
-    let name = format!("dist-{}", kernel.name.replace('/', "_"));
+    let name = format!("dist-{}", kernel.name);
     let boot = TestedKernel::Listed(kernel).boot(&initramfs, &name, &["check"])?;
     let report = conformance::read(&boot).with_context(|| kernel.name)?;
     let expected = ExpectedResults::load(kernel.name)?;

@@ -44,7 +44,7 @@ pub fn run(target: &str, time: Duration) -> Result<()> {
     host_packages::FUZZER.ensure()?;
     let found = paths::directory(paths::scratch("fuzz")?.join(target))?;
     let package = Path::new("tests/fuzz");
-    let mut fuzz = cargo_fuzz("run")?;
+    let mut fuzz = cargo_fuzz()?;
     fuzz.arg(target)
         .arg(&found)
         .arg(package.join("corpus").join(target));
@@ -61,15 +61,15 @@ pub fn run(target: &str, time: Duration) -> Result<()> {
     tool::run(fuzz.args([failures, time]))
 }
 
-/// cargo-fuzz for the targets, installed if it is missing.
-fn cargo_fuzz(command: &str) -> Result<Command> {
+/// `cargo fuzz run` for the targets. Installs cargo-fuzz if it is missing.
+fn cargo_fuzz() -> Result<Command> {
     let mut cargo = program::cargo("fuzz");
     if which("cargo-fuzz").is_err() {
         let directory = install()?;
         cargo.env("PATH", with_path(directory)?);
     }
     let build = paths::target().join("fuzz");
-    cargo.args([command, "--fuzz-dir", "tests/fuzz", "--sanitizer", "none"]);
+    cargo.args(["run", "--fuzz-dir", "tests/fuzz", "--sanitizer", "none"]);
     cargo.arg("--target-dir").arg(build);
     Ok(cargo)
 }

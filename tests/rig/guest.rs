@@ -61,6 +61,14 @@ pub fn run(kernel: &Kernel, name: &str, script: &str, deadline: Duration) -> Res
     Kept::of(boot.text())
 }
 
+/// Debian's static busybox for an architecture.
+pub fn busybox(target: &Target) -> Result<Vec<u8>> {
+    let package = debian::unpack(&target.package(SHELL))?;
+    let mut places = ["bin/busybox", "usr/bin/busybox"].iter();
+    let found = places.find_map(|path| fs::read(package.join(path)).ok());
+    found.with_context(|| format!("no busybox in the package {SHELL}"))
+}
+
 /// An archive for the default architecture with busybox, the program, and as /init the prelude
 /// and `script`.
 pub fn initramfs(script: &str) -> Result<Initramfs> {
@@ -69,11 +77,7 @@ pub fn initramfs(script: &str) -> Result<Initramfs> {
 
 /// The archive of [`initramfs`] for another architecture.
 pub fn initramfs_for(target: &'static Target, script: &str) -> Result<Initramfs> {
-    let busybox = debian::unpack(&target.package(SHELL))?;
-    let busybox = ["bin/busybox", "usr/bin/busybox"]
-        .iter()
-        .find_map(|path| fs::read(busybox.join(path)).ok())
-        .context("no busybox in the package busybox-static")?;
+    let busybox = busybox(target)?;
     let program = program::build_for(target, Build::Full)?;
     let program =
         fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;

@@ -126,7 +126,7 @@ pub const FUZZER: Purpose = Purpose {
     is_met: || on_path(&["c++"]),
 };
 
-/// For running LAVA's dispatcher, which needs libmagic from the package `file`.
+/// For running Python programs. LAVA's dispatcher needs libmagic, which the package `file` brings.
 pub const PYTHON: Purpose = Purpose {
     what: "run Python programs",
     packages: &["file", "python3", "python3-venv"],

@@ -348,7 +348,7 @@ enum Runs {
     All,
     /// `probe` alone.
     Probe,
-    /// Nothing; only `cargo xtask ... --kernel NAME` uses it.
+    /// Nothing on each kernel; some trials name it, and so does `cargo xtask ... --kernel NAME`.
     ByName,
 }
 

@@ -19,7 +19,7 @@
 //! | [`target`] | the architectures, and what differs between them |
 //! | [`python`] | Python with packages of its own |
 //! | [`program`] | builds and lints the executable under test |
-//! | [`shape`] | what the kernel is asked to load |
+//! | [`shape`] | checks the ELF layout of the executable |
 //! | [`dist`], [`checkout`] | makes the release folder of a checkout |
 //! | [`source_package`] | makes and unpacks what `cargo package` packs |
 //! | [`conformance`] | runs `check` in a kernel and compares the report with the expected one |
@@ -27,7 +27,7 @@
 //! | [`lava`] | job files for LAVA, and its dispatcher without a server |
 //! | [`fleet`] | LAVA jobs for many kernels, with one JUnit file and one page for all |
 //! | [`assembler`] | the suite's assembler, which the build script runs, too |
-//! | [`mutants`] | kernels with one defect each, which `check` must detect |
+//! | [`mutants`] | defects of Linux, which `check` must detect |
 //! | [`mutation`] | mutants of every line of the kernel's naming path, in one kernel |
 //! | [`fuzz`] | coverage-guided fuzzing of the pure core |
 //! | [`recordings`] | renews the maps files that the host tests parse |

@@ -1,6 +1,6 @@
 //! Recordings of `/proc/PID/maps` from real kernels, the fixtures of the host tests.
 //!
-//! There is one file for each kernel, in the format of `head --verbose`, with the
+//! There is one file for each kernel of [`KERNELS`], in the format of `head --verbose`, with the
 //! maps of several programs:
 //!
 //! ```text

@@ -14,13 +14,14 @@ use object::{FileKind, LittleEndian, Object, ObjectSection, ObjectSymbol, elf};
 use crate::program::Build;
 use crate::target::Target;
 
-/// Sections of writable data, unwinding and notes.
-const UNWANTED_SECTIONS: [&str; 6] = [
+/// Sections of writable data, unwinding tables, comments and relocations.
+const UNWANTED_SECTIONS: [&str; 7] = [
     ".data",
     ".bss",
     ".eh_frame",
     ".eh_frame_hdr",
     ".comment",
+    ".rel.dyn",
     ".rela.dyn",
 ];
 

@@ -1,5 +1,5 @@
-//! C programs for the guests of each architecture, small, static and without packages of a cross
-//! libc: with Debian's musl, or with nolibc of the kernel.
+//! C programs for the guests of each architecture: static with Debian's musl or with nolibc of the
+//! kernel, which need no cross libc; or with the libc of the compiler, for the peers.
 //!
 //! All are linked by the linker of the program: GNU ld aligns each segment of an aarch64
 //! executable to 64 KiB in the file, which adds up to 60 KiB of padding to a dynamic one.

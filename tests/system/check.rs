@@ -27,8 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 pub(crate) fn initramfs(kernel: &Kernel) -> Result<PathBuf> {
-    let target = kernel.target;
-    conformance::initramfs(target, &format!("system-check-{}", target.name))
+    conformance::initramfs(kernel.target, "system-check")
 }
 
 fn boot(kernel: &'static Kernel, args: &[&str]) -> Result<Boot> {

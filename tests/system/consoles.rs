@@ -18,6 +18,7 @@ use rig::qemu::{Boot, Machine, Serial};
 use rig::report::KtapReport;
 use rig::tool;
 
+use crate::messages::SAME_MAPS;
 use crate::trial::Trial;
 
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -225,7 +226,7 @@ fn is_whole_report(boot: &Boot) -> Result<()> {
 /// Without input, the pauses end at once without an error. Each line of the transcript is whole.
 fn logged_stages() -> Result<()> {
     let boot = logged(kernels::DEFAULT, &[])?;
-    prints(&boot, "The first and the last maps are the same.\n")?;
+    prints(&boot, SAME_MAPS)?;
     let text = boot.text();
     ensure!(!text.contains("standard input"), "{text}");
     for file in ["1_start", "2_mmap", "3_set_vm_name", "4_ummap"] {

@@ -28,7 +28,7 @@ const COMMANDS: &[(&str, [i32; 2])] = &[
     ("--help", [0, 0]),
 ];
 
-/// Commands that start a container, and a description of each.
+/// A description of each container, and the command that starts it.
 const CONTAINERS: &[(&str, &str)] = &[
     ("all capabilities", "unshare -mpf --mount-proc"),
     ("the host's mounts", "unshare -pf"),
@@ -185,10 +185,7 @@ fn status(output: &Output, expected: i32) -> Result<()> {
 }
 
 fn printed(output: &Output, expected: &str) -> Result<()> {
-    ensure!(
-        output.stdout.ends_with(expected),
-        "not {expected:?}\n{output}"
-    );
+    ensure!(output.stdout == expected, "not {expected:?}\n{output}");
     Ok(())
 }
 
@@ -218,7 +215,7 @@ fn output(number: usize) -> Result<&'static Output> {
                 .map(|(_, script, _)| format!("{FUNCTIONS}{script}")),
         );
         let scripts = scripts.iter().map(String::as_str);
-        let outputs = shell::run_all(kernels::DEFAULT, "field-container", "", scripts, DEADLINE);
+        let outputs = shell::run_all(kernels::DEFAULT, "system-container", "", scripts, DEADLINE);
         outputs.map_err(|error| format!("{error:#}"))
     });
     let outputs = outputs.as_ref().map_err(|error| anyhow!("{error}"))?;

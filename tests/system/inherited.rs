@@ -44,7 +44,7 @@ mkdir -m 1777 /dev/shm; chmod 1777 /tmp";
 
 const UNDISTURBED: &str = "vm_anon_name check";
 
-/// Conditions for every kernel that has the options of the default kernel.
+/// Conditions for the default kernel.
 const ROWS: &[Row] = &[
     // Signals.
     ("SIGCHLD ignored", "with ignore=17 vm_anon_name check", Same),
@@ -101,7 +101,7 @@ const ROWS: &[Row] = &[
         Skips(&["EAGAIN", "ENOMEM"]),
     ),
     (
-        // The kernel's default, which `exhaust` does not reach.
+        // The kernel's default. The cases that reach the limit are skipped if it is above 4,096.
         "vm.max_map_count of 65530",
         "echo 65530 > /proc/sys/vm/max_map_count; vm_anon_name check
         status=$?; echo 1024 > /proc/sys/vm/max_map_count; exit $status",
@@ -366,7 +366,7 @@ fn rows_trials(
             let outputs = outputs.get_or_init(|| {
                 let scripts = rows.iter().map(|(_, script, _)| *script);
                 let scripts = std::iter::once(UNDISTURBED).chain(scripts);
-                let name = format!("field-inherited-{kernel}");
+                let name = format!("system-inherited-{kernel}");
                 let outputs = shell::run_all(kernel, &name, PREPARATION, scripts, DEADLINE);
                 outputs.map_err(|error| format!("{error:#}"))
             });
@@ -434,7 +434,7 @@ fn large_pages() -> Result<()> {
     let scripts = [UNDISTURBED, "with limit=3,262144 vm_anon_name check"];
     let outputs = shell::run_all(
         "6.12-64k",
-        "field-inherited-large-pages",
+        "system-inherited-large-pages",
         PREPARATION,
         scripts,
         DEADLINE,
@@ -450,8 +450,8 @@ fn large_pages() -> Result<()> {
 fn bare_kernel() -> Result<()> {
     let kernel = kernels::find("bare")?;
     let initramfs = rig::initramfs::Initramfs::with_program(rig::program::Build::Full)?;
-    let mut machine = kernel.machine(&initramfs.write("field-bare")?)?;
-    machine.name = "field-bare".to_owned();
+    let mut machine = kernel.machine(&initramfs.write("system-bare")?)?;
+    machine.name = "system-bare".to_owned();
     machine.args = vec!["check".to_owned()];
     let boot = machine.run(Duration::from_secs(120))?;
     boot.expect_power_off()?;

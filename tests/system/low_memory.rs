@@ -58,7 +58,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn beside_a_bystander(mib: u32, command: &str) -> Result<()> {
-    let name = format!("field-low-memory-{mib}");
+    let name = format!("system-low-memory-{mib}");
     let initramfs = guest::initramfs(&SCRIPT.replace("COMMAND", command))?.write(&name)?;
     let mut machine = kernels::find(kernels::DEFAULT)?.machine(&initramfs)?;
     machine.name = name;
@@ -80,9 +80,9 @@ fn beside_a_bystander(mib: u32, command: &str) -> Result<()> {
 }
 
 fn bare(mib: u32) -> Result<()> {
-    let initramfs = Initramfs::with_program(Build::Full)?.write("field-low-memory-bare")?;
+    let initramfs = Initramfs::with_program(Build::Full)?.write("system-low-memory-bare")?;
     let mut machine = kernels::find("bare")?.machine(&initramfs)?;
-    machine.name = format!("field-low-memory-bare-{mib}");
+    machine.name = format!("system-low-memory-bare-{mib}");
     machine.memory_mib = mib;
     machine.args = vec!["check".to_owned()];
     let boot = machine.run(DEADLINE)?;

@@ -84,7 +84,7 @@ fn on_a_terminal() -> Result<()> {
     expect_transcript(&transcript, output.status.code())
 }
 
-/// The published transcript, without the name if `probe` says that the kernel has no names.
+/// The reference transcript, without the name if `probe` says that the kernel has no names.
 fn expect_transcript(text: &str, status: Option<i32>) -> Result<()> {
     let has_names = run(&mut xtask(&["probe"]), "")?.status.code() == Some(NAMES);
     let expected = if has_names { NAMES } else { NO_NAMES };

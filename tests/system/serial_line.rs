@@ -15,6 +15,7 @@ use rig::program::{self, Build};
 use rig::qemu::{Boot, Ending, Serial, plain_text};
 use rig::report::KtapReport;
 
+use crate::messages::{SAME_MAPS, unknown_word};
 use crate::shell;
 use crate::trial::Trial;
 
@@ -33,9 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::new(name, move || on_slow_line(command, outputs, judge))
     };
     vec![
-        line("stages", "-y", BOTH, |text| {
-            ends(text, "\nThe first and the last maps are the same.\n", 0)
-        }),
+        line("stages", "-y", BOTH, |text| ends(text, SAME_MAPS, 0)),
         line("probe", "probe", BOTH, |text| {
             ends(text, "PROCMAP_QUERY: yes\n# vm_anon_name: probe: pass\n", 0)
         }),
@@ -51,19 +50,14 @@ pub(crate) fn trials() -> Vec<Trial> {
             ends(text, include_str!("../../src/help.txt"), 0)
         }),
         line("a usage error", "--nonsense", BOTH, |text| {
-            ends(
-                text,
-                "vm_anon_name: '--nonsense': unknown word, try --help\n",
-                2,
-            )
+            ends(text, &unknown_word("--nonsense"), 2)
         }),
         line(
             "a usage error on standard error alone",
             "--nonsense",
             STDERR,
             |text| {
-                let expected = "vm_anon_name: '--nonsense': unknown word, try --help\n";
-                ensure!(text == expected, "{text:?}");
+                ensure!(text == unknown_word("--nonsense"), "{text:?}");
                 Ok(())
             },
         ),

@@ -39,7 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// With `-q`, on a terminal that echoes Enter, the console shows the published transcript.
+/// With `-q`, on a terminal that echoes Enter, the console shows the reference transcript.
 fn transcript(kernel: &'static Kernel) -> Result<()> {
     let machine = with_program(kernel, Build::Full, "transcript", &["-q"])?;
     let mut session = machine.boot(TIMEOUT)?;
@@ -120,7 +120,8 @@ fn drawing() -> Result<()> {
 /// With `-m`, each stage shows the whole maps, with marks on the lines that changed. Without
 /// the marks, they are the maps files.
 fn whole_maps(kernel: &'static Kernel) -> Result<()> {
-    let script = "mkdir /tmp/out; vm_anon_name -ymo /tmp/out > /tmp/stdout; keep stdout /tmp/stdout
+    let script =
+        "mkdir /tmp/out; vm_anon_name -ymo /tmp/out > /tmp/stdout && keep stdout /tmp/stdout
                   for file in /tmp/out/*; do keep ${file##*/} $file; done";
     let kept = guest::run(kernel, "system-whole-maps", script, TIMEOUT)?;
     let stdout = kept.text("stdout")?;
@@ -130,6 +131,7 @@ fn whole_maps(kernel: &'static Kernel) -> Result<()> {
         "<>>".to_owned(),
         "<".to_owned(),
     ];
+    ensure!(stdout.matches(PROMPT).count() == marks.len(), "{stdout}");
     for ((step, file), expected) in stdout.split(PROMPT).zip(MAPS_FILES).zip(marks) {
         let lines = step.lines().filter(|line| {
             line.starts_with("  ") || line.starts_with("> ") || line.starts_with("< ")

@@ -1,10 +1,10 @@
-//! The transcript of `--quiet`, which must equal that in `seed.txt`, the published one, byte for
-//! byte.
+//! The transcript of `--quiet`, which must equal the reference transcript, byte for byte.
 
 use anyhow::{Context, Result, ensure};
 use regex::Regex;
 
-/// The published transcript: PID 245, one page of 4096 bytes.
+/// The reference transcript, of the C++ program that this one replaces: PID 245, one page of 4096
+/// bytes.
 const SEED: &str = include_str!("seed.txt");
 
 /// The numbers in a transcript that differ between processes.
@@ -50,7 +50,7 @@ pub(crate) fn check_unnamed(text: &str) -> Result<()> {
 fn check_equal(text: &str, expected: &str) -> Result<()> {
     ensure!(
         text == expected,
-        "not the published transcript\n{text}\nexpected\n{expected}"
+        "not the reference transcript\n{text}\nexpected\n{expected}"
     );
     Ok(())
 }

@@ -11,6 +11,7 @@ use rig::initramfs::Initramfs;
 use rig::kernels;
 use rig::program::Build;
 
+use crate::messages::SAME_MAPS;
 use crate::shell::{self, Output};
 use crate::trial::Trial;
 
@@ -44,12 +45,7 @@ const BOOTS: &[Boot] = &[
         0,
         "\nok 1 name-is-shown\n",
     ),
-    (
-        "splash rhgb",
-        &["-y"],
-        0,
-        "\nThe first and the last maps are the same.\n",
-    ),
+    ("splash rhgb", &["-y"], 0, SAME_MAPS),
     ("chekc", &[], 2, "'chekc'"),
     ("splash -s", &[], 2, "'-s'"),
     ("probe", &[], 0, "supported: Linux "),
@@ -130,7 +126,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn boot_ends(&(before, after, status, shown): &Boot) -> Result<()> {
     let initramfs = Initramfs::with_program(Build::Full)?.char_device("/dev/zero", 0o666, 1, 5);
-    let name = format!("field-unattended {before} {}", after.join(" ")).replace('/', "_");
+    let name = format!("system-unattended {before} {}", after.join(" ")).replace('/', "_");
     let mut machine = kernels::find(kernels::DEFAULT)?.machine(&initramfs.write("field")?)?;
     machine.name = name;
     machine.append = before.to_owned();
@@ -157,7 +153,7 @@ fn output(number: usize) -> Result<&'static Output> {
             .chain(RIGHT.iter().copied());
         let scripts: Vec<String> = lines.map(|line| format!("vm_anon_name {line}")).collect();
         let scripts = scripts.iter().map(String::as_str);
-        let outputs = shell::run_all(kernels::DEFAULT, "field-usage", "", scripts, 5 * DEADLINE);
+        let outputs = shell::run_all(kernels::DEFAULT, "system-usage", "", scripts, 5 * DEADLINE);
         outputs.map_err(|error| format!("{error:#}"))
     });
     let outputs = outputs.as_ref().map_err(|error| anyhow!("{error}"))?;

@@ -2,7 +2,7 @@
  * Gaps in /proc/PID/maps where memory was mapped all the time.
  *
  * Usage: holes READINGS. A child changes the protection of 64 pages in turn, which splits and merges
- * VMAs and never unmaps one. The parent reads the child's maps so many times, or until it has
+ * VMAs and never unmaps one. The parent reads the child's maps READINGS times, or until it has
  * found a gap between the first of these pages and the last:
  *
  *     ffff8d9b1000-ffff8d9b2000 r--p 00000000 00:00 0
@@ -57,7 +57,7 @@ static size_t read_maps(const char *path, char *text, size_t size)
 	return count < 0 ? 0 : length;
 }
 
-/* Counts overlaps and gaps, and prints the lines around a gap. */
+/* Counts overlaps and gaps, and prints the lines before and after a gap. */
 static void judge(char *text, int *overlaps, int *gaps)
 {
 	unsigned long first, end, expected = (unsigned long)start;

@@ -27,7 +27,8 @@
 
 static char command[1024];
 
-/* Prints the lines of a stream that contain `text`, without blanks, and returns whether any does. */
+/* Prints the lines of a stream that contain `text`: the last word of a line with a label, all words of
+ * others. Returns whether one of them contains `expected`. */
 static int print_lines(FILE *lines, const char *head, const char *text, const char *expected)
 {
 	char line[1024];

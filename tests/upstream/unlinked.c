@@ -5,7 +5,8 @@
  *     unlinked file: Success
  *     /proc/self/exe: Bad file descriptor
  *
- * Status: 0 the kernel refuses to name the unlinked file, as that test expects, 1 it does not.
+ * Status: 0 the kernel refuses to name the unlinked file, as that test expects, 1 it does not,
+ * 2 this program failed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +21,10 @@
 #define PR_SET_VMA_ANON_NAME 0
 
 /* Returns whether the kernel refuses to name a mapping of the file. */
-static int refuses(const char *title, int file, int sharing)
+static int refuses(const char *title, int file)
 {
 	long page = sysconf(_SC_PAGESIZE);
-	char *start = mmap(NULL, page, PROT_READ, sharing, file, 0);
+	char *start = mmap(NULL, page, PROT_READ, MAP_PRIVATE, file, 0);
 
 	if (start == MAP_FAILED) {
 		perror(title);
@@ -45,8 +46,8 @@ int main(void)
 		perror("mkstemp, open, unlink, ftruncate");
 		return 2;
 	}
-	is_refused = refuses("unlinked file", file, MAP_PRIVATE);
-	if (!refuses("/proc/self/exe", executable, MAP_PRIVATE))
+	is_refused = refuses("unlinked file", file);
+	if (!refuses("/proc/self/exe", executable))
 		return 2;
 	return !is_refused;
 }

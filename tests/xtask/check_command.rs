@@ -38,8 +38,7 @@ impl Check {
         let mut runs = Vec::new();
         for kernel in self.kernels()? {
             let target = kernel.target();
-            let initramfs = format!("check-{}", target.name);
-            let initramfs = conformance::initramfs(target, &initramfs)?;
+            let initramfs = conformance::initramfs(target, "check")?;
             let name = format!("check-{}", kernel.name().replace('/', "_"));
             let mut run = kernel.check(&initramfs, &name, &args);
             if self.bless {

@@ -12,7 +12,7 @@ use rig::paths;
 /// Which kernels, and where the results go.
 #[derive(Args)]
 pub struct FleetCommand {
-    /// A kernel by its name in the list. Default: all kernels that the tests use, and all boards.
+    /// A kernel by its name in the list. Default: all kernels of the matrix, and all boards.
     #[arg(long = "kernel", value_name = "NAME")]
     kernels: Vec<String>,
     /// A board by QEMU's name, with its kernel.
@@ -24,7 +24,7 @@ pub struct FleetCommand {
     output: Option<PathBuf>,
     /// Run nothing, and write the job files for a lab that has the kernels as KERNEL/Image and
     /// the archives of the release folder below this address.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "boards")]
     jobs_for: Option<String>,
 }
 

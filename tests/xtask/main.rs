@@ -65,7 +65,7 @@ enum Task {
     },
     /// Run the conformance suite in the kernels and compare with the expected results.
     Check(check_command::Check),
-    /// Run the conformance suite in kernels with one defect each, which it must detect.
+    /// Run the conformance suite in a kernel with one defect at a time, which it must detect.
     Mutants(mutants_command::Mutants),
     /// Make the release folder: executables, archives, packages, reports and sums.
     Dist(dist_command::Dist),
@@ -73,7 +73,7 @@ enum Task {
     Fleet(fleet_command::FleetCommand),
     /// List the kernels: pinned version, whether it is in the cache, and what the kernel is for.
     Kernels(KernelsCommand),
-    /// Fuzz the parser, the diff and the options, guided by coverage.
+    /// Fuzz the parser, the diff, the options and saved smaps, guided by coverage.
     Fuzz {
         /// What to fuzz. Default: all.
         #[arg(value_name = "TARGET", value_parser = fuzz::TARGETS)]
@@ -94,7 +94,7 @@ enum Task {
     Size,
     /// Draw the picture of the stages from a real run, for README.md.
     Picture,
-    /// Record /proc/PID/maps of real kernels anew, for the host tests.
+    /// Record maps and smaps of real kernels again, for the host tests.
     Record {
         /// Record only the programs that name their memory.
         #[arg(long)]
@@ -106,7 +106,7 @@ enum Task {
 
 #[derive(Args)]
 struct KernelsCommand {
-    /// Fetch or build the kernels that the tests need.
+    /// Fetch or build the kernels of the matrix.
     #[arg(long)]
     build: bool,
     /// Pin the newest versions that Debian serves, in tests/debian.lock.

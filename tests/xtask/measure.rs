@@ -1,4 +1,4 @@
-//! The commands `bench` and `size`.
+//! The commands `bench`, `architectures` and `size`.
 
 use anyhow::Result;
 use clap::Args;
@@ -15,7 +15,7 @@ pub(crate) struct Bench {
     /// Print the guest time of each case of `check`, longest first.
     #[arg(long, conflicts_with = "write")]
     cases: bool,
-    /// Measure only `maps` and `names`, in comparison with reading the same files.
+    /// Measure only `maps` and `names`, beside reading the same files, and pmap of procps and of Toybox.
     #[arg(long, conflicts_with_all = ["write", "cases"])]
     names: bool,
     /// Compare the library with other crates that parse maps, instead.

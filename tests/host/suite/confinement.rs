@@ -194,6 +194,8 @@ impl<'a> MemoryModel<'a> {
             // These read the maps.
             "see" => drop(text(0).ok_or(NO_TEXT)?),
             "label" | "line" => drop(text(1).ok_or(NO_TEXT)?),
+            "count" => drop(text(0).ok_or(NO_TEXT)?),
+            "note_flags" | "same_flags" => {}
             "find" => {
                 text(0).ok_or(NO_TEXT)?;
                 self.context.registers[LENGTH] = 3 * self.context.page;
@@ -210,9 +212,6 @@ impl<'a> MemoryModel<'a> {
                 self.expect_own(second, 8)?;
             }
             "of_file" => self.expect_own(second, 256)?,
-            // These read the maps.
-            "count" => drop(text(0).ok_or(NO_TEXT)?),
-            "note_flags" | "same_flags" => {}
             "store" | "store64" => {
                 self.expect_own(first, 8)?;
                 self.stored.insert(first, second);

@@ -102,9 +102,7 @@ impl Release<'_> {
         ];
         for (from, to) in INTEGRATIONS {
             let from = self.checkout.source.join(from);
-            if from.exists() {
-                add_tree(&from, to, &mut files)?;
-            }
+            add_tree(&from, to, &mut files)?;
         }
         let control = self.control(target, &files)?;
         let sums = Entry::new("md5sums", 0o644, md5_sums(&files));

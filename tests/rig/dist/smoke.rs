@@ -1,5 +1,5 @@
-//! Smoke test of a release folder: boots its files as a user would boot them, by their names in
-//! the folder. Nothing comes from the target directory.
+//! Smoke test of a release folder: runs the executables and boots the archive to append as a user
+//! would, by their names in the folder.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,9 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// What the init of the booted image prints.
 const OWN_INIT: &str = "the image's own init runs";
 
-/// Compares the sums, then boots the executables and the archives of each architecture.
+/// Compares the sums, then runs both executables and boots the archive to append, for each
+/// architecture. The initramfs around them also has the program of the target directory, which is
+/// not run.
 pub fn test(folder: &Path, targets: &[&'static Target]) -> Result<()> {
     expect_sums(folder)?;
     for target in targets {

@@ -301,8 +301,8 @@ fn milliseconds(microseconds: u64) -> String {
 mod tests {
     use super::*;
 
-    const ADVICE: &str = "`cargo xtask architectures` writes it anew, with --measure after it \
-                          has measured";
+    const ADVICE: &str = "`cargo xtask architectures` writes it again; with --measure, it \
+                          measures first";
 
     #[test]
     fn record_has_all_architectures() {

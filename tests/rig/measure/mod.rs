@@ -9,8 +9,8 @@
 //! - [`boot_time`] runs the program as PID 1: guest time, least memory;
 //! - [`peers`] builds C++ and C programs that do the same job, and lists tools and versions;
 //! - [`table`] is the comparison as a table, and its place in tests/README.md;
-//! - [`architectures`] measures both builds and peers on each architecture, and shows that;
-//! - [`names`] compares the commands `maps` and `names` with reading alone;
+//! - [`architectures`] measures both builds and peers on each architecture, and writes the tables;
+//! - [`names`] compares the commands `maps` and `names` with reading alone and with pmap;
 //! - [`size`] attributes the bytes of the program to sections and modules;
 //! - [`library`] compares the parser with crates that parse the same.
 

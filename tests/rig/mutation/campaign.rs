@@ -220,7 +220,7 @@ impl<'a> Guest<'a> {
         Ok(guest)
     }
 
-    /// Runs both commands without a mutant.
+    /// Runs `check`, `probe` and `--version` without a mutant.
     fn learn(&mut self) -> Result<()> {
         let step = Progress::start("booting without a mutant");
         for mutant in [0, REACHED] {

@@ -35,7 +35,7 @@ pub enum Operator {
     Logic,
     /// `+` becomes `-` and the like, or one operand is left out.
     Arithmetic,
-    /// A number, character or constant moves by one, or becomes zero.
+    /// A number, character or constant moves by one; `true` and `false` change places.
     Constant,
     /// A string loses one character or all.
     Text,

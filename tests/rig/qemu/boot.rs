@@ -36,7 +36,7 @@ impl fmt::Display for Ending {
             Ending::Panicked(line) => write!(f, "panicked: {line}"),
             Ending::Hung(line) => write!(f, "hung: {line}"),
             Ending::NeverStarted => write!(f, "never said anything"),
-            Ending::QemuFailed(words) => write!(f, "ended with QEMU: {words}"),
+            Ending::QemuFailed(words) => write!(f, "ended because QEMU failed: {words}"),
         }
     }
 }
@@ -79,17 +79,22 @@ pub struct Boot {
     pub log: PathBuf,
 }
 
+/// Prefix of the line in which the program reports its exit status as PID 1.
+const STATUS: &str = "vm_anon_name: status ";
+
 impl Boot {
     /// Output of the console with plain newlines; see [`plain_text`].
     pub fn text(&self) -> String {
         plain_text(&self.bytes)
     }
 
-    /// Exit status that the program reported as PID 1, on the last such line.
+    /// The exit status that the program reported as PID 1; `None` unless exactly one line reports it.
     pub fn status(&self) -> Option<u8> {
         let text = self.text();
-        let mut lines = text.lines().rev();
-        let status = lines.find_map(|line| line.strip_prefix("vm_anon_name: status "))?;
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(STATUS));
+        let (status, None) = (lines.next()?, lines.next()) else {
+            return None;
+        };
         status.split(',').next()?.parse().ok()
     }
 

@@ -151,7 +151,7 @@ impl ExpectedResults {
         Ok(expected)
     }
 
-    /// Lists all cases as one, if they are skipped for one reason.
+    /// Lists all cases as one, if they are skipped for the same reason.
     fn join_equal_reasons(&mut self, cases: usize) {
         let mut reasons: Vec<&String> = self.skipped.values().collect();
         reasons.dedup();
