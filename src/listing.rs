@@ -37,10 +37,12 @@ pub struct Listing {
 impl Listing {
     /// Appends a line of a maps file, without its newline, in the form of this list.
     pub fn line(&mut self, line: &[u8], out: &mut impl Sink) {
-        let Some(vma) = self.count(line) else { return };
-        out.put(match vma.name() {
-            Some(_) => b"* ",
-            None => b"  ",
+        let Some(vma) = Vma::parse(line) else { return };
+        let is_named = vma.name().is_some();
+        self.count(&vma, is_named);
+        out.put(match is_named {
+            true => b"* ",
+            false => b"  ",
         });
         let addresses = line.iter().position(|byte| *byte == b' ');
         let range = addresses.map_or(0, |length| length + b" rw-p".len());
@@ -54,14 +56,12 @@ impl Listing {
         out.put(b"\n");
     }
 
-    /// Adds the VMA in `line`.
-    fn count<'l>(&mut self, line: &'l [u8]) -> Option<Vma<'l>> {
-        let vma = Vma::parse(line)?;
+    /// Adds `vma`.
+    fn count(&mut self, vma: &Vma, is_named: bool) {
         self.vmas += 1;
-        self.named += u64::from(vma.name().is_some());
+        self.named += u64::from(is_named);
         self.overlaps += u64::from(vma.start < self.end);
         self.kibibytes += vma.end.saturating_sub(vma.start.max(self.end)) >> 10;
         self.end = self.end.max(vma.end);
-        Some(vma)
     }
 }
