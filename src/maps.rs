@@ -71,8 +71,8 @@ impl<'a> Vma<'a> {
         {
             rest = label;
         }
-        let permissions = [r, w, x, s];
-        if start >= end || permissions.contains(&b'\n') {
+        let has_newline = r == b'\n' || w == b'\n' || x == b'\n' || s == b'\n';
+        if start >= end || has_newline {
             return None;
         }
         let (label, after) = split(rest, b'\n');
@@ -80,7 +80,7 @@ impl<'a> Vma<'a> {
         Some(Vma {
             start,
             end,
-            permissions,
+            permissions: [r, w, x, s],
             offset,
             device: (major, minor),
             inode,
