@@ -133,24 +133,20 @@ pub fn find(maps: &[u8], address: u64) -> Option<Vma<'_>> {
 /// Removes a lower-case hexadecimal number and the byte `after` it from the start of
 /// `text`, and returns the number.
 fn hex(text: &mut &[u8], after: u8) -> Option<u64> {
-    let (mut value, mut rest) = (0, *text);
-    while let [first, others @ ..] = rest {
-        let digit = match first {
-            b'0'..=b'9' => first - b'0',
-            b'a'..=b'f' => first - b'a' + 10,
+    let (mut value, mut excess) = (0u64, 0);
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ if *byte == after && rest.len() + 1 < text.len() => {
+                *text = rest.as_slice();
+                return (excess == 0).then_some(value);
+            }
             _ => break,
         };
-        if value >> 60 != 0 {
-            return None; // The number has more than 64 bits.
-        }
+        excess |= value >> 60; // The bits that the shift drops.
         value = value << 4 | u64::from(digit);
-        rest = others;
     }
-    match rest {
-        [first, others @ ..] if *first == after && rest.len() < text.len() => {
-            *text = others;
-            Some(value)
-        }
-        _ => None,
-    }
+    None
 }
