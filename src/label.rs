@@ -33,7 +33,7 @@ pub fn kind(label: &[u8]) -> &[u8] {
 /// The row that a VMA is counted in.
 #[derive(Debug)]
 pub struct RowKey<'l> {
-    /// A hash of the first part of the text, before a long path is cut.
+    /// A hash of what tells most rows apart: the permissions, or the first part of the text.
     pub hash: u32,
     /// The text that is shown, in two parts.
     pub text: [&'l [u8]; 2],
@@ -49,8 +49,12 @@ impl<'l> RowKey<'l> {
             _ if folds => fold(label),
             _ => [label, b""],
         };
+        let distinct: &[u8] = match label {
+            [] => permissions,
+            _ => first,
+        };
         // FNV-1a.
-        let hash = first.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+        let hash = distinct.iter().fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(*byte)).wrapping_mul(0x100_0193)
         });
         let text = match first.len() + last.len() <= MAX_LENGTH {
