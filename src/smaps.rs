@@ -34,27 +34,40 @@ pub fn is_field(line: &[u8]) -> bool {
     matches!(line, [b'A'..=b'Z', ..])
 }
 
-/// The column of the field in `line`, which is from smaps, `smaps_rollup` or
-/// `/proc/PID/status`. `None` for most fields.
+const fn word(text: &[u8; 4]) -> u32 {
+    u32::from_ne_bytes(*text)
+}
+
+/// The column of the field in `line`, which is from smaps or `smaps_rollup`. `None` for most
+/// fields.
 pub fn column(line: &[u8]) -> Option<Column> {
-    const fn word(text: &[u8; 4]) -> u32 {
-        u32::from_ne_bytes(*text)
-    }
     const PSS: u32 = word(b"Pss:");
     const PRIVATE: u32 = word(b"Priv");
     const RSS: u32 = word(b"Rss:");
     const SWAP: u32 = word(b"Swap");
-    // VmRSS and VmSwap.
-    const STATUS_RSS: u32 = word(b"VmRS");
-    const STATUS_SWAP: u32 = word(b"VmSw");
-    let (first, rest) = line.split_first_chunk()?;
+    // The second letter rules out most fields without a comparison of words.
+    let (first @ [_, b'r'..=b'w', _, _], rest) = line.split_first_chunk()? else {
+        return None;
+    };
     match (word(first), rest) {
         (PSS, _) => Some(Column::Pss),
         // Not Private_Hugetlb.
         (PRIVATE, [_, _, _, _, b'C' | b'D', ..]) => Some(Column::Private),
-        (RSS | STATUS_RSS, _) => Some(Column::Rss),
+        (RSS, _) => Some(Column::Rss),
         // Not SwapPss.
-        (SWAP, [b':', ..]) | (STATUS_SWAP, _) => Some(Column::Swap),
+        (SWAP, [b':', ..]) => Some(Column::Swap),
+        _ => None,
+    }
+}
+
+/// The column of the field in `line`, which is from `/proc/PID/status`.
+pub fn status_column(line: &[u8]) -> Option<Column> {
+    // VmRSS and VmSwap.
+    const RSS: u32 = word(b"VmRS");
+    const SWAP: u32 = word(b"VmSw");
+    match word(line.first_chunk()?) {
+        RSS => Some(Column::Rss),
+        SWAP => Some(Column::Swap),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     label::{OTHERS, RowKey},
     maps::Vma,
     scan::{after, before},
-    smaps::{Column, column, is_field, value},
+    smaps::{Column, column, is_field, status_column, value},
 };
 use core::mem;
 use heapless::Vec;
@@ -84,10 +84,17 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Adds the field in `line`, if it belongs to a column.
+    /// Adds the field in `line` of smaps, if it belongs to a column.
     #[inline(never)]
     pub fn line(&mut self, line: &[u8]) {
         if let Some(column) = column(line) {
+            self.add(column, line);
+        }
+    }
+
+    /// Adds the field in `line` of `/proc/PID/status`, if it belongs to a column.
+    pub fn status_line(&mut self, line: &[u8]) {
+        if let Some(column) = status_column(line) {
             self.add(column, line);
         }
     }

@@ -237,11 +237,10 @@ impl Names<'_> {
         // The kernel's own sums for the process. The Pss of each VMA is rounded down to KiB, so
         // the sum of the rows is too low.
         let mut fields = Fields::default();
-        let path = match has_smaps {
-            true => c"smaps_rollup",
-            false => c"status",
+        let rest = match has_smaps {
+            true => subject.read(c"smaps_rollup", self.buffer, &mut |line| fields.line(line)),
+            false => subject.read(c"status", self.buffer, &mut |line| fields.status_line(line)),
         };
-        let rest = subject.read(path, self.buffer, &mut |line| fields.line(line));
         let rest = rest.map(Reading::close);
         let own = &fields.sums;
         let all = &mut self.totals.all.sums;
