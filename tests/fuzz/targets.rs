@@ -259,9 +259,7 @@ fn is_like_a_field(line: &[u8]) -> bool {
     let is_private = matches!(line, [b'P', b'r', b'i', b'v', _, _, _, _, b'C' | b'D', ..]);
     let is_private_field =
         line.starts_with(b"Private_Clean:") || line.starts_with(b"Private_Dirty:");
-    // The fields VmRSS and VmSwap are not in smaps, but in /proc/PID/status.
-    let is_status = line.starts_with(b"VmRS") || line.starts_with(b"VmSw");
-    is_status || (is_private && !is_private_field)
+    is_private && !is_private_field
 }
 
 fn add(mut sums: [u64; 6], more: &[u64; 6]) -> [u64; 6] {
