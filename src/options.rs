@@ -142,8 +142,8 @@ pub enum Reason {
     BadNumber,
     /// A second command.
     SecondCommand,
-    /// More than [`MAX_CASES`] cases or processes.
-    TooManyCases,
+    /// More than [`MAX_WORDS`] cases or processes.
+    TooManyWords,
     /// An option without an effect on the command.
     NoEffect,
     /// An option that only PID 1 accepts.
@@ -161,7 +161,7 @@ impl Reason {
             Reason::BadSize => "give a size above 0, such as 64K, 2M or 1G",
             Reason::BadNumber => "give a number above 0",
             Reason::SecondCommand => "a second command",
-            Reason::TooManyCases => "64 at most",
+            Reason::TooManyWords => "64 at most",
             Reason::NoEffect => "it has no effect with this command",
             Reason::NotInit => "this is for PID 1 alone",
         }
@@ -169,7 +169,7 @@ impl Reason {
 }
 
 /// The largest number of cases or processes that can be given at once.
-pub const MAX_CASES: usize = 64;
+pub const MAX_WORDS: usize = 64;
 
 /// The parsed command line.
 #[derive(Debug)]
@@ -191,7 +191,7 @@ pub struct Options<'a> {
     /// The number of `--count`.
     pub count: Option<u32>,
     /// The cases to run, or the processes to read; all if empty (`maps`: this process).
-    pub cases: Vec<&'a CStr, MAX_CASES>,
+    pub words: Vec<&'a CStr, MAX_WORDS>,
     /// A bit `1 << Flag` for each option that is given.
     given: u32,
 }
@@ -208,7 +208,7 @@ impl Default for Options<'_> {
             then: None,
             every: None,
             count: None,
-            cases: Vec::new(),
+            words: Vec::new(),
             given: 0,
         }
     }
@@ -277,7 +277,7 @@ impl<'a> Options<'a> {
     ///
     /// [`Case::is_helper`]: crate::suite::Case::is_helper
     pub fn helper(&self) -> Option<&'a CStr> {
-        let first = self.cases.first().copied()?;
+        let first = self.words.first().copied()?;
         matches!(first.to_bytes(), [b'.', second, ..] if *second != b'.').then_some(first)
     }
 
@@ -352,7 +352,7 @@ impl<'a> Options<'a> {
             self.command,
             Command::Check | Command::Maps | Command::Names
         ) {
-            return self.cases.push(word).map_err(|_| Reason::TooManyCases);
+            return self.words.push(word).map_err(|_| Reason::TooManyWords);
         }
         let command = Command::of(word.to_bytes()).ok_or(Reason::Unknown)?;
         if self.has(Flag::Command) {

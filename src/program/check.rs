@@ -74,7 +74,7 @@ pub(crate) fn run(
         return status::NO_PROC;
     }
     let mut status = status::SUCCESS;
-    for name in &options.cases {
+    for name in &options.words {
         if find(name, false, interpreter).is_none() {
             let (console, name) = (&mut *interpreter.console, name.to_bytes());
             error!(console, "'{}': no such case, see check --list", name);
@@ -86,7 +86,7 @@ pub(crate) fn run(
     }
     let is_list = options.has(Flag::List);
     let (mut cases, mut count) = (interpreter.suite.cases, 0);
-    while let Some(case) = next(&mut cases, &options.cases, false) {
+    while let Some(case) = next(&mut cases, &options.words, false) {
         count += 1;
         if is_list {
             put!(interpreter.console, "{}\n", case.name);
@@ -173,7 +173,7 @@ fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8
     let require = options.has(Flag::Require);
     let [mut passed, mut failed, mut skipped] = [0u64; 3];
     let (mut cases, mut number) = (interpreter.suite.cases, 0);
-    while let Some(case) = next(&mut cases, &options.cases, false) {
+    while let Some(case) = next(&mut cases, &options.words, false) {
         number += 1;
         match run_case(&kernel, require, number, &case, interpreter) {
             Outcome::Passed => passed += 1,

@@ -20,7 +20,7 @@ use vm_anon_name::{
 /// `own`. Returns the exit status.
 #[inline(never)] // Its frame must not add to the frames of other commands.
 pub(crate) fn run(options: &Options, own: u32, console: &mut Console) -> u8 {
-    let pid = match options.cases.as_slice() {
+    let pid = match options.words.as_slice() {
         [] => Some(own),
         [word] => number_32(word.to_bytes()),
         _ => None,

@@ -18,7 +18,7 @@ use vm_anon_name::{
     directory::process_ids,
     format::Sink,
     json::put_member,
-    options::{Flag, MAX_CASES, Options},
+    options::{Flag, MAX_WORDS, Options},
     put,
     report::Report,
     scan::{line, number_32, split},
@@ -52,7 +52,7 @@ fn run_rounds(
     buffer: &mut VecView<u8>,
     console: &mut Console,
 ) -> u8 {
-    let words = options.cases.as_slice();
+    let words = options.words.as_slice();
     let is_saved = words == [c"-"] && options.every.is_none();
     let counts_processes = words.len() != 1;
     totals.settings = Settings {
@@ -69,7 +69,7 @@ fn run_rounds(
         status: status::SUCCESS,
         console,
     };
-    let mut subjects = Vec::<Subject, MAX_CASES>::new();
+    let mut subjects = Vec::<Subject, MAX_WORDS>::new();
     for word in words.iter().filter(|_| !is_saved) {
         let Some(pid) = number_32(word.to_bytes()) else {
             error!(names.console, "names: give process numbers, or - alone");

@@ -11,7 +11,7 @@ use std::ffi::CStr;
 use vm_anon_name::diff;
 use vm_anon_name::format::{Escaping, Sink};
 use vm_anon_name::maps::{self, Vma};
-use vm_anon_name::options::{MAX_CASES, Options, Reason};
+use vm_anon_name::options::{MAX_WORDS, Options, Reason};
 use vm_anon_name::report::Report;
 use vm_anon_name::totals::{Settings, Totals};
 
@@ -295,8 +295,8 @@ fn parse_options(words: &[&CStr], is_init: bool) {
     assert!(options.output.is_none_or(is_given));
     assert!(options.then.is_none_or(is_given));
     assert!(options.size.is_none_or(|size| (1..1 << 63).contains(&size)));
-    assert!(options.cases.len() <= MAX_CASES);
-    assert!(options.cases.iter().all(|case| words.contains(case)));
+    assert!(options.words.len() <= MAX_WORDS);
+    assert!(options.words.iter().all(|word| words.contains(word)));
     assert!(
         options
             .helper()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 
 use proptest::prelude::*;
-use vm_anon_name::options::{Command, Flag, MAX_CASES, Options, Reason};
+use vm_anon_name::options::{Command, Flag, MAX_WORDS, Options, Reason};
 
 use crate::assert_printable;
 
@@ -160,7 +160,7 @@ const COMMAND_AS_VALUE: &str = "a command, where a value is needed";
 const BAD_SIZE: &str = "give a size above 0, such as 64K, 2M or 1G";
 const BAD_NUMBER: &str = "give a number above 0";
 const SECOND_COMMAND: &str = "a second command";
-const TOO_MANY_CASES: &str = "64 at most";
+const TOO_MANY_WORDS: &str = "64 at most";
 const NO_EFFECT: &str = "it has no effect with this command";
 const NOT_INIT: &str = "this is for PID 1 alone";
 
@@ -183,7 +183,7 @@ fn parse(words: &[CString], is_init: bool) -> Parsed {
         then: options.then.map(lossy),
         every: options.every,
         count: options.count,
-        cases: options.cases.iter().map(|case| lossy(case)).collect(),
+        cases: options.words.iter().map(|word| lossy(word)).collect(),
         refused,
         usable: options.usable,
     }
@@ -637,20 +637,20 @@ fn maps_and_names_take_processes() {
 
 #[test]
 fn up_to_64_cases_are_accepted() {
-    assert_eq!(MAX_CASES, 64);
-    let names: Vec<String> = (0..MAX_CASES + 2)
+    assert_eq!(MAX_WORDS, 64);
+    let names: Vec<String> = (0..MAX_WORDS + 2)
         .map(|number| number.to_string())
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let expected = Parsed::command(Command::Check)
-        .cases(&names[..MAX_CASES])
-        .refused(names[MAX_CASES], TOO_MANY_CASES)
-        .refused(names[MAX_CASES + 1], TOO_MANY_CASES);
+        .cases(&names[..MAX_WORDS])
+        .refused(names[MAX_WORDS], TOO_MANY_WORDS)
+        .refused(names[MAX_WORDS + 1], TOO_MANY_WORDS);
     let words = [&["check"], &names[..]].concat();
     check(&words, expected.clone());
     check_init(&words, expected);
-    let words = &words[..=MAX_CASES];
-    let expected = Parsed::command(Command::Check).cases(&names[..MAX_CASES]);
+    let words = &words[..=MAX_WORDS];
+    let expected = Parsed::command(Command::Check).cases(&names[..MAX_WORDS]);
     check(words, expected);
 }
 
@@ -746,7 +746,7 @@ fn reasons_are_printable_clauses() {
         (Reason::BadSize, BAD_SIZE),
         (Reason::BadNumber, BAD_NUMBER),
         (Reason::SecondCommand, SECOND_COMMAND),
-        (Reason::TooManyCases, TOO_MANY_CASES),
+        (Reason::TooManyWords, TOO_MANY_WORDS),
         (Reason::NoEffect, NO_EFFECT),
         (Reason::NotInit, NOT_INIT),
     ];
@@ -832,7 +832,7 @@ proptest! {
     fn any_words_can_be_parsed(words in prop::collection::vec(words(), 0..20), is_init: bool) {
         let parsed = parse(&words, is_init);
         prop_assert!(parsed.size.is_none_or(|size| (1..1 << 63).contains(&size)));
-        prop_assert!(parsed.cases.len() <= MAX_CASES);
+        prop_assert!(parsed.cases.len() <= MAX_WORDS);
         let all_unknown = parsed.refused.iter().all(|refused| refused.ends_with(UNKNOWN));
         let is_tolerated = is_init && all_unknown;
         prop_assert!(!parsed.usable || parsed.refused.is_empty() || is_tolerated);
