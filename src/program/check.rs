@@ -20,7 +20,7 @@ use crate::{
 use core::ffi::CStr;
 use linux_raw_sys::{
     errno::EPERM,
-    general::{SIGKILL, SIGSYS, SIGXCPU},
+    general::{SIGKILL, SIGXCPU},
 };
 use vm_anon_name::{
     diagnosis::{Absence, Version},
@@ -29,12 +29,6 @@ use vm_anon_name::{
     put,
     suite::{Case, Cases, Suite, operation},
 };
-
-/// How long the probe call may take, in seconds.
-const PROBE_TIMEOUT: i64 = 10;
-
-/// The signal with which a seccomp filter kills.
-const FILTERED: u8 = SIGSYS as u8;
 
 /// How a case ended.
 #[derive(Clone, Copy)]
@@ -140,8 +134,8 @@ fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8
         interpreter.context.page
     );
     console.flush();
-    let probe = match run_in_child(PROBE_TIMEOUT, &mut || naming::probe().is_err().into()) {
-        Ok(ChildEnd::Killed(FILTERED)) => EPERM as i32,
+    let probe = match run_in_child(naming::TIMEOUT, &mut || naming::probe().is_err().into()) {
+        Ok(ChildEnd::Killed(naming::FILTERED)) => EPERM as i32,
         // The cases will report that the call kills or hangs.
         Ok(ChildEnd::Killed(_) | ChildEnd::TimedOut) => 0,
         _ => naming::probe().err().map_or(0, Errno::number),
@@ -154,7 +148,7 @@ fn run_cases(options: &Options, count: u64, interpreter: &mut Interpreter) -> u8
     };
     // Without maps or children, every case would fail on a correct kernel.
     if kernel.absence.is_none() {
-        let trial = run_in_child(PROBE_TIMEOUT, &mut || {
+        let trial = run_in_child(naming::TIMEOUT, &mut || {
             interpreter.observe().err().map_or(0, Errno::number) as u8
         });
         let failure = match trial {
@@ -200,7 +194,7 @@ fn is_wider(interpreter: &mut Interpreter) -> bool {
     if usize::BITS == u64::BITS {
         return false;
     }
-    let end = run_in_child(PROBE_TIMEOUT, &mut || interpreter.is_on_64_bits().into());
+    let end = run_in_child(naming::TIMEOUT, &mut || interpreter.is_on_64_bits().into());
     end == Ok(ChildEnd::Exited(true.into()))
 }
 

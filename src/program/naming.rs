@@ -4,6 +4,14 @@ use crate::sys::{
     Result,
     memory::{self, Mapping},
 };
+use linux_raw_sys::general::SIGSYS;
+
+/// How long a child that tries to name memory may take, in seconds: a seccomp filter may never
+/// answer.
+pub(crate) const TIMEOUT: i64 = 10;
+
+/// The signal with which a seccomp filter kills.
+pub(crate) const FILTERED: u8 = SIGSYS as u8;
 
 /// Whether the kernel can name memory at all.
 ///

@@ -14,11 +14,8 @@ use crate::{
         system::Uname,
     },
 };
-use linux_raw_sys::general::{O_RDONLY, SIGSYS};
+use linux_raw_sys::general::O_RDONLY;
 use vm_anon_name::{diagnosis::Absence, maps, put};
-
-/// How long the trial in a child may take, in seconds.
-const TIMEOUT: i64 = 10;
 
 /// The exit statuses of `probe` alone.
 const TOO_OLD: u8 = 5;
@@ -33,9 +30,6 @@ const RESULTS: [(u8, &str); 3] = [
     (TOO_OLD, "skip"),
 ];
 
-/// The signal with which a seccomp filter kills.
-const FILTERED: u8 = SIGSYS as u8;
-
 /// Prints the line unless `quiet`, and returns the exit status. The line begins with
 /// a word for scripts. The first process of the machine also prints the result in the
 /// form that `check` uses, because a monitor sees only the console, not the exit status.
@@ -46,7 +40,9 @@ pub(crate) fn run(quiet: bool, is_init: bool, stack: &Stack, console: &mut Conso
     reset_inherited();
     let uname = Uname::get();
     let release = uname.release();
-    let trial = run_in_child(TIMEOUT, &mut || print_verdict(release, stack, console));
+    let trial = run_in_child(naming::TIMEOUT, &mut || {
+        print_verdict(release, stack, console)
+    });
     let status = match trial {
         Ok(ChildEnd::TimedOut) => {
             put!(console, "blocked: the call does not return");
@@ -54,7 +50,7 @@ pub(crate) fn run(quiet: bool, is_init: bool, stack: &Stack, console: &mut Conso
         }
         Ok(ChildEnd::Killed(signal)) => {
             put!(console, "blocked: ");
-            if signal == FILTERED {
+            if signal == naming::FILTERED {
                 Absence::Blocked.explain(release, console);
                 put!(console, ": ");
             }
