@@ -535,9 +535,11 @@ fn names_errno(text: &str, fault: Fault) -> bool {
             text.contains(&format!(" ({errno})")) || text.contains(&format!("errno {errno}\n"))
         }
         Fault::Short(_) | Fault::ShortForever(_) => {
-            let lines = text.lines().map(|line| line.trim_end());
-            let mut messages = lines.filter_map(|line| line.strip_prefix("vm_anon_name: "));
-            messages.any(|message| !message.starts_with("status "))
+            text.lines()
+                .any(|line| match line.strip_prefix("vm_anon_name: ") {
+                    Some(message) => !message.starts_with("status "),
+                    None => line.starts_with("Bail out! "),
+                })
         }
     }
 }
