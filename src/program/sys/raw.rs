@@ -33,8 +33,8 @@ pub(crate) unsafe fn call(number: u16, arguments: [u64; 6]) -> Result<u64> {
 ///
 /// # Errors
 ///
-/// That of clone(2) or wait4(2). The result of prctl(2) is the value; it is EIO if the child or thread ended
-/// before it had one.
+/// That of clone(2) or wait4(2). The result of prctl(2) is the value; it is EIO if the child or
+/// thread ended before it had one.
 ///
 /// # Safety
 ///
