@@ -115,7 +115,7 @@ pub fn run(kernel: &Kernel, plan: &Plan) -> Result<Outcome> {
     let image = lab.image()?;
     let guest = Guest::new(kernel, image, plan.program.as_deref(), &lab)?;
     let directory = paths::scratch("mutation")?;
-    let notes = directory.join(format!("{}-{}.notes", kernel.name, guest.label));
+    let notes = directory.join(format!("{}.notes", guest.label));
     if plan.again && notes.exists() {
         fs::remove_file(&notes).context("cannot remove old notes")?;
     }
@@ -161,7 +161,7 @@ struct Guest<'a> {
     kernel: &'a Kernel,
     image: PathBuf,
     initramfs: PathBuf,
-    /// A hash of the kernel, the mutants and the program.
+    /// The name of the kernel, and a hash of the mutants and the program.
     label: String,
     /// The results of `check`, without their numbers.
     results: Vec<String>,
@@ -191,7 +191,9 @@ impl<'a> Guest<'a> {
         let mut hash = Sha256::new_with_prefix(&program);
         hash.update(lab.label());
         let hash = hash.finalize();
-        let label: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        // Kernels with the same sources and mutants may differ in their configuration.
+        let label = format!("{}-{hash}", kernel.name);
         let initramfs = Initramfs::new().file("/init", 0o755, program);
         let initramfs = initramfs.char_device("/dev/zero", 0o666, 1, 5);
         // Campaigns with different programs may run at the same time.
