@@ -37,8 +37,8 @@ pub fn line(text: &[u8], number: usize) -> &[u8] {
 }
 
 /// Removes the decimal digits at the start of `text` and returns their value.
-/// `None` if there is no digit, or if the value is 2^64 or more; in that case, a part of the
-/// digits has been removed.
+/// `None` if there is no digit, or if the value is 2^64 or more. After such an overflow, `text`
+/// begins within the number.
 pub fn number(text: &mut &[u8]) -> Option<u64> {
     let mut value = None;
     while let [first, rest @ ..] = *text

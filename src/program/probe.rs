@@ -35,7 +35,8 @@ const RESULTS: [(u8, &str); 3] = [
 /// form that `check` uses, because a monitor sees only the console, not the exit status.
 ///
 /// A seccomp filter may kill the process that makes the call, or never answer. So a
-/// child tries everything first. What it prints stays in its copy of the console's buffer.
+/// child makes the calls first. Its output is discarded when it exits. If it was not
+/// killed, this process makes the calls again and prints the verdict.
 pub(crate) fn run(quiet: bool, is_init: bool, stack: &Stack, console: &mut Console) -> u8 {
     reset_inherited();
     let uname = Uname::get();

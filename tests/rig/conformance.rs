@@ -21,7 +21,7 @@ use crate::target::{self, Target};
 use crate::{paths, tool};
 
 /// Time limit of a run. A run takes seconds, but each case that hangs takes 100 s.
-const DEADLINE: Duration = Duration::from_secs(600);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
 
 /// The options of `check` that make missing support for names a failure.
 const REQUIRE: [&str; 2] = ["-r", "--require"];

@@ -18,7 +18,6 @@ mod versions;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -30,9 +29,6 @@ use crate::report::{CaseResult, Outcome};
 
 /// Name in `Caught-by` for a panic of the kernel.
 const PANIC: &str = "a-panic";
-
-/// Longest time that a boot may take.
-const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A defect.
 #[derive(Clone, Debug)]
@@ -142,7 +138,7 @@ impl Mutant {
             args: vec!["check".to_owned()],
             ..machine
         };
-        let boot = machine.run(DEADLINE)?;
+        let boot = machine.run(conformance::DEADLINE)?;
         if let Ending::Panicked(message) = &boot.ending {
             return Ok(vec![CaseResult {
                 name: PANIC.to_owned(),

@@ -28,7 +28,7 @@ pub(crate) fn is_terminal(file: &Fd) -> bool {
     settings(file).is_some()
 }
 
-/// Whether `file` is a terminal that echoes what is typed.
+/// Whether `file` is a terminal with the flag ECHO: it shows the input.
 pub(crate) fn echoes(file: &Fd) -> bool {
     settings(file).is_some_and(|settings| settings.c_lflag & ECHO != 0)
 }

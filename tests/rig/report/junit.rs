@@ -1,7 +1,7 @@
 //! Results of `check` on kernels as JUnit XML, for build servers.
 //!
-//! A kernel is a test suite. Its first test case stands for the run as a whole: it fails
-//! after a panic, an incomplete report, or results other than the expected ones.
+//! A kernel is a test suite. The first test case of each suite fails if the kernel
+//! panicked, the report is incomplete, or the results differ from the expected ones.
 
 use std::path::Path;
 
